@@ -1,0 +1,32 @@
+"""Array types that the whole library shares, and the two function types that it is built on.
+
+Dimension names are the same everywhere: n examples, h x w pixels, c channels, C outputs,
+P parameters, N kernel rows (n * C for logits), in the order i * C + output.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Float, Float64, Int, PRNGKeyArray, Shaped
+
+Array = jax.Array | np.ndarray
+KeyArray = PRNGKeyArray
+
+Image = Float[Array, "h w c"]
+Images = Float[Array, "n h w c"]
+Labels = Int[Array, " n"]
+Kernel = Float64[np.ndarray, "N M"]
+
+Params = Any
+"""A pytree of floating-point arrays: the trainable parameters of a network."""
+
+ApplyFn = Callable[[Params, Shaped[Array, "n h w c"]], Float[Array, "n C"]]
+"""apply_fn(params, images) -> logits: evaluation mode, no mixing between the examples of a batch."""
+
+Augmentation = Callable[[KeyArray, Image], Image]
+"""augmentation(key, image) -> image of the same shape; images are floats in [0, 1], HWC."""
+
+Progress = Callable[[str, int, int], None]
+"""progress(stage, done, total): called as long work advances; programs draw a bar from it."""

@@ -1,0 +1,81 @@
+"""Rotations, flips and crops of single images: floats, [h, w, c]; outside the image is 0.
+
+Each operation comes twice: a deterministic one, and a random one that only draws its parameters.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from ntk_aug.aliases import Array, Float, Image, Int, KeyArray
+from ntk_aug.checks import InputError
+
+
+def rotate(image: Image, degrees: Float[Array, ""] | float) -> Image:
+    """Rotates counter-clockwise about the centre of the image; bilinear, black outside.
+
+    An output pixel whose source point lies outside the image's area [0, w) x [0, h) is 0; points
+    inside are interpolated with the edge repeated, as Pillow's rotate(resample=BILINEAR) does.
+    """
+    height, width, _ = image.shape
+    angle = jnp.deg2rad(jnp.asarray(degrees, image.dtype))
+    cos, sin = jnp.cos(angle), jnp.sin(angle)
+    # Centres of the output pixels, relative to the centre of the image; the source point of each
+    # is found by the inverse rotation (y grows downwards).
+    y, x = jnp.meshgrid(
+        jnp.arange(height) + 0.5 - height / 2, jnp.arange(width) + 0.5 - width / 2, indexing="ij"
+    )
+    source_x = cos * x - sin * y + width / 2
+    source_y = sin * x + cos * y + height / 2
+    inside = (source_x >= 0) & (source_x < width) & (source_y >= 0) & (source_y < height)
+
+    x0, dx = _floor_and_fraction(source_x - 0.5)
+    y0, dy = _floor_and_fraction(source_y - 0.5)
+
+    def pixel(row, column):
+        return image[jnp.clip(row, 0, height - 1), jnp.clip(column, 0, width - 1)]
+
+    dx, dy = dx[..., None], dy[..., None]
+    top = pixel(y0, x0) * (1 - dx) + pixel(y0, x0 + 1) * dx
+    bottom = pixel(y0 + 1, x0) * (1 - dx) + pixel(y0 + 1, x0 + 1) * dx
+    return jnp.where(inside[..., None], top * (1 - dy) + bottom * dy, 0)
+
+
+def _floor_and_fraction(position):
+    whole = jnp.floor(position)
+    return whole.astype(jnp.int32), position - whole
+
+
+def random_rotate(key: KeyArray, image: Image, max_degrees: float) -> Image:
+    """Rotates by an angle uniform in [-max_degrees, max_degrees)."""
+    return rotate(
+        image, jax.random.uniform(key, (), image.dtype, minval=-max_degrees, maxval=max_degrees)
+    )
+
+
+def flip_horizontal(image: Image) -> Image:
+    """Mirrors left and right."""
+    return image[:, ::-1]
+
+
+def random_flip_horizontal(key: KeyArray, image: Image) -> Image:
+    """Mirrors left and right with probability 1/2."""
+    return jnp.where(jax.random.bernoulli(key), flip_horizontal(image), image)
+
+
+def crop_padded(image: Image, offset: Int[Array, " 2"], padding: int) -> Image:
+    """Pads with zeros on all sides and cuts a window of the original size.
+
+    Args:
+      image: [h, w, c].
+      offset: (row, column) of the window in the padded image, each in 0 .. 2 * padding.
+      padding: pixels.
+    """
+    padded = jnp.pad(image, ((padding, padding), (padding, padding), (0, 0)))
+    return jax.lax.dynamic_slice(padded, (offset[0], offset[1], 0), image.shape)
+
+
+def random_crop_padded(key: KeyArray, image: Image, padding: int) -> Image:
+    """Pads with zeros and cuts a window at a uniform place: shifts by up to `padding` pixels."""
+    if padding < 0:
+        raise InputError(f"padding is {padding}, expected at least 0 pixels")
+    return crop_padded(image, jax.random.randint(key, (2,), 0, 2 * padding + 1), padding)

@@ -1,0 +1,42 @@
+"""The key of one augmentation of one example, whatever its batch, order, device or restart."""
+
+import jax
+import jax.numpy as jnp
+
+from ntk_aug.aliases import Array, Augmentation, Images, Int, KeyArray
+
+
+def example_key(key: KeyArray, epoch: int, index: int, draw: int = 0) -> KeyArray:
+    """Folds (epoch of the last redraw, place of the example in its split, draw) into the key."""
+    for number in (epoch, index, draw):
+        key = jax.random.fold_in(key, number)
+    return key
+
+
+def augment_batch(
+    augmentation: Augmentation,
+    key: KeyArray,
+    images: Images,
+    indices: Int[Array, " n"],
+    *,
+    epoch: int = 0,
+    draw: int = 0,
+) -> Images:
+    """Augments each image with its own `example_key`; can be called inside and outside of jit.
+
+    Args:
+      augmentation: acts on one image.
+      key: of the whole run.
+      images: floats in [0, 1], [n, h, w, c].
+      indices: place of each image in its split.
+      epoch: epoch in which this augmentation was last redrawn.
+      draw: which of several draws for the same example.
+
+    Returns:
+      Images of the same shape and dtype.
+    """
+
+    def augment_one(index, image):
+        return augmentation(example_key(key, epoch, index, draw), image)
+
+    return jax.vmap(augment_one)(jnp.asarray(indices), jnp.asarray(images))

@@ -1,0 +1,111 @@
+"""Errors for bad input: each check says what was given and what is expected, before long work."""
+
+import difflib
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+
+class InputError(ValueError):
+    """What the caller gave cannot be used; the message is one line that a user can act on."""
+
+
+def check_choice(value: str, known: Iterable[str], what: str) -> str:
+    """Returns `value` if it is one of `known`; otherwise raises InputError that lists them."""
+    known = sorted(known)
+    if value in known:
+        return value
+    close = difflib.get_close_matches(str(value), known, n=1)
+    hint = f" (did you mean {close[0]!r}?)" if close else ""
+    raise InputError(f"unknown {what} {value!r}{hint}; known: {', '.join(known)}")
+
+
+def check_count(count: int, available: int, what: str, *, minimum: int = 1) -> int:
+    """Returns `count` if minimum <= count <= available; otherwise raises InputError."""
+    if not minimum <= count <= available:
+        raise InputError(f"{what} is {count}, expected {minimum} to {available}")
+    return count
+
+
+def check_at_least(value: float, minimum: float, what: str) -> None:
+    """Raises InputError unless value >= minimum (which NaN is not)."""
+    if not value >= minimum:
+        raise InputError(f"{what} is {value}, expected at least {minimum}")
+
+
+def check_images(images: Any, what: str = "images") -> np.ndarray:
+    """Returns images as a numpy array [n, h, w, c], after checking rank, type, size and values.
+
+    Raises:
+      InputError: not four axes, an empty axis, not uint8 or floating point, or a value that is
+        not finite (the first such image is named).
+    """
+    images = np.asarray(images)
+    if images.ndim != 4:
+        raise InputError(f"{what} have shape {images.shape}, expected [n, height, width, channels]")
+    if 0 in images.shape:
+        raise InputError(f"{what} have shape {images.shape}: no axis may be empty")
+    if images.dtype != np.uint8 and not np.issubdtype(images.dtype, np.floating):
+        raise InputError(f"{what} have dtype {images.dtype}, expected uint8 or floating point")
+    if images.dtype != np.uint8:
+        finite = np.isfinite(images).all(axis=(1, 2, 3))
+        if not finite.all():
+            raise InputError(
+                f"{what} hold NaN or infinity in {int((~finite).sum())} of {len(images)} images, "
+                f"first in image {int(np.argmin(finite))}"
+            )
+    return images
+
+
+def check_labels(labels: Any, n: int, num_classes: int) -> np.ndarray:
+    """Returns labels as int32 [n], after checking that each is in 0 .. num_classes - 1."""
+    labels = np.asarray(labels)
+    if labels.shape != (n,):
+        raise InputError(f"labels have shape {labels.shape}, expected ({n},): one per image")
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise InputError(f"labels have dtype {labels.dtype}, expected integers")
+    outside = (labels < 0) | (labels >= num_classes)
+    if outside.any():
+        first = int(np.argmax(outside))
+        raise InputError(
+            f"label {int(labels[first])} of image {first} is outside 0 .. {num_classes - 1}"
+        )
+    return labels.astype(np.int32)
+
+
+def check_params(params: Any, what: str = "parameters") -> None:
+    """Raises InputError unless every leaf of the pytree is a finite floating-point array."""
+    leaves = jax.tree_util.tree_leaves_with_path(params)
+    if not leaves:
+        raise InputError(f"{what} are empty: there is nothing to differentiate")
+    for path, leaf in leaves:
+        name = jax.tree_util.keystr(path)
+        values = np.asarray(leaf)
+        if not np.issubdtype(values.dtype, np.floating):
+            raise InputError(f"{what}{name} has dtype {values.dtype}, expected floating point")
+        if not np.isfinite(values).all():
+            raise InputError(f"{what}{name} holds NaN or infinity")
+
+
+def check_same_shape(shape: Sequence[int], expected: Sequence[int], what: str) -> None:
+    """Raises InputError unless the two shapes are equal."""
+    if tuple(shape) != tuple(expected):
+        raise InputError(f"{what} has shape {tuple(shape)}, expected {tuple(expected)}")
+
+
+def check_writable_folder(folder: str | os.PathLike) -> None:
+    """Raises InputError unless `folder` is one that can be created or written into."""
+    path = Path(folder).absolute()
+    if path.exists() and not path.is_dir():
+        raise InputError(f"{folder} is a file, expected a folder to write into")
+    ancestor = path
+    while not ancestor.exists():
+        ancestor = ancestor.parent
+    if not ancestor.is_dir():
+        raise InputError(f"{folder} cannot be created: {ancestor} is a file")
+    if not os.access(ancestor, os.W_OK | os.X_OK):
+        raise InputError(f"{folder} cannot be written: no permission in {ancestor}")

@@ -1,0 +1,21 @@
+"""Named data sets, image files and their subsets, as arrays in memory."""
+
+from ntk_aug.data.dataset import Dataset, normalize, unit_range
+from ntk_aug.data.digits import load_digits
+from ntk_aug.data.files import load_images_file
+from ntk_aug.data.registry import DATASETS, SPLITS, DatasetEntry, load_dataset
+from ntk_aug.data.subsets import draw_examples, select_classes
+
+__all__ = [
+    "DATASETS",
+    "SPLITS",
+    "Dataset",
+    "DatasetEntry",
+    "draw_examples",
+    "load_dataset",
+    "load_digits",
+    "load_images_file",
+    "normalize",
+    "select_classes",
+    "unit_range",
+]

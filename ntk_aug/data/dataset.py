@@ -1,0 +1,98 @@
+"""Labelled images in memory: what every data set becomes."""
+
+from dataclasses import dataclass, replace
+
+import jax.numpy as jnp
+import numpy as np
+
+from ntk_aug.aliases import Images, Shaped
+from ntk_aug.checks import InputError, check_images, check_labels
+from ntk_aug.records import fingerprint
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One split of a data set, or a subset of it.
+
+    Attributes:
+      name: the name it is loaded by, or the file it came from.
+      split: "train" or "test".
+      images: [n, h, w, c], uint8 (0 .. 255) or floating point (0 .. 1).
+      labels: int32 [n], each in 0 .. num_classes - 1.
+      class_names: one name per class.
+      indices: int32 [n], the place of each example in its whole split. Augmentation keys are folded
+        from it, so that an example keeps its augmentation in every subset and batch.
+      mean, std: per channel, of pixels in [0, 1]: the network's input is (pixel - mean) / std.
+    """
+
+    name: str
+    split: str
+    images: np.ndarray
+    labels: np.ndarray
+    class_names: tuple[str, ...]
+    indices: np.ndarray | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+
+    def __post_init__(self):
+        images = check_images(self.images, f"images of {self.name}")
+        if images.dtype != np.uint8 and not (images.min() >= 0 and images.max() <= 1):
+            raise InputError(
+                f"images of {self.name} range from {images.min():g} to {images.max():g}, "
+                "expected floating point in [0, 1], or uint8"
+            )
+        channels = images.shape[-1]
+        fields = {
+            "images": images,
+            "labels": check_labels(self.labels, len(images), len(self.class_names)),
+            "indices": np.arange(len(images)) if self.indices is None else self.indices,
+            "mean": (0.0,) * channels if self.mean is None else self.mean,
+            "std": (1.0,) * channels if self.std is None else self.std,
+        }
+        fields["indices"] = np.asarray(fields["indices"], np.int32)
+        for field, value in fields.items():
+            object.__setattr__(self, field, value)
+        if not len(self.mean) == len(self.std) == channels or min(self.std) <= 0:
+            raise InputError(
+                f"normalisation of {self.name} is mean {self.mean}, std {self.std}; expected "
+                f"{channels} numbers each, the std positive"
+            )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes there are: the outputs C of a network for it."""
+        return len(self.class_names)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels)."""
+        return self.images.shape[1:]
+
+    def take(self, positions: np.ndarray) -> "Dataset":
+        """The examples at these positions, in their order; classes and indices are kept."""
+        return replace(
+            self,
+            images=self.images[positions],
+            labels=self.labels[positions],
+            indices=self.indices[positions],
+        )
+
+    def fingerprint(self) -> str:
+        """A sha256 of everything that a network trained on it can depend on."""
+        arrays = [fingerprint(a) for a in (self.images, self.labels, self.indices)]
+        return fingerprint([arrays, self.class_names, self.mean, self.std])
+
+
+def unit_range(images: Shaped[np.ndarray, "n h w c"]) -> Images:
+    """Images as float32 in [0, 1]: uint8 is divided by 255, floating point only cast."""
+    if images.dtype == np.uint8:
+        return jnp.asarray(images, jnp.float32) / 255
+    return jnp.asarray(images, jnp.float32)
+
+
+def normalize(images: Images, mean: tuple[float, ...], std: tuple[float, ...]) -> Images:
+    """The network's input (x - mean) / std, per channel, from images [..., h, w, c] in [0, 1]."""
+    return (images - jnp.asarray(mean, images.dtype)) / jnp.asarray(std, images.dtype)

@@ -1,0 +1,36 @@
+"""Which numbers the rows of the Jacobian are gradients of."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from ntk_aug.aliases import ApplyFn
+from ntk_aug.checks import check_choice
+
+ROWS = {
+    "logits": "all logits of each image: n * C rows",
+    "probabilities": "all softmax probabilities: n * C rows, of which n are linearly dependent",
+    "true-logit": "the logit of each image's own class: n rows",
+}
+
+
+def output_function(apply_fn: ApplyFn, rows: str) -> Callable:
+    """A function (params, image [h, w, c], label) -> outputs [k] of one image.
+
+    k is C for "logits" and "probabilities", 1 for "true-logit"; only the last looks at the label.
+
+    Raises:
+      InputError: `rows` is not a key of `ROWS`.
+    """
+    check_choice(rows, ROWS, "kind of rows")
+
+    def outputs(params, image, label):
+        logits = apply_fn(params, image[None])[0]
+        if rows == "probabilities":
+            return jax.nn.softmax(logits)
+        if rows == "true-logit":
+            return jnp.take(logits, label)[None]
+        return logits
+
+    return outputs

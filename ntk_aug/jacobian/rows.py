@@ -1,0 +1,114 @@
+"""Rows of the Jacobian J(W, X), block by block in bounded memory."""
+
+from collections.abc import Iterator
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ntk_aug.aliases import ApplyFn, Float, Images, Labels, Params
+from ntk_aug.checks import InputError, check_at_least, check_choice, check_images, check_params
+from ntk_aug.jacobian.outputs import output_function
+from ntk_aug.models import num_params
+
+# Rows that are computed at once; larger blocks leave the processor's caches without being faster.
+_BLOCK_BYTES = 64 * 2**20
+_MAX_BLOCK_SIZE = 256
+
+
+class JacobianRows:
+    """Computes rows of J for one network: row i * k + c is the gradient of output c of image i.
+
+    Parameters are in the order of `jax.tree.leaves(params)`, each raveled in C order.
+
+    Attributes:
+      num_params: P, the columns.
+      outputs_per_example: k, the rows of one image.
+      dtype: "float32" or "float64", in which the network is run and differentiated.
+      block_size: images that are differentiated at once; sets the speed and the working memory.
+    """
+
+    def __init__(
+        self,
+        apply_fn: ApplyFn,
+        params: Params,
+        image_shape: tuple[int, int, int],
+        *,
+        rows: str = "logits",
+        dtype: str = "float32",
+        block_size: int | None = None,
+    ):
+        """Prepares the computation; nothing is compiled before the first block.
+
+        Args:
+          apply_fn: evaluation view of a network.
+          params: pytree of floating-point arrays.
+          image_shape: (h, w, c) of the network's inputs.
+          rows: a key of `jacobian.ROWS`.
+          dtype: "float32" or "float64".
+          block_size: images at once; None chooses one by memory.
+
+        Raises:
+          InputError: parameters that are no finite floats, an unknown kind of rows or dtype.
+        """
+        check_params(params)
+        self.dtype = check_choice(dtype, ("float32", "float64"), "dtype")
+        outputs = output_function(apply_fn, rows)
+        self._x64 = dtype == "float64"
+        with jax.enable_x64(self._x64):
+            self._params = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), params)
+            image = jax.ShapeDtypeStruct(image_shape, dtype)
+            label = jax.ShapeDtypeStruct((), "int32")
+            self.outputs_per_example = jax.eval_shape(outputs, self._params, image, label).shape[0]
+        self.num_params = num_params(params)
+        self.row_bytes = self.num_params * np.dtype(dtype).itemsize
+        if block_size is None:
+            fitting = _BLOCK_BYTES // (self.outputs_per_example * self.row_bytes)
+            block_size = min(max(fitting, 1), _MAX_BLOCK_SIZE)
+        check_at_least(block_size, 1, "block_size")
+        self.block_size = block_size
+
+        def rows_of_example(params, image, label):
+            jacobian = jax.jacrev(outputs)(params, image, label)
+            leaves = [leaf.reshape(leaf.shape[0], -1) for leaf in jax.tree.leaves(jacobian)]
+            return jnp.concatenate(leaves, axis=1)
+
+        self._block = jax.jit(jax.vmap(rows_of_example, in_axes=(None, 0, 0)))
+
+    def blocks(
+        self, images: Images, labels: Labels | None = None
+    ) -> Iterator[tuple[slice, Float[np.ndarray, "rows P"]]]:
+        """Yields (slice of the rows, their values) for consecutive blocks of images.
+
+        Args:
+          images: network inputs [n, h, w, c].
+          labels: [n]; needed for the rows "true-logit" only.
+
+        Raises:
+          InputError: images that are no finite [n, h, w, c], or rows with NaN or infinity (the
+            first such image is named).
+        """
+        images = check_images(images)
+        labels = np.zeros(len(images), np.int32) if labels is None else np.asarray(labels, np.int32)
+        k = self.outputs_per_example
+        size = min(self.block_size, len(images))
+        for start in range(0, len(images), size):
+            stop = min(start + size, len(images))
+            # The last block is filled up with its last image, so that one program serves all.
+            members = np.minimum(np.arange(start, start + size), stop - 1)
+            with jax.enable_x64(self._x64), jax.default_matmul_precision("highest"):
+                block = self._block(
+                    self._params, images[members].astype(self.dtype), labels[members]
+                )
+            values = np.asarray(block)[: stop - start].reshape(-1, self.num_params)
+            if not np.isfinite(values).all():
+                bad = start + int(np.argmin(np.isfinite(values).all(axis=1))) // k
+                raise InputError(f"the Jacobian of image {bad} holds NaN or infinity")
+            yield slice(start * k, stop * k), values
+
+    def __call__(self, images: Images, labels: Labels | None = None) -> Float[np.ndarray, "rows P"]:
+        """The whole J of these images, [n * k, P]; memory is n * k * P * itemsize bytes."""
+        jacobian = np.empty((len(images) * self.outputs_per_example, self.num_params), self.dtype)
+        for rows, values in self.blocks(images, labels):
+            jacobian[rows] = values
+        return jacobian

@@ -1,0 +1,42 @@
+"""Networks, and the functional view of any of them: apply_fn(params, images) -> logits."""
+
+from ntk_aug.models.independence import check_examples_independent
+from ntk_aug.models.mlp import MLP, tanh_mlp_jacobian_lipschitz
+from ntk_aug.models.network import (
+    ModelView,
+    Network,
+    linen_network,
+    linen_view,
+    nnx_network,
+    nnx_view,
+    num_params,
+    pure_network,
+)
+from ntk_aug.models.registry import (
+    DEFAULT_LEARNING_RATE,
+    MODELS,
+    ModelEntry,
+    as_network,
+    build_network,
+)
+from ntk_aug.models.resnet import CifarResNet
+
+__all__ = [
+    "DEFAULT_LEARNING_RATE",
+    "MLP",
+    "MODELS",
+    "CifarResNet",
+    "ModelEntry",
+    "ModelView",
+    "Network",
+    "as_network",
+    "build_network",
+    "check_examples_independent",
+    "linen_network",
+    "linen_view",
+    "nnx_network",
+    "nnx_view",
+    "num_params",
+    "pure_network",
+    "tanh_mlp_jacobian_lipschitz",
+]

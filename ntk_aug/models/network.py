@@ -1,0 +1,159 @@
+"""A network that can be initialised and trained: what Linen, NNX and pure functions become.
+
+And its evaluation view, `ModelView`: the pair (apply_fn, params) that the rest of the library sees.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+from flax import nnx
+
+from ntk_aug.aliases import ApplyFn, Array, Float, Images, KeyArray, Params
+from ntk_aug.checks import InputError
+
+
+class ModelView(NamedTuple):
+    """A network with its weights, in evaluation mode.
+
+    Attributes:
+      apply_fn: apply_fn(params, images) -> logits [n, C].
+      params: pytree of the trainable parameters; what the Jacobian is taken with respect to.
+      jacobian_lipschitz: from the largest norm of an input to a certified Lipschitz constant of
+        x -> J(W, x), where one is known (smooth networks only); otherwise None.
+    """
+
+    apply_fn: ApplyFn
+    params: Params
+    jacobian_lipschitz: Callable[[float], float] | None = None
+
+
+class Network(NamedTuple):
+    """Pure functions of a trainable network.
+
+    Attributes:
+      init: init(key, images) -> (params, state); state is what is updated but not trained, such
+        as batch statistics.
+      apply: apply(params, state, images, train, key) -> (logits, new_state).
+      jacobian_lipschitz: (params, radius) -> constant, where it is certified; otherwise None.
+    """
+
+    init: Callable[[KeyArray, Images], tuple[Params, Any]]
+    apply: Callable[..., tuple[Float[Array, "n C"], Any]]
+    jacobian_lipschitz: Callable[[Params, float], float] | None = None
+
+    def view(self, params: Params, state: Any) -> ModelView:
+        """The evaluation view at these weights."""
+        lipschitz = self.jacobian_lipschitz
+
+        def apply_fn(params, images):
+            return self.apply(params, state, images, False, None)[0]
+
+        return ModelView(
+            apply_fn,
+            params,
+            None if lipschitz is None else lambda radius: lipschitz(params, radius),
+        )
+
+
+def _mode_argument(call: Callable, train: bool) -> dict[str, bool]:
+    """The keyword by which a Flax module is told to train or to evaluate, if it has one."""
+    parameters = inspect.signature(call).parameters
+    for name, value in {
+        "train": train,
+        "training": train,
+        "deterministic": not train,
+        "use_running_average": not train,
+    }.items():
+        if name in parameters:
+            return {name: value}
+    return {}
+
+
+def linen_network(
+    module: nn.Module, jacobian_lipschitz: Callable[[Params, float], float] | None = None
+) -> Network:
+    """A Flax Linen module as a `Network`; every collection but "params" is its state.
+
+    The module's call takes images and, if it behaves differently in training, one of the keywords
+    train, training, deterministic, use_running_average.
+    """
+
+    def init(key, images):
+        variables = module.init(key, images, **_mode_argument(module.__call__, False))
+        params = variables["params"]
+        return params, {name: value for name, value in variables.items() if name != "params"}
+
+    def apply(params, state, images, train, key):
+        variables = {"params": params, **state}
+        mode = _mode_argument(module.__call__, train)
+        if not train:
+            return module.apply(variables, images, **mode), state
+        logits, updated = module.apply(
+            variables, images, **mode, mutable=list(state), rngs={"dropout": key}
+        )
+        return logits, {**state, **updated}
+
+    return Network(init, apply, jacobian_lipschitz)
+
+
+def nnx_network(build: Callable[[nnx.Rngs], nnx.Module]) -> Network:
+    """A Flax NNX module as a `Network`, from a function that builds it: build(nnx.Rngs) -> module.
+
+    `nnx.Param` variables are trained, all others are state; `train()` and `eval()` set the mode.
+    """
+    # The structure alone, without allocating a weight: weights come in as arguments.
+    graphdef = nnx.split(nnx.eval_shape(lambda: build(nnx.Rngs(0))), nnx.Param, ...)[0]
+
+    def init(key, images):
+        del images  # an NNX module knows its sizes
+        return tuple(nnx.split(build(nnx.Rngs(key)), nnx.Param, ...)[1:])
+
+    def apply(params, state, images, train, key):
+        del key  # the random streams of an NNX module are part of its state
+        module = nnx.merge(graphdef, params, state)
+        if not train:
+            module.eval()
+            return module(images), state
+        module.train()
+        logits = module(images)
+        return logits, nnx.split(module, nnx.Param, ...)[2]
+
+    return Network(init, apply)
+
+
+def pure_network(
+    init: Callable[[KeyArray, Images], Params], apply: Callable[[Params, Images], Array]
+) -> Network:
+    """A stateless network from two pure functions: init(key, images), apply(params, images)."""
+    return Network(
+        init=lambda key, images: (init(key, images), {}),
+        apply=lambda params, state, images, train, key: (apply(params, images), state),
+    )
+
+
+def linen_view(module: nn.Module, variables: Mapping[str, Any]) -> ModelView:
+    """The evaluation view of a Linen module with its variables ("params", "batch_stats", ...)."""
+    if "params" not in variables:
+        raise InputError(f"variables have {sorted(variables)}, expected a collection 'params'")
+    state = {name: value for name, value in variables.items() if name != "params"}
+    return linen_network(module).view(variables["params"], state)
+
+
+def nnx_view(module: nnx.Module) -> ModelView:
+    """The evaluation view of an NNX module; later changes of the module do not reach it."""
+    graphdef, params, state = nnx.split(module, nnx.Param, ...)
+
+    def apply_fn(params, images):
+        merged = nnx.merge(graphdef, params, state)
+        merged.eval()
+        return merged(images)
+
+    return ModelView(apply_fn, params)
+
+
+def num_params(params: Params) -> int:
+    """P: how many numbers the parameters are."""
+    return sum(leaf.size for leaf in jax.tree.leaves(params))

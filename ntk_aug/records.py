@@ -1,0 +1,172 @@
+"""Files that a run leaves behind: JSON and npz, written whole or not at all, never pickled."""
+
+import contextlib
+import hashlib
+import json
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from ntk_aug import __version__
+from ntk_aug.checks import InputError, check_writable_folder
+
+StrPath = str | os.PathLike[str]
+
+
+@contextlib.contextmanager
+def replacing(path: StrPath) -> Iterator[Path]:
+    """Gives a temporary path beside `path`, renamed onto it only if the body succeeds."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        # mkstemp files are private to the user; a result is as readable as any other file.
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _plain(value: Any) -> Any:
+    """Turns numpy and jax scalars and arrays into what JSON has; NaN and infinity become null."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.ndarray | jax.Array):
+        return _plain(np.asarray(value).tolist())
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    return value
+
+
+def to_json(value: Any) -> str:
+    """Readable JSON text with a stable key order within objects as they were built."""
+    return json.dumps(_plain(value), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def write_json(path: StrPath, value: Any) -> None:
+    """Writes `value` as JSON; numpy values become numbers and lists, non-finite ones null."""
+    with replacing(path) as temporary:
+        temporary.write_text(to_json(value), encoding="utf-8")
+
+
+def read_json(path: StrPath) -> Any:
+    """Reads a JSON file; raises InputError that names the file if it is missing or broken."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing") from None
+    except (json.JSONDecodeError, UnicodeDecodeError, OSError) as error:
+        raise InputError(f"{path} is not readable JSON: {error}") from None
+
+
+def write_npz(path: StrPath, arrays: Mapping[str, np.ndarray]) -> None:
+    """Writes arrays as a compressed npz; object arrays, which would be pickled, are refused."""
+    for name, array in arrays.items():
+        if np.asarray(array).dtype.hasobject:
+            raise TypeError(f"{name} is an object array: only plain arrays are written")
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, **arrays)
+
+
+def read_npz(path: StrPath) -> dict[str, np.ndarray]:
+    """Reads all arrays of an npz file; raises InputError if it is missing, broken or pickled."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing") from None
+    except Exception as error:  # zipfile, zlib and numpy each have their own for a broken file
+        raise InputError(f"{path} is not a readable npz file: {error}") from None
+
+
+@contextlib.contextmanager
+def staged_folder(folder: StrPath, *, marker: str, overwrite: bool = False) -> Iterator[Path]:
+    """Gives an empty folder beside `folder` that takes its place only if the body succeeds.
+
+    So `folder` is either absent, an earlier whole result, or the new whole result.
+
+    Raises:
+      InputError: as `check_free_folder`.
+    """
+    folder = Path(folder)
+    check_free_folder(folder, marker=marker, overwrite=overwrite)
+    folder.absolute().parent.mkdir(parents=True, exist_ok=True)
+    staging = folder.absolute().with_name(f".{folder.absolute().name}.partial-{os.getpid()}")
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir()
+    try:
+        yield staging
+        previous = staging.with_name(f"{staging.name}-previous")
+        if folder.exists():
+            folder.rename(previous)
+        staging.rename(folder)
+        shutil.rmtree(previous, ignore_errors=True)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def check_free_folder(folder: StrPath, *, marker: str, overwrite: bool = False) -> None:
+    """Raises InputError unless `folder` is absent, empty, or an earlier run that may be replaced.
+
+    Args:
+      folder: where a run is to be written.
+      marker: the file by which a folder is known to be a run; no other folder is ever replaced.
+      overwrite: whether an earlier run may be replaced.
+    """
+    check_writable_folder(folder)
+    check_writable_folder(Path(folder).absolute().parent)
+    if not Path(folder).is_dir() or not any(Path(folder).iterdir()):
+        return
+    if not (Path(folder) / marker).exists():
+        raise InputError(
+            f"{folder} holds files but no {marker}: a half-written run or somebody's own folder; "
+            "choose another folder, or empty it"
+        )
+    if not overwrite:
+        raise InputError(
+            f"{folder} holds an earlier run; choose another folder, or pass --overwrite"
+        )
+
+
+def fingerprint(value: Any) -> str:
+    """The sha256 of arrays (dtype, shape, bytes) or of anything that JSON can express, in hex."""
+    digest = hashlib.sha256()
+    if isinstance(value, np.ndarray):
+        digest.update(f"{value.dtype.str}{value.shape}".encode())
+        digest.update(np.ascontiguousarray(value).data)
+    else:
+        digest.update(json.dumps(_plain(value), sort_keys=True).encode())
+    return digest.hexdigest()
+
+
+def environment() -> dict[str, Any]:
+    """Versions and device that a result was computed with."""
+    packages = ("jax", "jaxlib", "flax", "optax", "numpy", "scipy")
+    device = jax.devices()[0]
+    return {
+        "ntk_aug": __version__,
+        "python": platform.python_version(),
+        **{package: metadata.version(package) for package in packages},
+        "device": f"{device.platform}: {device.device_kind}",
+        "num_devices": jax.device_count(),
+        "cpu_count": os.cpu_count(),
+    }

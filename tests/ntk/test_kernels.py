@@ -1,0 +1,61 @@
+import jax
+import numpy as np
+import pytest
+
+from ntk_aug import augment, jacobian, ntk
+from ntk_aug.checks import InputError
+
+
+@pytest.fixture(scope="module")
+def rotated(digit_images, digits):
+    rotation = augment.build_augmentation("rotation:30")
+    return np.asarray(
+        augment.augment_batch(rotation, jax.random.key(1), digit_images, digits.indices)
+    )
+
+
+@pytest.fixture(scope="module")
+def rows(small_resnet, digit_images):
+    return jacobian.JacobianRows(
+        small_resnet.apply_fn, small_resnet.params, digit_images.shape[1:], block_size=2
+    )
+
+
+def test_kernels_are_products_of_the_rows(rows, digit_images, rotated):
+    J, J_aug = (rows(x).astype(np.float64) for x in (digit_images, rotated))
+    triple = next(ntk.kernel_triples(rows, digit_images, [rotated]))
+    for kernel, product in zip(triple, (J @ J.T, J @ J_aug.T, J_aug @ J_aug.T), strict=True):
+        np.testing.assert_allclose(kernel, product, rtol=0, atol=1e-13 * np.abs(product).max())
+
+
+@pytest.mark.parametrize("tile", [2, 5, 11])
+def test_kernels_do_not_depend_on_the_memory_budget(rows, digit_images, rotated, tile):
+    pair = 2 * rows.outputs_per_example * rows.row_bytes
+    budget = (tile + rows.block_size) * pair
+    assert ntk.images_per_tile(rows, len(digit_images), budget) == tile
+    versions = [rotated, digit_images]
+    whole = ntk.kernel_triples(rows, digit_images, versions)
+    tiled = ntk.kernel_triples(rows, digit_images, versions, memory_bytes=budget)
+    for one, other in zip(whole, tiled, strict=True):
+        for kernel, expected in zip(other, one, strict=True):
+            # A tile of another length may round differently in float32 rows, but not here: blocks
+            # have the same two images; what is left is the order of float64 sums.
+            np.testing.assert_allclose(kernel, expected, rtol=0, atol=1e-6 * np.abs(expected).max())
+            if kernel is not other.cross:
+                np.testing.assert_array_equal(kernel, kernel.T)
+
+
+def test_sums_are_float64():
+    # In float32, 1e8 + 1 is 1e8: the small singular directions would be lost.
+    A = np.array([[1e4, 1.0]], np.float32)
+    assert ntk.row_products(A, A)[0, 0] == 1e8 + 1
+
+
+def test_a_budget_below_one_block_says_what_is_needed(rows, digit_images, rotated):
+    with pytest.raises(InputError, match=r"at least 0\.\d\d GiB are needed"):
+        next(ntk.kernel_triples(rows, digit_images, [rotated], memory_bytes=1000))
+
+
+def test_augmented_images_of_another_shape_are_refused(rows, digit_images):
+    with pytest.raises(InputError, match=r"\(3, 8, 8, 1\), expected \(12, 8, 8, 1\)"):
+        next(ntk.kernel_triples(rows, digit_images, [digit_images[:3]]))
