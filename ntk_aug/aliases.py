@@ -14,6 +14,9 @@ from jaxtyping import Float, Float64, Int, PRNGKeyArray, Shaped
 Array = jax.Array | np.ndarray
 KeyArray = PRNGKeyArray
 
+IntLike = int | Int[Array, ""]
+FloatLike = float | Float[Array, ""]
+
 Image = Float[Array, "h w c"]
 Images = Float[Array, "n h w c"]
 Labels = Int[Array, " n"]
@@ -23,7 +26,7 @@ Params = Any
 """A pytree of floating-point arrays: the trainable parameters of a network."""
 
 ApplyFn = Callable[[Params, Shaped[Array, "n h w c"]], Float[Array, "n C"]]
-"""apply_fn(params, images) -> logits: evaluation mode, no mixing between the examples of a batch."""
+"""apply_fn(params, images) -> logits: evaluation mode, no mixing between examples of a batch."""
 
 Augmentation = Callable[[KeyArray, Image], Image]
 """augmentation(key, image) -> image of the same shape; images are floats in [0, 1], HWC."""

@@ -1,4 +1,4 @@
-"""Shared fixtures, and the checks that are on in every test: shapes and types of public functions."""
+"""Shared fixtures, and the shape and type checks that are on in every test."""
 
 import os
 
@@ -8,7 +8,7 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 from jaxtyping import install_import_hook
 
 # Before ntk_aug is imported: every annotation of it is checked on every call, by beartype.
-install_import_hook("ntk_aug", "beartype.beartype")
+install_import_hook("ntk_aug", "typechecking.checked")
 
 import jax
 import numpy as np

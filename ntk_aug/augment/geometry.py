@@ -6,11 +6,11 @@ Each operation comes twice: a deterministic one, and a random one that only draw
 import jax
 import jax.numpy as jnp
 
-from ntk_aug.aliases import Array, Float, Image, Int, KeyArray
+from ntk_aug.aliases import Array, FloatLike, Image, Int, KeyArray
 from ntk_aug.checks import InputError
 
 
-def rotate(image: Image, degrees: Float[Array, ""] | float) -> Image:
+def rotate(image: Image, degrees: FloatLike) -> Image:
     """Rotates counter-clockwise about the centre of the image; bilinear, black outside.
 
     An output pixel whose source point lies outside the image's area [0, w) x [0, h) is 0; points

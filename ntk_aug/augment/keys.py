@@ -3,10 +3,10 @@
 import jax
 import jax.numpy as jnp
 
-from ntk_aug.aliases import Array, Augmentation, Images, Int, KeyArray
+from ntk_aug.aliases import Array, Augmentation, Images, Int, IntLike, KeyArray
 
 
-def example_key(key: KeyArray, epoch: int, index: int, draw: int = 0) -> KeyArray:
+def example_key(key: KeyArray, epoch: IntLike, index: IntLike, draw: IntLike = 0) -> KeyArray:
     """Folds (epoch of the last redraw, place of the example in its split, draw) into the key."""
     for number in (epoch, index, draw):
         key = jax.random.fold_in(key, number)
@@ -19,8 +19,8 @@ def augment_batch(
     images: Images,
     indices: Int[Array, " n"],
     *,
-    epoch: int = 0,
-    draw: int = 0,
+    epoch: IntLike = 0,
+    draw: IntLike = 0,
 ) -> Images:
     """Augments each image with its own `example_key`; can be called inside and outside of jit.
 

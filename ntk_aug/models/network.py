@@ -5,6 +5,7 @@ And its evaluation view, `ModelView`: the pair (apply_fn, params) that the rest 
 
 import inspect
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -46,16 +47,12 @@ class Network(NamedTuple):
 
     def view(self, params: Params, state: Any) -> ModelView:
         """The evaluation view at these weights."""
-        lipschitz = self.jacobian_lipschitz
 
         def apply_fn(params, images):
             return self.apply(params, state, images, False, None)[0]
 
-        return ModelView(
-            apply_fn,
-            params,
-            None if lipschitz is None else lambda radius: lipschitz(params, radius),
-        )
+        lipschitz = self.jacobian_lipschitz
+        return ModelView(apply_fn, params, lipschitz and partial(lipschitz, params))
 
 
 def _mode_argument(call: Callable, train: bool) -> dict[str, bool]:
