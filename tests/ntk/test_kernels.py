@@ -58,4 +58,4 @@ def test_a_budget_below_one_block_says_what_is_needed(rows, digit_images, rotate
 
 def test_augmented_images_of_another_shape_are_refused(rows, digit_images):
     with pytest.raises(InputError, match=r"\(3, 8, 8, 1\), expected \(12, 8, 8, 1\)"):
-        next(ntk.kernel_triples(rows, digit_images, [digit_images[:3]]))
+        next(ntk.kernel_triples(rows, digit_images, iter([digit_images[:3]])))
