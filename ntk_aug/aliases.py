@@ -9,7 +9,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Float, Float64, Int, PRNGKeyArray, Shaped
+from jaxtyping import Bool, Float, Float64, Int, PRNGKeyArray, Shaped
 
 Array = jax.Array | np.ndarray
 KeyArray = PRNGKeyArray

@@ -1,0 +1,57 @@
+"""Singular values and subspaces of the Jacobian on plain and on augmented images."""
+
+from ntk_aug.spectrum.baseline import random_subspace_angle
+from ntk_aug.spectrum.bins import (
+    DEFAULT_BINS,
+    bin_means,
+    boundary_gaps,
+    equal_count_bins,
+    null_bins,
+    tied_bins,
+)
+from ntk_aug.spectrum.comparison import BinComparison, compare_bins
+from ntk_aug.spectrum.decomposition import (
+    Factors,
+    SpectrumPair,
+    factors_of_kernel,
+    null_tolerance,
+    pair_from_jacobians,
+    pair_from_kernels,
+)
+from ntk_aug.spectrum.result import SpectrumStudy, StudySettings
+from ntk_aug.spectrum.study import BACKENDS, study_spectrum
+from ntk_aug.spectrum.subspaces import angles_from_overlaps, principal_angles
+from ntk_aug.spectrum.summary import (
+    BIN_QUANTITIES,
+    AugmentationSummary,
+    MeanAndSpread,
+    summarize_study,
+)
+
+__all__ = [
+    "BACKENDS",
+    "BIN_QUANTITIES",
+    "DEFAULT_BINS",
+    "AugmentationSummary",
+    "BinComparison",
+    "Factors",
+    "MeanAndSpread",
+    "SpectrumPair",
+    "SpectrumStudy",
+    "StudySettings",
+    "angles_from_overlaps",
+    "bin_means",
+    "boundary_gaps",
+    "compare_bins",
+    "equal_count_bins",
+    "factors_of_kernel",
+    "null_bins",
+    "null_tolerance",
+    "pair_from_jacobians",
+    "pair_from_kernels",
+    "principal_angles",
+    "random_subspace_angle",
+    "study_spectrum",
+    "summarize_study",
+    "tied_bins",
+]

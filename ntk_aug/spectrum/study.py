@@ -1,0 +1,224 @@
+"""The singular spectrum study as one call: plain against augmented images, on real networks.
+
+Every quantity is the one of supplement C.1, made precise in `BinComparison` and `SpectrumStudy`.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ntk_aug.aliases import Array, Augmentation, Images, Int, Labels, Progress
+from ntk_aug.augment import augment_batch
+from ntk_aug.checks import (
+    InputError,
+    check_at_least,
+    check_choice,
+    check_images,
+    check_labels,
+    check_params,
+    check_same_shape,
+)
+from ntk_aug.jacobian import JacobianRows
+from ntk_aug.models import ModelView, check_examples_independent
+from ntk_aug.ntk import DEFAULT_MEMORY_BYTES, kernel_triples
+from ntk_aug.spectrum.baseline import random_subspace_angle
+from ntk_aug.spectrum.bins import DEFAULT_BINS, equal_count_bins
+from ntk_aug.spectrum.comparison import BinComparison, compare_bins
+from ntk_aug.spectrum.decomposition import (
+    SpectrumPair,
+    factors_of_kernel,
+    null_tolerance,
+    pair_from_jacobians,
+    pair_from_kernels,
+)
+from ntk_aug.spectrum.result import SpectrumStudy, StudySettings
+
+BACKENDS = {
+    "kernel": "K, M and K~ summed in float64 from streamed Jacobian rows",
+    "svd": "direct float64 SVD of both Jacobians; for small problems, and as a second route",
+}
+
+
+def study_spectrum(
+    views: ModelView | Sequence[ModelView],
+    images: Images,
+    augmentations: Mapping[str, Augmentation],
+    *,
+    labels: Labels | None = None,
+    indices: Int[Array, " n"] | None = None,
+    preprocess: Callable[[Images], Images] = lambda images: images,
+    draws: int = 1,
+    num_bins: int = DEFAULT_BINS,
+    rows: str = "logits",
+    backend: str = "kernel",
+    dtype: str = "float32",
+    seed: int = 0,
+    memory_bytes: int = DEFAULT_MEMORY_BYTES,
+    progress: Progress | None = None,
+) -> SpectrumStudy:
+    """Compares the Jacobian's singular values and subspaces on plain and on augmented images.
+
+    Args:
+      views: one network, or several trained from different seeds, in evaluation mode.
+      images: [n, h, w, c], floats in [0, 1].
+      augmentations: by the name that the result reports; each augments one image with a key.
+      labels: [n]; needed for the rows "true-logit" only.
+      indices: place of each image in its data set, folded into its augmentation key; default
+        0 .. n-1.
+      preprocess: from a batch of images in [0, 1] to the network's inputs, such as normalisation;
+        applied after augmentation.
+      draws: augmented versions of all images per augmentation; the same for every network.
+      num_bins: bins of equal count over the singular values.
+      rows: a key of `jacobian.ROWS`.
+      backend: a key of `BACKENDS`.
+      dtype: "float32" or "float64" of the network and the Jacobian rows; "svd" needs "float64".
+      seed: of the augmentation draws and of the random-subspace baseline.
+      memory_bytes: budget of the Jacobian rows held at once.
+      progress: called with the stage, how much of it is done, and all of it.
+
+    Returns:
+      A `SpectrumStudy`, which saves and loads itself; `summarize_study` tabulates it.
+
+    Raises:
+      InputError: images, labels, weights or settings that cannot be used, a network that mixes the
+        examples of a batch, an augmentation that changes the shape: all before long work starts.
+    """
+    views = [views] if isinstance(views, ModelView) else list(views)
+    if not views or not augmentations:
+        raise InputError("at least one network and one augmentation are needed")
+    check_at_least(draws, 1, "draws")
+    check_choice(backend, BACKENDS, "backend")
+    if backend == "svd" and dtype != "float64":
+        raise InputError(f"backend 'svd' needs dtype 'float64', not {dtype!r}")
+    images = jnp.asarray(check_images(images), jnp.float32)
+    indices = jnp.arange(len(images)) if indices is None else jnp.asarray(indices)
+    inputs = np.asarray(preprocess(images))
+    for view in views:
+        check_params(view.params)
+        num_outputs = check_examples_independent(view.apply_fn, view.params, inputs)
+    if labels is not None:
+        labels = check_labels(labels, len(images), num_outputs)
+    elif rows == "true-logit":
+        raise InputError("rows 'true-logit' need labels")
+    augmented_batches = partial(
+        _augmented_batches, augmentations, images, indices, preprocess, jax.random.key(seed)
+    )
+    for name, version in zip(augmentations, augmented_batches(1, slice(0, 2)), strict=True):
+        check_same_shape(version.shape[1:], inputs.shape[1:], f"an image augmented by {name}")
+
+    engines = [
+        JacobianRows(view.apply_fn, view.params, inputs.shape[1:], rows=rows, dtype=dtype)
+        for view in views
+    ]
+    num_rows = len(inputs) * engines[0].outputs_per_example
+    num_params = engines[0].num_params
+    bins = equal_count_bins(min(num_rows, num_params), num_bins)
+    shape = (len(views), len(augmentations), draws)
+    displacement = np.zeros(shape[1:])
+    bound = np.full(shape, np.nan)
+    values, tolerances, comparisons = [], [], []
+    for w, (view, engine) in enumerate(zip(views, engines, strict=True)):
+        pairs = _pairs(
+            engine, inputs, augmented_batches(draws), labels, backend, memory_bytes, progress
+        )
+        for position, (pair, version) in enumerate(
+            zip(pairs, augmented_batches(draws), strict=True)
+        ):
+            if position == 0:
+                tolerance = null_tolerance(
+                    pair.plain.values, num_rows, num_params, backend=backend, dtype=dtype
+                )
+                values.append(pair.plain.values)
+                tolerances.append(tolerance)
+            comparisons.append(compare_bins(pair, bins, tolerance))
+            a, d = divmod(position, draws)
+            displacement[a, d] = _norms(version - inputs).max()
+            if view.jacobian_lipschitz and rows != "probabilities":
+                radius = max(_norms(inputs).max(), _norms(version).max())
+                lipschitz = view.jacobian_lipschitz(radius)
+                bound[w, a, d] = np.sqrt(len(inputs)) * lipschitz * displacement[a, d]
+            if progress:
+                progress("spectra", len(comparisons), int(np.prod(shape)))
+
+    def stacked(field):
+        entries = np.stack([getattr(comparison, field) for comparison in comparisons])
+        return entries.reshape(shape + entries.shape[1:])
+
+    baseline_key = jax.random.fold_in(jax.random.key(seed), 1)
+    return SpectrumStudy(
+        settings=StudySettings(
+            augmentations=tuple(augmentations),
+            num_examples=len(inputs),
+            outputs_per_example=engines[0].outputs_per_example,
+            num_params=num_params,
+            rows=rows,
+            backend=backend,
+            dtype=dtype,
+            seed=seed,
+        ),
+        bin_sizes=np.array([members.stop - members.start for members in bins]),
+        values=np.stack(values),
+        tolerance=np.array(tolerances),
+        displacement=displacement,
+        perturbation_bound=bound,
+        left_baseline=_baseline(baseline_key, num_rows, bins),
+        right_baseline=_baseline(baseline_key, num_params, bins),
+        **{field: stacked(field) for field in BinComparison._fields},
+    )
+
+
+def _augmented_batches(
+    augmentations, images, indices, preprocess, key, draws, members=slice(None)
+) -> Iterator[np.ndarray]:
+    """Network inputs of every augmentation and draw, one after another."""
+    for name, augmentation in augmentations.items():
+        augment = jax.jit(partial(augment_batch, augmentation, key))
+        for draw in range(draws):
+            version = preprocess(augment(images[members], indices[members], draw=draw))
+            yield check_images(version, f"images augmented by {name}")
+
+
+def _pairs(
+    engine: JacobianRows,
+    inputs: np.ndarray,
+    versions: Iterable[np.ndarray],
+    labels: np.ndarray | None,
+    backend: str,
+    memory_bytes: int,
+    progress: Progress | None,
+) -> Iterator[SpectrumPair]:
+    """The spectrum of the plain inputs beside that of each augmented version."""
+    if backend == "svd":
+        needed = 2 * len(inputs) * engine.outputs_per_example * engine.row_bytes
+        if needed > memory_bytes:
+            raise InputError(
+                f"backend 'svd' holds two Jacobians, {needed / 2**30:.2f} GiB; the memory budget "
+                f"is {memory_bytes / 2**30:.2f} GiB: use backend 'kernel'"
+            )
+        J = engine(inputs, labels)
+        for version in versions:
+            yield pair_from_jacobians(J, engine(version, labels))
+        return
+    plain = None
+    for triple in kernel_triples(
+        engine, inputs, versions, labels, memory_bytes=memory_bytes, progress=progress
+    ):
+        if plain is None:
+            plain = factors_of_kernel(triple.plain, engine.num_params)
+        yield pair_from_kernels(plain, triple, engine.num_params)
+
+
+def _norms(images):
+    return np.linalg.norm(images.reshape(len(images), -1).astype(np.float64), axis=1)
+
+
+def _baseline(key, dimension, bins):
+    """The random-subspace angle of each bin; bins have at most two sizes."""
+    by_size = {
+        size: random_subspace_angle(key, dimension, size)
+        for size in {members.stop - members.start for members in bins}
+    }
+    return np.array([by_size[members.stop - members.start] for members in bins])

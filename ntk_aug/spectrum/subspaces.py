@@ -1,0 +1,53 @@
+"""Principal angles between subspaces, computed from sines where cosines are blind.
+
+arccos cannot see an angle below 1.5e-8 rad, since the cosine is 1 to the last bit there.
+"""
+
+import numpy as np
+from scipy import linalg
+
+from ntk_aug.aliases import Float64
+
+
+def principal_angles(
+    A: Float64[np.ndarray, "d m"], B: Float64[np.ndarray, "d m"]
+) -> Float64[np.ndarray, " m"]:
+    """Principal angles between span A and span B, in degrees in [0, 90], largest first.
+
+    Knyazev and Argentati 2002: arcsine below 45 degrees, arccosine above.
+
+    Args:
+      A: a basis in its columns.
+      B: another of the same size.
+    """
+    return np.rad2deg(linalg.subspace_angles(A, B))
+
+
+def angles_from_overlaps(
+    overlaps: Float64[np.ndarray, "r r"], members: slice, floor: float = 0.0
+) -> Float64[np.ndarray, " m"]:
+    """Principal angles between two bins of orthonormal bases known by their overlaps only.
+
+    With C = V' V~, the cosines of the bin b are the singular values of C[b, b]. The sines are those
+    of the part of V~_b that is outside span V_b: its components along the other vectors,
+    C[not b, b], stacked on what leaves span V altogether, a square root of I - C[:, b]' C[:, b].
+
+    Args:
+      overlaps: C; both bases have r vectors, and need not span the same space.
+      members: the bin b.
+      floor: eigenvalues of I - C[:, b]' C[:, b] at or below it are rounding, and count as zero.
+
+    Returns:
+      Degrees in [0, 90], largest first.
+    """
+    inside = overlaps[members, members]
+    columns = overlaps[:, members]
+    others = np.delete(columns, members, axis=0)
+    lost, vectors = linalg.eigh(np.eye(inside.shape[1]) - columns.T @ columns)
+    lost = np.where(lost > floor, lost, 0)
+    sines = np.linalg.svd(
+        np.concatenate([others, np.sqrt(lost)[:, None] * vectors.T]), compute_uv=False
+    )
+    cosines = np.linalg.svd(inside, compute_uv=False)[::-1]  # of the largest angle first
+    sines, cosines = np.clip(sines, 0, 1), np.clip(cosines, 0, 1)
+    return np.rad2deg(np.where(sines**2 <= 0.5, np.arcsin(sines), np.arccos(cosines)))

@@ -1,0 +1,45 @@
+"""Training: one compiled program per epoch, a record in one folder, and trained networks by name."""
+
+from ntk_aug.training.checkpoint import checkpoint_epochs, restore_checkpoint, save_checkpoint
+from ntk_aug.training.config import TrainingConfig
+from ntk_aug.training.loop import TrainedNetwork, initial_state, train
+from ntk_aug.training.optimizer import build_optimizer
+from ntk_aug.training.pretrained import (
+    PretrainedNetwork,
+    load_trained_model,
+    network_fingerprint,
+    train_named_model,
+)
+from ntk_aug.training.run_folder import EpochRecord, RunFolder, run_configuration
+from ntk_aug.training.step import (
+    Keys,
+    Metrics,
+    TrainState,
+    epoch_program,
+    evaluation_program,
+    steps_per_epoch,
+)
+
+__all__ = [
+    "EpochRecord",
+    "Keys",
+    "Metrics",
+    "PretrainedNetwork",
+    "RunFolder",
+    "TrainState",
+    "TrainedNetwork",
+    "TrainingConfig",
+    "build_optimizer",
+    "checkpoint_epochs",
+    "epoch_program",
+    "evaluation_program",
+    "initial_state",
+    "load_trained_model",
+    "network_fingerprint",
+    "restore_checkpoint",
+    "run_configuration",
+    "save_checkpoint",
+    "steps_per_epoch",
+    "train",
+    "train_named_model",
+]

@@ -1,0 +1,147 @@
+"""Networks trained by name: trained once for a configuration, found again by all of it."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ntk_aug.aliases import Progress
+from ntk_aug.checks import InputError
+from ntk_aug.data import Dataset
+from ntk_aug.models import ModelView, Network, build_network
+from ntk_aug.records import StrPath, fingerprint
+from ntk_aug.training.config import TrainingConfig
+from ntk_aug.training.loop import initial_state, train
+from ntk_aug.training.run_folder import EpochRecord, RunFolder, run_configuration
+
+
+class PretrainedNetwork(NamedTuple):
+    """A trained network in evaluation mode, with where it came from.
+
+    Attributes:
+      view: of the network.
+      run: its folder, with its configuration.
+      history: one record per epoch up to the checkpoint.
+    """
+
+    view: ModelView
+    run: RunFolder
+    history: list[EpochRecord]
+
+
+def network_fingerprint(network: Network, image_shape: tuple[int, int, int]) -> str:
+    """A sha256 of the network's programs: initialisation, and the forward pass in both modes.
+
+    So a model that was edited, but kept its name, is another model.
+    """
+    images = jnp.zeros((2, *image_shape))
+    key = jax.random.key(0)
+    params, state = jax.eval_shape(network.init, key, images)
+    lowered = [jax.jit(network.init).lower(key, images)]
+    lowered += [
+        jax.jit(lambda p, s, x, k, mode=mode: network.apply(p, s, x, mode, k)).lower(
+            params, state, images, key
+        )
+        for mode in (False, True)
+    ]
+    return fingerprint([program.as_text() for program in lowered])
+
+
+def train_named_model(
+    model: str,
+    train_set: Dataset,
+    config: TrainingConfig,
+    *,
+    options: Mapping[str, Any] | None = None,
+    test_set: Dataset | None = None,
+    folder: StrPath | None = None,
+    cache: StrPath | None = None,
+    keep_epochs: Sequence[int] = (),
+    progress: Progress | None = None,
+) -> PretrainedNetwork:
+    """Trains a model by its name, or finds it trained.
+
+    Args:
+      model: a spec for `models.build_network`.
+      train_set: what it is trained on; gives the number of outputs.
+      config: of the run.
+      options: of the model.
+      test_set: evaluated after every epoch.
+      folder: of the run; or
+      cache: a folder of runs, in which this one has a folder named by its whole configuration.
+      keep_epochs: epochs after which a checkpoint is kept, besides the last.
+      progress: called with ("training", epochs done, epochs).
+
+    Raises:
+      InputError: as `build_network` and `train` do; neither folder nor cache given.
+    """
+    if (folder is None) == (cache is None):
+        raise InputError("either a run's folder or a cache of runs is needed")
+    options = {name: value for name, value in (options or {}).items() if value is not None}
+    network = build_network(model, train_set.num_classes, **options)
+    description = {
+        "model": {
+            "name": model,
+            "options": options,
+            "fingerprint": network_fingerprint(network, train_set.image_shape),
+        },
+        "test": None if test_set is None else test_set.fingerprint(),
+    }
+    if folder is None:
+        digest = fingerprint(run_configuration(description, train_set, config))[:16]
+        name = f"{model}-{train_set.name}-{digest}".replace(":", "-").replace("/", "-")
+        folder = Path(cache) / name
+    trained = train(
+        network,
+        train_set,
+        config,
+        test_set=test_set,
+        folder=folder,
+        description=description,
+        keep_epochs=keep_epochs,
+        progress=progress,
+    )
+    view = network.view(trained.params, trained.state)
+    return PretrainedNetwork(view, RunFolder.read(folder), trained.history)
+
+
+def load_trained_model(folder: StrPath, *, epoch: int | None = None) -> PretrainedNetwork:
+    """Loads a network from the folder of its training run.
+
+    Args:
+      folder: that `train_named_model` wrote.
+      epoch: how many epochs of training; None takes the last checkpoint.
+
+    Raises:
+      InputError: no run in the folder, no whole checkpoint of that epoch, a run whose model was
+        not given by name, or whose code has changed since.
+    """
+    run = RunFolder.read(folder)
+    epochs = run.epochs()
+    if not epochs:
+        raise InputError(
+            f"{folder} holds no whole checkpoint: the run was stopped before its first"
+        )
+    epoch = epochs[-1] if epoch is None else epoch
+    if epoch not in epochs:
+        raise InputError(f"{folder} has no checkpoint of epoch {epoch}; it has those of {epochs}")
+    try:
+        model, data = run.config["model"], run.config["data"]
+        settings = {**run.config["training"]}
+        settings["decay_epochs"] = tuple(settings["decay_epochs"])
+        config = TrainingConfig(**settings)
+        image_shape = tuple(data["image_shape"])
+        network = build_network(model["name"], len(data["class_names"]), **model["options"])
+    except (KeyError, TypeError) as error:
+        raise InputError(
+            f"the configuration of {folder} is not one of this version: {error}"
+        ) from None
+    if network_fingerprint(network, image_shape) != model["fingerprint"]:
+        raise InputError(
+            f"model {model['name']!r} is not what {folder} was trained with: its code, or the "
+            "version of JAX or Flax, has changed since"
+        )
+    state = run.restore(epoch, initial_state(network, image_shape, config))
+    return PretrainedNetwork(network.view(state.params, state.state), run, run.history()[:epoch])

@@ -1,0 +1,146 @@
+"""One epoch as one compiled program: permutation, gather, augmentation, and steps under a scan."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from ntk_aug.aliases import Augmentation, Images, KeyArray, Params
+from ntk_aug.augment import augment_batch
+from ntk_aug.data import unit_range
+from ntk_aug.models import Network
+
+
+class TrainState(NamedTuple):
+    """What an epoch carries to the next.
+
+    Attributes:
+      params: trained parameters.
+      state: what is updated but not trained, such as batch statistics.
+      opt_state: of the optimiser.
+      epoch: epochs done, an int32 scalar.
+    """
+
+    params: Params
+    state: Any
+    opt_state: optax.OptState
+    epoch: jax.Array
+
+
+class Keys(NamedTuple):
+    """Separate keys, so that one kind of randomness can be changed while the others are kept."""
+
+    init: KeyArray
+    order: KeyArray
+    augmentation: KeyArray
+    dropout: KeyArray
+
+    @classmethod
+    def of_seed(cls, seed: int) -> "Keys":
+        """The four keys of a run's seed."""
+        return cls(*jax.random.split(jax.random.key(seed), 4))
+
+
+class Metrics(NamedTuple):
+    """Mean loss and accuracy over a number of images.
+
+    For training they are those that each image had when its own batch was processed.
+    """
+
+    loss: jax.Array
+    accuracy: jax.Array
+
+
+def steps_per_epoch(num_examples: int, batch_size: int) -> int:
+    """How many steps see every example once; the last may have fewer than batch_size."""
+    return -(-num_examples // batch_size)
+
+
+def epoch_program(
+    network: Network,
+    optimizer: optax.GradientTransformation,
+    augmentation: Augmentation,
+    preprocess: Callable[[Images], Images],
+    keys: Keys,
+    batch_size: int,
+) -> Callable[..., tuple[TrainState, Metrics]]:
+    """Builds the jitted function (train_state, images, labels, indices) -> (train_state, metrics).
+
+    Images are a whole data set on the device, uint8 or floats in [0, 1]. The last batch is filled
+    up with the first images of the epoch's order: they have weight 0 in its loss.
+    """
+
+    def step(carry, batch):
+        params, state, opt_state = carry
+        images, labels, weights, key = batch
+
+        def mean_loss(params):
+            logits, new_state = network.apply(params, state, preprocess(images), True, key)
+            losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+            return jnp.sum(weights * losses) / jnp.sum(weights), (logits, new_state)
+
+        (loss, (logits, state)), gradient = jax.value_and_grad(mean_loss, has_aux=True)(params)
+        updates, opt_state = optimizer.update(gradient, opt_state, params)
+        hits = jnp.sum(weights * (jnp.argmax(logits, axis=-1) == labels))
+        carry = optax.apply_updates(params, updates), state, opt_state
+        return carry, (loss * jnp.sum(weights), hits)
+
+    @jax.jit
+    def epoch(train_state, images, labels, indices):
+        n = len(images)
+        size = min(batch_size, n)
+        steps = steps_per_epoch(n, size)
+        order = jax.random.permutation(jax.random.fold_in(keys.order, train_state.epoch), n)
+        order = jnp.resize(order, (steps, size))
+        weights = (jnp.arange(steps * size) < n).astype(jnp.float32).reshape(steps, size)
+        dropout_key = jax.random.fold_in(keys.dropout, train_state.epoch)
+
+        def gather_and_step(carry, batch):
+            positions, weights, number = batch
+            augmented = augment_batch(
+                augmentation,
+                keys.augmentation,
+                unit_range(images[positions]),
+                indices[positions],
+                epoch=train_state.epoch,
+            )
+            key = jax.random.fold_in(dropout_key, number)
+            return step(carry, (augmented, labels[positions], weights, key))
+
+        carry, (losses, hits) = jax.lax.scan(
+            gather_and_step, tuple(train_state[:3]), (order, weights, jnp.arange(steps))
+        )
+        return (
+            TrainState(*carry, train_state.epoch + 1),
+            Metrics(jnp.sum(losses) / n, jnp.sum(hits) / n),
+        )
+
+    return epoch
+
+
+def evaluation_program(
+    network: Network, preprocess: Callable[[Images], Images], batch_size: int = 500
+) -> Callable[..., Metrics]:
+    """Builds the jitted function (params, state, images, labels) -> metrics, in evaluation mode."""
+
+    @jax.jit
+    def evaluate(params, state, images, labels):
+        n = len(images)
+        size = min(batch_size, n)
+        positions = jnp.resize(jnp.arange(n), (steps_per_epoch(n, size), size))
+        counted = jnp.arange(positions.size).reshape(positions.shape) < n
+
+        def batch_sums(batch):
+            members, counted = batch
+            inputs = preprocess(unit_range(images[members]))
+            logits, _ = network.apply(params, state, inputs, False, None)
+            losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels[members])
+            hits = jnp.argmax(logits, axis=-1) == labels[members]
+            return jnp.sum(losses * counted), jnp.sum(hits * counted)
+
+        losses, hits = jax.lax.map(batch_sums, (positions, counted))
+        return Metrics(jnp.sum(losses) / n, jnp.sum(hits) / n)
+
+    return evaluate
