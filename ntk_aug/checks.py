@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -107,5 +108,8 @@ def check_writable_folder(folder: str | os.PathLike) -> None:
         ancestor = ancestor.parent
     if not ancestor.is_dir():
         raise InputError(f"{folder} cannot be created: {ancestor} is a file")
-    if not os.access(ancestor, os.W_OK | os.X_OK):
-        raise InputError(f"{folder} cannot be written: no permission in {ancestor}")
+    try:  # permissions alone do not tell: the file system may be read-only, full, or special
+        with tempfile.TemporaryFile(dir=ancestor):
+            pass
+    except OSError as error:
+        raise InputError(f"{folder} cannot be written: {error.strerror} in {ancestor}") from None

@@ -4,6 +4,7 @@ Images are floats in [0, 1], [h, w, c]; nothing is clipped. A random operation t
 """
 
 from ntk_aug.augment.geometry import (
+    INTERPOLATIONS,
     crop_padded,
     flip_horizontal,
     random_crop_padded,
@@ -17,6 +18,7 @@ from ntk_aug.augment.registry import AUGMENTATIONS, AugmentationEntry, build_aug
 
 __all__ = [
     "AUGMENTATIONS",
+    "INTERPOLATIONS",
     "AugmentationEntry",
     "augment_batch",
     "build_augmentation",

@@ -7,15 +7,19 @@ import jax
 import jax.numpy as jnp
 
 from ntk_aug.aliases import Array, FloatLike, Image, Int, KeyArray
-from ntk_aug.checks import InputError
+from ntk_aug.checks import InputError, check_choice
+
+INTERPOLATIONS = ("nearest", "bilinear")
 
 
-def rotate(image: Image, degrees: FloatLike) -> Image:
-    """Rotates counter-clockwise about the centre of the image; bilinear, black outside.
+def rotate(image: Image, degrees: FloatLike, *, interpolation: str = "bilinear") -> Image:
+    """Rotates counter-clockwise about the centre of the image; black outside.
 
-    An output pixel whose source point lies outside the image's area [0, w) x [0, h) is 0; points
-    inside are interpolated with the edge repeated, as Pillow's rotate(resample=BILINEAR) does.
+    An output pixel whose source point lies outside the image's area [0, w) x [0, h) is 0. Inside,
+    "nearest" takes the pixel that the point lies in, and "bilinear" interpolates between pixel
+    centres with the edge repeated, both as Pillow's rotate does. Bilinear interpolation blurs.
     """
+    check_choice(interpolation, INTERPOLATIONS, "interpolation")
     height, width, _ = image.shape
     angle = jnp.deg2rad(jnp.asarray(degrees, image.dtype))
     cos, sin = jnp.cos(angle), jnp.sin(angle)
@@ -28,16 +32,19 @@ def rotate(image: Image, degrees: FloatLike) -> Image:
     source_y = sin * x + cos * y + height / 2
     inside = (source_x >= 0) & (source_x < width) & (source_y >= 0) & (source_y < height)
 
-    x0, dx = _floor_and_fraction(source_x - 0.5)
-    y0, dy = _floor_and_fraction(source_y - 0.5)
-
     def pixel(row, column):
         return image[jnp.clip(row, 0, height - 1), jnp.clip(column, 0, width - 1)]
 
-    dx, dy = dx[..., None], dy[..., None]
-    top = pixel(y0, x0) * (1 - dx) + pixel(y0, x0 + 1) * dx
-    bottom = pixel(y0 + 1, x0) * (1 - dx) + pixel(y0 + 1, x0 + 1) * dx
-    return jnp.where(inside[..., None], top * (1 - dy) + bottom * dy, 0)
+    if interpolation == "nearest":
+        rotated = pixel(*(jnp.floor(s).astype(jnp.int32) for s in (source_y, source_x)))
+    else:
+        x0, dx = _floor_and_fraction(source_x - 0.5)
+        y0, dy = _floor_and_fraction(source_y - 0.5)
+        dx, dy = dx[..., None], dy[..., None]
+        top = pixel(y0, x0) * (1 - dx) + pixel(y0, x0 + 1) * dx
+        bottom = pixel(y0 + 1, x0) * (1 - dx) + pixel(y0 + 1, x0 + 1) * dx
+        rotated = top * (1 - dy) + bottom * dy
+    return jnp.where(inside[..., None], rotated, 0)
 
 
 def _floor_and_fraction(position):
@@ -45,11 +52,12 @@ def _floor_and_fraction(position):
     return whole.astype(jnp.int32), position - whole
 
 
-def random_rotate(key: KeyArray, image: Image, max_degrees: float) -> Image:
+def random_rotate(
+    key: KeyArray, image: Image, max_degrees: float, *, interpolation: str = "bilinear"
+) -> Image:
     """Rotates by an angle uniform in [-max_degrees, max_degrees)."""
-    return rotate(
-        image, jax.random.uniform(key, (), image.dtype, minval=-max_degrees, maxval=max_degrees)
-    )
+    degrees = jax.random.uniform(key, (), image.dtype, minval=-max_degrees, maxval=max_degrees)
+    return rotate(image, degrees, interpolation=interpolation)
 
 
 def flip_horizontal(image: Image) -> Image:

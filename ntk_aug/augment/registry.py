@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -29,12 +30,14 @@ class AugmentationEntry(NamedTuple):
     description: str
 
 
-def _rotation(max_degrees):
-    return lambda key, image: random_rotate(key, image, max_degrees)
+def _rotation(interpolation):
+    return lambda max_degrees: partial(
+        random_rotate, max_degrees=max_degrees, interpolation=interpolation
+    )
 
 
 def _noise(radius):
-    return lambda key, image: random_noise_in_ball(key, image, radius)
+    return partial(random_noise_in_ball, radius=radius)
 
 
 def _flip_crop(share_of_side):
@@ -51,7 +54,10 @@ AUGMENTATIONS = {
         lambda _: lambda key, image: image, None, 0, "the image itself: what no augmentation does"
     ),
     "rotation": AugmentationEntry(
-        _rotation, 30, 180, "angle uniform in +- STRENGTH degrees, bilinear, black outside"
+        _rotation("nearest"), 30, 180, "angle uniform in +- STRENGTH degrees, black outside"
+    ),
+    "rotation-bilinear": AugmentationEntry(
+        _rotation("bilinear"), 30, 180, "the same with bilinear interpolation, which blurs"
     ),
     "flip-crop": AugmentationEntry(
         _flip_crop, 1 / 8, 1, "random mirror, then zero padding by STRENGTH of the side and a crop"

@@ -10,6 +10,7 @@ from ntk_aug.spectrum.bins import (
     tied_bins,
 )
 from ntk_aug.spectrum.comparison import BinComparison, compare_bins
+from ntk_aug.spectrum.cost import StudyCost, estimate_cost
 from ntk_aug.spectrum.decomposition import (
     Factors,
     SpectrumPair,
@@ -38,12 +39,14 @@ __all__ = [
     "MeanAndSpread",
     "SpectrumPair",
     "SpectrumStudy",
+    "StudyCost",
     "StudySettings",
     "angles_from_overlaps",
     "bin_means",
     "boundary_gaps",
     "compare_bins",
     "equal_count_bins",
+    "estimate_cost",
     "factors_of_kernel",
     "null_bins",
     "null_tolerance",

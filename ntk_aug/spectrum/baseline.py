@@ -36,15 +36,16 @@ def random_subspace_angle(key: KeyArray, dimension: int, size: int, *, num_draws
         smaller = random_subspace_angle(key, dimension, complement, num_draws=num_draws)
         return smaller * complement / size
 
-    def one_draw(key):
-        normal_key, lower_key, diagonal_key = jax.random.split(key, 3)
-        normal = np.asarray(jax.random.normal(normal_key, (size, size)), np.float64)
-        lower = np.tril(np.asarray(jax.random.normal(lower_key, (size, size)), np.float64), -1)
-        freedom = dimension - size - np.arange(size)
-        chi_square = jax.random.chisquare(diagonal_key, freedom.astype(np.float32))
-        lower += np.diag(np.sqrt(np.asarray(chi_square, np.float64)))
-        A, B = normal @ normal.T, lower @ lower.T
+    normal_key, lower_key, diagonal_key = jax.random.split(key, 3)
+    shape = (num_draws, size, size)
+    normal = np.asarray(jax.random.normal(normal_key, shape), np.float64)
+    lower = np.tril(np.asarray(jax.random.normal(lower_key, shape), np.float64), -1)
+    freedom = np.float32(dimension - size - np.arange(size))
+    chi_square = np.asarray(jax.random.chisquare(diagonal_key, freedom, shape[:2]), np.float64)
+    means = []
+    for G, L, squares in zip(normal, lower, chi_square, strict=True):
+        L = L + np.diag(np.sqrt(squares))
+        A, B = G @ G.T, L @ L.T
         cosines = np.sqrt(np.clip(linalg.eigvalsh(A, A + B), 0, 1))
-        return np.rad2deg(np.arccos(cosines)).mean()
-
-    return float(np.mean([one_draw(key) for key in jax.random.split(key, num_draws)]))
+        means.append(np.rad2deg(np.arccos(cosines)).mean())
+    return float(np.mean(means))

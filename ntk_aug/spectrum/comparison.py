@@ -7,6 +7,7 @@ import numpy as np
 from ntk_aug.aliases import Bool, Float64
 from ntk_aug.spectrum.bins import bin_means, boundary_gaps, null_bins, tied_bins
 from ntk_aug.spectrum.decomposition import SpectrumPair
+from ntk_aug.spectrum.threads import lapack_threads
 
 
 class BinComparison(NamedTuple):
@@ -48,9 +49,13 @@ def compare_bins(pair: SpectrumPair, bins: tuple[slice, ...], tolerance: float) 
     np.divide(difference, bin_means(plain, bins), out=relative, where=~null)
 
     def mean_angle(angles_of):
-        return np.array(
-            [np.nan if skip else angles_of(m).mean() for m, skip in zip(bins, null, strict=True)]
-        )
+        with lapack_threads(max(members.stop - members.start for members in bins)):
+            return np.array(
+                [
+                    np.nan if skip else angles_of(members).mean()
+                    for members, skip in zip(bins, null, strict=True)
+                ]
+            )
 
     return BinComparison(
         augmented_values=augmented,

@@ -14,8 +14,11 @@ from scipy import linalg
 from ntk_aug.aliases import Float, Float64
 from ntk_aug.ntk import KernelTriple
 from ntk_aug.spectrum.subspaces import angles_from_overlaps, principal_angles
+from ntk_aug.spectrum.threads import lapack_threads
 
 _EPS = np.finfo(np.float64).eps
+
+BinAngles = Callable[[slice], Float64[np.ndarray, " m"]]
 
 
 class Factors(NamedTuple):
@@ -36,19 +39,17 @@ class SpectrumPair(NamedTuple):
     Attributes:
       plain: of J.
       augmented: of J~.
-      right_angles: from a bin of ranks to the principal angles, in degrees, between the spans of
-        the right singular vectors of J and of J~ in it.
+      left_angles: from a bin of ranks to the principal angles, in degrees, between the spans of
+        the left singular vectors of J and of J~ in it.
+      right_angles: the same for right singular vectors.
       perturbation_norm: ||J~ - J||, the largest singular value.
     """
 
     plain: Factors
     augmented: Factors
-    right_angles: Callable[[slice], Float64[np.ndarray, " m"]]
+    left_angles: BinAngles
+    right_angles: BinAngles
     perturbation_norm: float
-
-    def left_angles(self, members: slice) -> Float64[np.ndarray, " m"]:
-        """Principal angles, in degrees, between the spans of the left singular vectors of a bin."""
-        return principal_angles(self.plain.left[:, members], self.augmented.left[:, members])
 
 
 def factors_of_kernel(kernel: Float64[np.ndarray, "N N"], num_params: int) -> Factors:
@@ -57,7 +58,8 @@ def factors_of_kernel(kernel: Float64[np.ndarray, "N N"], num_params: int) -> Fa
     Rounding makes eigenvalues of about -eps * lambda_1 of those that are zero; they count as zero.
     """
     rank = min(len(kernel), num_params)
-    eigenvalues, vectors = linalg.eigh(kernel, driver="evd")
+    with lapack_threads(len(kernel)):
+        eigenvalues, vectors = linalg.eigh(kernel, driver="evd")
     # A copy, contiguous by column: every later product reads whole columns.
     left = np.asfortranarray(vectors[:, ::-1][:, :rank])
     return Factors(np.sqrt(np.maximum(eigenvalues[::-1][:rank], 0)), left)
@@ -70,6 +72,8 @@ def pair_from_kernels(plain: Factors, triple: KernelTriple, num_params: int) -> 
     vector of length P.
     """
     augmented = factors_of_kernel(triple.augmented, num_params)
+    left_overlaps = plain.left.T @ augmented.left
+    left_floor = 4 * len(left_overlaps) * _EPS
     overlaps = (
         _inverse(plain.values)[:, None]
         * (plain.left.T @ triple.cross @ augmented.left)
@@ -85,7 +89,11 @@ def pair_from_kernels(plain: Factors, triple: KernelTriple, num_params: int) -> 
 
     perturbation = triple.augmented - triple.cross - triple.cross.T + triple.plain
     return SpectrumPair(
-        plain, augmented, right_angles, float(np.sqrt(max(_largest_eigenvalue(perturbation), 0)))
+        plain,
+        augmented,
+        lambda members: angles_from_overlaps(left_overlaps, members, left_floor),
+        right_angles,
+        float(np.sqrt(max(_largest_eigenvalue(perturbation), 0))),
     )
 
 
@@ -97,7 +105,8 @@ def _inverse(values):
 
 def _largest_eigenvalue(matrix):
     last = len(matrix) - 1
-    return linalg.eigh(matrix, eigvals_only=True, subset_by_index=[last, last])[0]
+    with lapack_threads(len(matrix)):
+        return linalg.eigh(matrix, eigvals_only=True, subset_by_index=[last, last])[0]
 
 
 def pair_from_jacobians(
@@ -110,6 +119,7 @@ def pair_from_jacobians(
     return SpectrumPair(
         Factors(s, U),
         Factors(s_aug, U_aug),
+        lambda members: principal_angles(U[:, members], U_aug[:, members]),
         lambda members: principal_angles(Vt[members].T, Vt_aug[members].T),
         float(np.linalg.norm(J_augmented - J, 2)),
     )

@@ -103,11 +103,14 @@ def study_spectrum(
         labels = check_labels(labels, len(images), num_outputs)
     elif rows == "true-logit":
         raise InputError("rows 'true-logit' need labels")
-    augmented_batches = partial(
-        _augmented_batches, augmentations, images, indices, preprocess, jax.random.key(seed)
-    )
-    for name, version in zip(augmentations, augmented_batches(1, slice(0, 2)), strict=True):
-        check_same_shape(version.shape[1:], inputs.shape[1:], f"an image augmented by {name}")
+    key = jax.random.key(seed)
+    augmenters = {
+        name: jax.jit(partial(augment_batch, augmentation, key))
+        for name, augmentation in augmentations.items()
+    }
+    augmented_batches = partial(_augmented_batches, augmenters, images, indices, preprocess)
+    for name, version in zip(augmentations, augmented_batches(1), strict=True):
+        check_same_shape(version.shape, inputs.shape, f"the images augmented by {name}")
 
     engines = [
         JacobianRows(view.apply_fn, view.params, inputs.shape[1:], rows=rows, dtype=dtype)
@@ -147,7 +150,7 @@ def study_spectrum(
         entries = np.stack([getattr(comparison, field) for comparison in comparisons])
         return entries.reshape(shape + entries.shape[1:])
 
-    baseline_key = jax.random.fold_in(jax.random.key(seed), 1)
+    baseline_key = jax.random.fold_in(key, 1)
     return SpectrumStudy(
         settings=StudySettings(
             augmentations=tuple(augmentations),
@@ -170,14 +173,11 @@ def study_spectrum(
     )
 
 
-def _augmented_batches(
-    augmentations, images, indices, preprocess, key, draws, members=slice(None)
-) -> Iterator[np.ndarray]:
+def _augmented_batches(augmenters, images, indices, preprocess, draws) -> Iterator[np.ndarray]:
     """Network inputs of every augmentation and draw, one after another."""
-    for name, augmentation in augmentations.items():
-        augment = jax.jit(partial(augment_batch, augmentation, key))
+    for name, augment in augmenters.items():
         for draw in range(draws):
-            version = preprocess(augment(images[members], indices[members], draw=draw))
+            version = preprocess(augment(images, indices, draw=draw))
             yield check_images(version, f"images augmented by {name}")
 
 

@@ -1,7 +1,8 @@
-"""Training: one compiled program per epoch, a record in one folder, and trained networks by name."""
+"""Training: one compiled program per epoch, one folder per run, trained networks by name."""
 
 from ntk_aug.training.checkpoint import checkpoint_epochs, restore_checkpoint, save_checkpoint
 from ntk_aug.training.config import TrainingConfig
+from ntk_aug.training.cost import estimate_training_seconds
 from ntk_aug.training.loop import TrainedNetwork, initial_state, train
 from ntk_aug.training.optimizer import build_optimizer
 from ntk_aug.training.pretrained import (
@@ -13,7 +14,7 @@ from ntk_aug.training.pretrained import (
 from ntk_aug.training.run_folder import EpochRecord, RunFolder, run_configuration
 from ntk_aug.training.step import (
     Keys,
-    Metrics,
+    MetricSums,
     TrainState,
     epoch_program,
     evaluation_program,
@@ -23,7 +24,7 @@ from ntk_aug.training.step import (
 __all__ = [
     "EpochRecord",
     "Keys",
-    "Metrics",
+    "MetricSums",
     "PretrainedNetwork",
     "RunFolder",
     "TrainState",
@@ -32,6 +33,7 @@ __all__ = [
     "build_optimizer",
     "checkpoint_epochs",
     "epoch_program",
+    "estimate_training_seconds",
     "evaluation_program",
     "initial_state",
     "load_trained_model",

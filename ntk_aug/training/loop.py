@@ -104,20 +104,17 @@ def train(
     arrays = [jnp.asarray(a) for a in (train_set.images, train_set.labels, train_set.indices)]
     test_arrays = test_set and [jnp.asarray(a) for a in (test_set.images, test_set.labels)]
     for epoch in range(len(history) + 1, config.epochs + 1):
-        train_state, metrics = run_epoch(train_state, *arrays)
-        if not np.isfinite(metrics.loss):
+        train_state, sums = run_epoch(train_state, *arrays)
+        train_loss, train_accuracy = sums.means()
+        if not np.isfinite(train_loss):
             raise InputError(
                 f"the training loss of epoch {epoch} (steps {(epoch - 1) * steps + 1} to "
                 f"{epoch * steps}) is not finite: try a learning rate below {config.learning_rate}"
             )
-        test = test_arrays and evaluate(train_state.params, train_state.state, *test_arrays)
-        record = EpochRecord(
-            epoch,
-            float(metrics.loss),
-            float(metrics.accuracy),
-            float(test.loss) if test else None,
-            float(test.accuracy) if test else None,
-        )
+        test = (None, None)
+        if test_arrays:
+            test = evaluate(train_state.params, train_state.state, *test_arrays).means()
+        record = EpochRecord(epoch, train_loss, train_accuracy, *test)
         history.append(record)
         if run is not None and epoch in (config.epochs, *keep_epochs):
             run.save(train_state, history)

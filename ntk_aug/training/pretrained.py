@@ -11,7 +11,7 @@ from ntk_aug.aliases import Progress
 from ntk_aug.checks import InputError
 from ntk_aug.data import Dataset
 from ntk_aug.models import ModelView, Network, build_network
-from ntk_aug.records import StrPath, fingerprint
+from ntk_aug.records import StrPath, environment, fingerprint
 from ntk_aug.training.config import TrainingConfig
 from ntk_aug.training.loop import initial_state, train
 from ntk_aug.training.run_folder import EpochRecord, RunFolder, run_configuration
@@ -138,10 +138,12 @@ def load_trained_model(folder: StrPath, *, epoch: int | None = None) -> Pretrain
         raise InputError(
             f"the configuration of {folder} is not one of this version: {error}"
         ) from None
-    if network_fingerprint(network, image_shape) != model["fingerprint"]:
+    # Another version of JAX writes the same program in other words, so only under the versions
+    # that trained it does another program mean another model.
+    same_versions = all(run.environment.get(k) == environment()[k] for k in ("jax", "flax"))
+    if same_versions and network_fingerprint(network, image_shape) != model["fingerprint"]:
         raise InputError(
-            f"model {model['name']!r} is not what {folder} was trained with: its code, or the "
-            "version of JAX or Flax, has changed since"
+            f"model {model['name']!r} is not what {folder} was trained with: its code has changed"
         )
     state = run.restore(epoch, initial_state(network, image_shape, config))
     return PretrainedNetwork(network.view(state.params, state.state), run, run.history()[:epoch])

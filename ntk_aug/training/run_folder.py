@@ -64,10 +64,12 @@ class RunFolder:
     Attributes:
       path: of the folder.
       config: of the run, as `run_configuration` gives it.
+      environment: versions and device that it ran on, as `records.environment` gives them.
     """
 
     path: Path
     config: dict[str, Any]
+    environment: dict[str, Any]
 
     @classmethod
     def open(
@@ -96,7 +98,7 @@ class RunFolder:
         else:
             path.mkdir(parents=True, exist_ok=True)
             write_json(path / CONFIG_FILE, {"run": run, "environment": environment()})
-        return cls(path, run)
+        return cls.read(path)
 
     @classmethod
     def read(cls, folder: StrPath) -> "RunFolder":
@@ -109,7 +111,7 @@ class RunFolder:
         content = read_json(path / CONFIG_FILE)
         if not isinstance(content, dict) or not isinstance(content.get("run"), dict):
             raise InputError(f"{path / CONFIG_FILE} does not describe a training run")
-        return cls(path, content["run"])
+        return cls(path, content["run"], content.get("environment", {}))
 
     @property
     def checkpoints(self) -> Path:
@@ -149,7 +151,7 @@ class RunFolder:
         return TrainState(**restore_checkpoint(self.checkpoints, epoch, abstract))
 
     def resume(self, initial: TrainState, epochs: int) -> tuple[TrainState, list[EpochRecord]]:
-        """The last checkpoint up to `epochs` with its history; the initial state if there is none."""
+        """The last checkpoint up to `epochs` with its history; without one, the initial state."""
         kept = [epoch for epoch in self.epochs() if epoch <= epochs]
         if not kept:
             return initial, []

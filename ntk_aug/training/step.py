@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from ntk_aug.aliases import Augmentation, Images, KeyArray, Params
+from ntk_aug.aliases import Augmentation, Images, IntLike, KeyArray, Params
 from ntk_aug.augment import augment_batch
 from ntk_aug.data import unit_range
 from ntk_aug.models import Network
@@ -43,14 +43,25 @@ class Keys(NamedTuple):
         return cls(*jax.random.split(jax.random.key(seed), 4))
 
 
-class Metrics(NamedTuple):
-    """Mean loss and accuracy over a number of images.
+class MetricSums(NamedTuple):
+    """Sums over images, to be divided once at the end; the last partial batch counts in full.
 
-    For training they are those that each image had when its own batch was processed.
+    For training they are of what each image had when its own batch was processed.
+
+    Attributes:
+      loss: of the cross-entropies.
+      hits: number of images whose largest logit is that of their class.
+      count: of images.
     """
 
     loss: jax.Array
-    accuracy: jax.Array
+    hits: jax.Array
+    count: IntLike
+
+    def means(self) -> tuple[float, float]:
+        """Mean loss, and accuracy in [0, 1]."""
+        count = float(self.count)
+        return float(self.loss) / count, float(self.hits) / count
 
 
 def steps_per_epoch(num_examples: int, batch_size: int) -> int:
@@ -65,8 +76,8 @@ def epoch_program(
     preprocess: Callable[[Images], Images],
     keys: Keys,
     batch_size: int,
-) -> Callable[..., tuple[TrainState, Metrics]]:
-    """Builds the jitted function (train_state, images, labels, indices) -> (train_state, metrics).
+) -> Callable[..., tuple[TrainState, MetricSums]]:
+    """Builds the jitted function (train_state, images, labels, indices) -> (train_state, sums).
 
     Images are a whole data set on the device, uint8 or floats in [0, 1]. The last batch is filled
     up with the first images of the epoch's order: they have weight 0 in its loss.
@@ -114,7 +125,7 @@ def epoch_program(
         )
         return (
             TrainState(*carry, train_state.epoch + 1),
-            Metrics(jnp.sum(losses) / n, jnp.sum(hits) / n),
+            MetricSums(jnp.sum(losses), jnp.sum(hits), n),
         )
 
     return epoch
@@ -122,8 +133,8 @@ def epoch_program(
 
 def evaluation_program(
     network: Network, preprocess: Callable[[Images], Images], batch_size: int = 500
-) -> Callable[..., Metrics]:
-    """Builds the jitted function (params, state, images, labels) -> metrics, in evaluation mode."""
+) -> Callable[..., MetricSums]:
+    """Builds the jitted function (params, state, images, labels) -> sums, in evaluation mode."""
 
     @jax.jit
     def evaluate(params, state, images, labels):
@@ -141,6 +152,6 @@ def evaluation_program(
             return jnp.sum(losses * counted), jnp.sum(hits * counted)
 
         losses, hits = jax.lax.map(batch_sums, (positions, counted))
-        return Metrics(jnp.sum(losses) / n, jnp.sum(hits) / n)
+        return MetricSums(jnp.sum(losses), jnp.sum(hits), n)
 
     return evaluate

@@ -1,0 +1,1 @@
+"""Command line for analyses: python -m analysis --help."""

@@ -1,0 +1,110 @@
+"""The figures of the spectrum study, in the form of the paper's Figure 1."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ntk_aug.records import replacing
+from ntk_aug.spectrum import AugmentationSummary, SpectrumStudy, summarize_study
+
+# Okabe and Ito's colours can be told apart with any kind of colour vision.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
+STYLE = {
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.25,
+    "legend.frameon": False,
+    "figure.dpi": 150,
+    "pdf.fonttype": 42,  # text stays text
+}
+
+
+def save_figure(figure: Figure, stem: str | os.PathLike) -> None:
+    """Writes STEM.png and STEM.pdf, each whole or not at all."""
+    for ending in ("png", "pdf"):
+        path = Path(f"{os.fspath(stem)}.{ending}")
+        # Without a date in it, the same study gives the same file.
+        metadata = {"CreationDate": None} if ending == "pdf" else None
+        with replacing(path) as temporary:
+            figure.savefig(temporary, format=ending, metadata=metadata)
+
+
+def draw_augmentation(study: SpectrumStudy, item: AugmentationSummary) -> Figure:
+    """One augmentation: change of the singular values and angle of the subspaces, per bin."""
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(10.5, 3.2), layout="constrained")
+        absolute, relative, angle = figure.subplots(1, 3)
+        bins = _bin_numbers(study)
+        _line(absolute, bins, item.bins["difference"], COLORS[0])
+        absolute.set_ylabel("mean difference of singular values")
+        _line(relative, bins, item.bins["relative_difference"], COLORS[0], scale=100)
+        relative.set_ylabel("relative difference (%)")
+        for axes in (absolute, relative):
+            axes.axhline(0, color="black", linewidth=0.8)
+        _line(angle, bins, item.bins["left_angle"], COLORS[0], label="left (outputs)")
+        _line(angle, bins, item.bins["right_angle"], COLORS[1], label="right (weights)")
+        angle.plot(bins, study.left_baseline, "--", color=COLORS[0], linewidth=1)
+        angle.plot(bins, study.right_baseline, "--", color=COLORS[1], linewidth=1)
+        angle.plot([], [], "--", color="grey", linewidth=1, label="random subspaces")
+        _angle_axis(angle)
+        angle.legend(loc="lower right")
+        _bin_axes((absolute, relative, angle), study)
+        figure.suptitle(f"{item.name}: {_spread_note(study)}", fontsize=9)
+    return figure
+
+
+def draw_overview(study: SpectrumStudy) -> Figure:
+    """All augmentations in one figure: relative difference, and left subspace angle."""
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(8.2, 3.6), layout="constrained")
+        relative, angle = figure.subplots(1, 2)
+        bins = _bin_numbers(study)
+        for number, item in enumerate(summarize_study(study)):
+            color = COLORS[number % len(COLORS)]
+            _line(relative, bins, item.bins["relative_difference"], color, scale=100)
+            _line(angle, bins, item.bins["left_angle"], color, label=item.name)
+        relative.axhline(0, color="black", linewidth=0.8)
+        # Linear up to 1 %, logarithmic beyond: small and large augmentations both show.
+        relative.set_yscale("symlog", linthresh=1)
+        relative.yaxis.set_major_formatter("{x:g}")
+        relative.set_ylabel("relative difference of singular values (%)")
+        angle.plot(bins, study.left_baseline, "--", color="grey", label="random subspaces")
+        _angle_axis(angle)
+        _bin_axes((relative, angle), study)
+        figure.legend(loc="outside lower center", ncols=4)
+    return figure
+
+
+def _line(axes: Axes, bins, values, color, *, scale=1.0, label=None) -> None:
+    mean, std = scale * values.mean, scale * values.std
+    axes.plot(bins, mean, "o-", color=color, markersize=2.5, linewidth=1.2, label=label)
+    if np.isfinite(std).any():
+        axes.fill_between(bins, mean - std, mean + std, color=color, alpha=0.2, linewidth=0)
+
+
+def _angle_axis(axes: Axes) -> None:
+    axes.set_ylim(-2, 92)
+    axes.set_yticks(range(0, 91, 15))
+    axes.set_ylabel("mean principal angle (degrees)")
+
+
+def _bin_axes(all_axes: Sequence[Axes], study: SpectrumStudy) -> None:
+    for axes in all_axes:
+        axes.set_xlabel(f"bin of {study.bin_sizes[0]} singular values (1 = largest)")
+        axes.set_xlim(0.5, study.num_bins + 0.5)
+
+
+def _bin_numbers(study: SpectrumStudy) -> np.ndarray:
+    return np.arange(1, study.num_bins + 1)
+
+
+def _spread_note(study: SpectrumStudy) -> str:
+    networks, _, draws = study.perturbation_norm.shape
+    return f"mean and standard deviation over {networks} networks x {draws} draws"

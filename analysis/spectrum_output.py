@@ -1,0 +1,102 @@
+"""What the spectrum command writes and prints: files, figures, report and table."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from analysis.spectrum_figures import draw_augmentation, draw_overview, save_figure
+from analysis.spectrum_report import report_html
+from ntk_aug import records, spectrum
+
+
+def write_study(folder: Path, study: spectrum.SpectrumStudy, summary: Mapping) -> None:
+    """Writes spectrum.npz and summary.json: all that figures, report and table are drawn from."""
+    study.save(folder / "spectrum.npz")
+    records.write_json(folder / "summary.json", summary)
+
+
+def draw_outputs(folder: Path, study: spectrum.SpectrumStudy, summary: Mapping) -> None:
+    """Draws the figures (PNG and PDF) and the report that stands alone."""
+    figures = {"overview": draw_overview(study)}
+    for item in spectrum.summarize_study(study):
+        figures[file_name(item.name)] = draw_augmentation(study, item)
+    for name, figure in figures.items():
+        save_figure(figure, folder / "figures" / name)
+    with records.replacing(folder / "report.html") as temporary:
+        temporary.write_text(report_html(study, summary, folder / "figures"), encoding="utf-8")
+
+
+def file_name(augmentation: str) -> str:
+    """The name of an augmentation's figure, without its ending."""
+    return augmentation.replace(":", "-").replace("/", "-")
+
+
+TABLE_COLUMNS = (
+    ("augmentation", "left"),
+    ("eps0", "right"),
+    ("||E||", "right"),
+    ("bound", "right"),
+    ("relative change %\nbins 1 / middle / last", "right"),
+    ("values that fell %\nbin 1 / others", "right"),
+    ("left angle, degrees\nbins 1 / middle / last", "right"),
+    ("Spearman", "right"),
+)
+
+
+def table_rows(study: spectrum.SpectrumStudy) -> list[tuple[str, ...]]:
+    """The table's cells, one row per augmentation, under `TABLE_COLUMNS`."""
+    rows = []
+    for item in spectrum.summarize_study(study):
+        relative = 100 * item.bins["relative_difference"].mean
+        angle = item.bins["left_angle"].mean
+        rows.append(
+            (
+                item.name,
+                f"{item.displacement:.3g}",
+                f"{item.perturbation_norm:.3g}",
+                _number(item.perturbation_bound, ".3g"),
+                _first_middle_last(relative, "+.1f"),
+                f"{100 * item.decreased_first_bin:.0f} / "
+                + _number(100 * item.decreased_other_bins, ".0f"),
+                _first_middle_last(angle, ".1f"),
+                _mean(item.spearman),
+            )
+        )
+    return rows
+
+
+def print_table(study: spectrum.SpectrumStudy, summary: Mapping) -> None:
+    """Prints the table, with what it was computed from above it."""
+    settings = study.settings
+    accuracies = [
+        f"train {100 * n['train_accuracy']:.1f} %, test {100 * n['test_accuracy']:.1f} %"
+        for n in summary["networks"]
+        if n["train_accuracy"] is not None and n["test_accuracy"] is not None
+    ]
+    print(
+        f"{summary['data']['name']}: {settings.num_examples} images, "
+        f"{study.values.shape[1]} singular values in {study.num_bins} bins, "
+        f"P = {settings.num_params:,}; accuracy " + ("; ".join(accuracies) or "not measured")
+    )
+    table = Table()
+    for header, justify in TABLE_COLUMNS:
+        table.add_column(header, justify=justify, no_wrap=True)
+    for row in table_rows(study):
+        table.add_row(*row)
+    Console(width=max(Console().width, 132)).print(table)
+
+
+def _number(value, form):
+    return format(value, form) if np.isfinite(value) else "-"
+
+
+def _first_middle_last(values, form):
+    return " / ".join(_number(values[i], form) for i in (0, len(values) // 2, -1))
+
+
+def _mean(values):
+    finite = [value for value in values if np.isfinite(value)]
+    return f"{np.mean(finite):+.2f}" if finite else "-"

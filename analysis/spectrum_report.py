@@ -1,0 +1,119 @@
+"""The report of a spectrum study: one HTML file with its figures inside."""
+
+import base64
+import html
+from collections.abc import Mapping
+from pathlib import Path
+from string import Template
+
+from ntk_aug.spectrum import SpectrumStudy
+
+PAGE = Template("""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>$title</title><style>
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 70em; margin: 2em auto; padding: 0 1em; }
+table { border-collapse: collapse; font-size: 14px; margin: 1em 0; }
+td, th { border: 1px solid #bbb; padding: .3em .6em; text-align: left; vertical-align: top; }
+img { max-width: 100%; } h2 { margin-top: 2em; } code { white-space: pre-wrap; }
+</style></head><body>
+<h1>$title</h1>
+$body
+</body></html>
+""")
+
+EXPLANATION = """
+<p>J is the Jacobian of the network's outputs on the plain images with respect to its parameters,
+J&#771; the one on the augmented images, rows in the same order; E = J&#771; &minus; J.
+Singular values of both are sorted from the largest and put into bins of equal count by rank.</p>
+<ul>
+<li><b>eps0</b>: largest Euclidean distance between an image and its augmentation, in units of the
+network's input.</li>
+<li><b>||E||</b>: spectral norm; no singular value moves further (Weyl). <b>bound</b>: the certified
+sqrt(n) L<sub>J</sub> eps0 &ge; ||E||, for networks with a smooth activation only.</li>
+<li><b>relative change</b>: mean difference of a bin divided by its mean singular value.</li>
+<li><b>values that fell</b>: share of ranks whose singular value is smaller when augmented.</li>
+<li><b>left angle</b>: mean principal angle between the spans of a bin's left singular vectors
+(directions in output space); the right one is in weight space. Dashed: what random subspaces of the
+same size would have.</li>
+<li><b>Spearman</b>: rank correlation of bin number and relative change averaged over the draws,
+mean over the networks: +1 if smaller singular values always grow relatively more.</li>
+</ul>"""
+
+FLAGS = """
+<ul>
+<li><b>null</b>: a value of the bin is too small for its vectors to mean anything (below sigma_1
+times the resolution of the computation). Its angle and relative change are left out.</li>
+<li><b>tie</b>: the gap to a neighbouring bin is zero to rounding: the bin's subspace is undefined.
+</li>
+<li><b>gap &lt; ||E||</b>: the gap to a neighbouring bin is smaller than the perturbation.
+Neighbouring bins may then trade directions, and no theorem bounds the angle.</li>
+</ul>"""
+
+
+def report_html(study: SpectrumStudy, summary: Mapping, figures: Path) -> str:
+    """The page: settings, table, figures from the folder `figures`, and what the flags mean."""
+    from analysis.spectrum_output import TABLE_COLUMNS, file_name, table_rows
+
+    settings = study.settings
+    networks = [
+        (
+            f"{n['model']} {n['options'] or ''}",
+            f"seed {n['training']['seed']}, {n['training']['epochs']} epochs",
+            _percent(n["train_accuracy"]),
+            _percent(n["test_accuracy"]),
+        )
+        for n in summary["networks"]
+    ]
+    facts = [
+        ("data", f"{summary['data']['name']}, classes {', '.join(summary['data']['classes'])}"),
+        ("images", f"{settings.num_examples} ({summary['data']['images_per_class']} per class)"),
+        ("rows of J", f"{settings.rows}, {settings.outputs_per_example} per image"),
+        ("parameters", f"{settings.num_params:,}"),
+        ("bins", f"{study.num_bins} of {study.bin_sizes.min()} to {study.bin_sizes.max()} values"),
+        ("backend", f"{settings.backend}, {settings.dtype} rows"),
+        ("seed", settings.seed),
+        ("time", f"{summary['seconds']:.0f} s"),
+        ("environment", ", ".join(f"{k} {v}" for k, v in summary["environment"].items())),
+    ]
+    flags = [
+        (
+            item["name"],
+            item["description"],
+            _percent(item["null"]),
+            _percent(item["tie"]),
+            _percent(item["gaps_below_perturbation"]),
+        )
+        for item in summary["augmentations"]
+    ]
+    sections = [
+        "<h2>What was found</h2>",
+        _table([header.replace("\n", ": ") for header, _ in TABLE_COLUMNS], table_rows(study)),
+        EXPLANATION,
+        _image(figures / "overview.png"),
+        "<h2>Each augmentation</h2>",
+        *(_image(figures / f"{file_name(name)}.png") for name in settings.augmentations),
+        "<h2>Flags</h2>",
+        _table(["augmentation", "what it does", "null", "tie", "gap < ||E||"], flags),
+        FLAGS,
+        "<h2>Settings</h2>",
+        _table(["network", "training", "train accuracy", "test accuracy"], networks),
+        _table(["", ""], facts),
+    ]
+    title = f"Jacobian spectrum under augmentation: {summary['data']['name']}"
+    return PAGE.substitute(title=html.escape(title), body="\n".join(sections))
+
+
+def _table(headers, rows) -> str:
+    def cells(tag, row):
+        return "".join(f"<{tag}>{html.escape(str(cell))}</{tag}>" for cell in row)
+
+    head = f"<tr>{cells('th', headers)}</tr>" if any(headers) else ""
+    return "<table>" + head + "".join(f"<tr>{cells('td', row)}</tr>" for row in rows) + "</table>"
+
+
+def _image(path: Path) -> str:
+    encoded = base64.b64encode(path.read_bytes()).decode()
+    return f'<p><img alt="{html.escape(path.stem)}" src="data:image/png;base64,{encoded}"></p>'
+
+
+def _percent(share) -> str:
+    return "-" if share is None else f"{100 * share:.1f} %"

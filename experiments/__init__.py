@@ -1,0 +1,1 @@
+"""Command line for training: python -m experiments --help."""

@@ -1,0 +1,88 @@
+"""What a study will take: rows, memory and time, from a few seconds of measurement."""
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from ntk_aug.aliases import Images
+from ntk_aug.jacobian import JacobianRows
+from ntk_aug.ntk import DEFAULT_MEMORY_BYTES, images_per_tile
+from ntk_aug.spectrum.decomposition import factors_of_kernel
+
+_PRODUCT_SIDE = 1500
+_EIGEN_SIDE = 600
+
+
+class StudyCost(NamedTuple):
+    """What the kernel backend needs, on this machine.
+
+    Attributes:
+      num_rows: N, rows of each Jacobian.
+      num_params: P, its columns.
+      jacobian_bytes: of one Jacobian.
+      memory_bytes: held at the peak: Jacobian rows within their budget, kernels and eigenvectors.
+      seconds_plain: for each network once: its rows, K and its eigenvalues.
+      seconds_per_draw: for each network, augmentation and draw.
+    """
+
+    num_rows: int
+    num_params: int
+    jacobian_bytes: int
+    memory_bytes: int
+    seconds_plain: float
+    seconds_per_draw: float
+
+
+def estimate_cost(
+    engine: JacobianRows, images: Images, *, memory_bytes: int = DEFAULT_MEMORY_BYTES
+) -> StudyCost:
+    """Times one block of rows, one matrix product and one eigensolve, and scales them up.
+
+    Rows scale with n; products with N^2 P; the eigensolver and the angles with N^3.
+
+    Args:
+      engine: of the network.
+      images: network inputs [n, h, w, c]; one block of them is differentiated.
+      memory_bytes: the study's budget of Jacobian rows.
+
+    Raises:
+      InputError: the budget is too small.
+    """
+    n, P = len(images), engine.num_params
+    N = n * engine.outputs_per_example
+    tile = images_per_tile(engine, n, memory_bytes)
+    block = np.asarray(images[: engine.block_size])
+    engine(block)  # compiles
+    seconds_per_image = _seconds(lambda: engine(block)) / len(block)
+
+    rng = np.random.default_rng(0)  # what is timed does not depend on the numbers
+    matrix = rng.standard_normal((_PRODUCT_SIDE, _PRODUCT_SIDE))
+    seconds_per_flop = _seconds(lambda: matrix @ (matrix + 1)) / (2 * _PRODUCT_SIDE**3)
+    kernel = matrix[:_EIGEN_SIDE] @ matrix[:_EIGEN_SIDE].T
+    eigen_seconds = _seconds(lambda: factors_of_kernel(kernel, P)) * (N / _EIGEN_SIDE) ** 3
+
+    passes = 0.5 + 0.5 * -(-n // tile)  # how often the rows of an image are computed
+    rows_seconds = passes * n * seconds_per_image
+    triangle, cubes = N**2 * P * seconds_per_flop, N**3 * seconds_per_flop
+    in_one_piece = tile >= n
+    held = 2 * min(tile + engine.block_size, n) * engine.outputs_per_example * engine.row_bytes
+    return StudyCost(
+        num_rows=N,
+        num_params=P,
+        jacobian_bytes=N * engine.row_bytes,
+        memory_bytes=held + 10 * 8 * N**2,
+        seconds_plain=(rows_seconds if in_one_piece else 0) + triangle + eigen_seconds,
+        # M costs two triangles and K~ one; overlaps, sines and ||E|| about 30 N^3 operations.
+        seconds_per_draw=(1 if in_one_piece else 2) * rows_seconds
+        + 3 * triangle
+        + eigen_seconds
+        + 30 * cubes,
+    )
+
+
+def _seconds(function: Callable) -> float:
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
