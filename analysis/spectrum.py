@@ -318,8 +318,8 @@ def describe(
                 "model": network.run.config["model"]["name"],
                 "options": network.run.config["model"]["options"],
                 "training": network.run.config["training"],
-                "train_accuracy": network.history[-1].train_accuracy if network.history else None,
-                "test_accuracy": network.history[-1].test_accuracy if network.history else None,
+                "train_accuracy": training.evaluate_view(network.view, inputs.train)[1],
+                "test_accuracy": training.evaluate_view(network.view, inputs.test)[1],
             }
             for network in networks
         ],

@@ -74,12 +74,11 @@ def print_table(study: spectrum.SpectrumStudy, summary: Mapping) -> None:
     accuracies = [
         f"train {100 * n['train_accuracy']:.1f} %, test {100 * n['test_accuracy']:.1f} %"
         for n in summary["networks"]
-        if n["train_accuracy"] is not None and n["test_accuracy"] is not None
     ]
     print(
         f"{summary['data']['name']}: {settings.num_examples} images, "
         f"{study.values.shape[1]} singular values in {study.num_bins} bins, "
-        f"P = {settings.num_params:,}; accuracy " + ("; ".join(accuracies) or "not measured")
+        f"P = {settings.num_params:,}; accuracy " + "; ".join(accuracies)
     )
     table = Table()
     for header, justify in TABLE_COLUMNS:

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from ntk_aug.aliases import Array, Augmentation, Images, Int, IntLike, KeyArray
+from ntk_aug.checks import check_same_shape
 
 
 def example_key(key: KeyArray, epoch: IntLike, index: IntLike, draw: IntLike = 0) -> KeyArray:
@@ -34,9 +35,14 @@ def augment_batch(
 
     Returns:
       Images of the same shape and dtype.
+
+    Raises:
+      InputError: an augmentation that changes the shape.
     """
 
     def augment_one(index, image):
         return augmentation(example_key(key, epoch, index, draw), image)
 
-    return jax.vmap(augment_one)(jnp.asarray(indices), jnp.asarray(images))
+    augmented = jax.vmap(augment_one)(jnp.asarray(indices), jnp.asarray(images))
+    check_same_shape(augmented.shape, images.shape, "the augmented batch")
+    return augmented

@@ -5,6 +5,7 @@ from ntk_aug.data.digits import load_digits
 from ntk_aug.data.files import load_images_file
 from ntk_aug.data.registry import DATASETS, SPLITS, DatasetEntry, load_dataset
 from ntk_aug.data.subsets import draw_examples, select_classes
+from ntk_aug.data.tfds import load_tfds
 
 __all__ = [
     "DATASETS",
@@ -15,6 +16,7 @@ __all__ = [
     "load_dataset",
     "load_digits",
     "load_images_file",
+    "load_tfds",
     "normalize",
     "select_classes",
     "unit_range",

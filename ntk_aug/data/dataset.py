@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import jax.numpy as jnp
 import numpy as np
 
-from ntk_aug.aliases import Images, Shaped
+from ntk_aug.aliases import Array, Images, Shaped
 from ntk_aug.checks import InputError, check_images, check_labels
 from ntk_aug.records import fingerprint
 
@@ -86,7 +86,7 @@ class Dataset:
         return fingerprint([arrays, self.class_names, self.mean, self.std])
 
 
-def unit_range(images: Shaped[np.ndarray, "n h w c"]) -> Images:
+def unit_range(images: Shaped[Array, "n h w c"]) -> Images:
     """Images as float32 in [0, 1]: uint8 is divided by 255, floating point only cast."""
     if images.dtype == np.uint8:
         return jnp.asarray(images, jnp.float32) / 255

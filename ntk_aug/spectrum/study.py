@@ -19,7 +19,6 @@ from ntk_aug.checks import (
     check_images,
     check_labels,
     check_params,
-    check_same_shape,
 )
 from ntk_aug.jacobian import JacobianRows
 from ntk_aug.models import ModelView, check_examples_independent
@@ -109,8 +108,8 @@ def study_spectrum(
         for name, augmentation in augmentations.items()
     }
     augmented_batches = partial(_augmented_batches, augmenters, images, indices, preprocess)
-    for name, version in zip(augmentations, augmented_batches(1), strict=True):
-        check_same_shape(version.shape, inputs.shape, f"the images augmented by {name}")
+    for _ in augmented_batches(1):  # an augmentation that fails does so now
+        pass
 
     engines = [
         JacobianRows(view.apply_fn, view.params, inputs.shape[1:], rows=rows, dtype=dtype)

@@ -1,6 +1,9 @@
 """Principal angles between subspaces, computed from sines where cosines are blind.
 
-arccos cannot see an angle below 1.5e-8 rad, since the cosine is 1 to the last bit there.
+arccos cannot see an angle below 1.5e-8 rad, since the cosine is 1 to the last bit there; arcsin
+cannot near 90 degrees. So angles come from sines below 45 degrees and from cosines above (Knyazev
+and Argentati 2002). scipy.linalg.subspace_angles intends the same, but as of 1.17 applies the choice
+in the opposite order, so that a small angle beside a large one comes from its cosine.
 """
 
 import numpy as np
@@ -14,13 +17,19 @@ def principal_angles(
 ) -> Float64[np.ndarray, " m"]:
     """Principal angles between span A and span B, in degrees in [0, 90], largest first.
 
-    Knyazev and Argentati 2002: arcsine below 45 degrees, arccosine above.
-
     Args:
-      A: a basis in its columns.
+      A: an orthonormal basis in its columns.
       B: another of the same size.
     """
-    return np.rad2deg(linalg.subspace_angles(A, B))
+    inside = A.T @ B
+    return _angles(inside, B - A @ inside)
+
+
+def _angles(inside, outside):
+    """From the parts of one orthonormal basis inside and outside the span of the other."""
+    cosines = np.clip(np.linalg.svd(inside, compute_uv=False)[::-1], 0, 1)  # largest angle first
+    sines = np.clip(np.linalg.svd(outside, compute_uv=False), 0, 1)
+    return np.rad2deg(np.where(cosines**2 < 0.5, np.arccos(cosines), np.arcsin(sines)))
 
 
 def angles_from_overlaps(
@@ -45,9 +54,4 @@ def angles_from_overlaps(
     others = np.delete(columns, members, axis=0)
     lost, vectors = linalg.eigh(np.eye(inside.shape[1]) - columns.T @ columns)
     lost = np.where(lost > floor, lost, 0)
-    sines = np.linalg.svd(
-        np.concatenate([others, np.sqrt(lost)[:, None] * vectors.T]), compute_uv=False
-    )
-    cosines = np.linalg.svd(inside, compute_uv=False)[::-1]  # of the largest angle first
-    sines, cosines = np.clip(sines, 0, 1), np.clip(cosines, 0, 1)
-    return np.rad2deg(np.where(sines**2 <= 0.5, np.arcsin(sines), np.arccos(cosines)))
+    return _angles(inside, np.concatenate([others, np.sqrt(lost)[:, None] * vectors.T]))

@@ -3,7 +3,7 @@
 from ntk_aug.training.checkpoint import checkpoint_epochs, restore_checkpoint, save_checkpoint
 from ntk_aug.training.config import TrainingConfig
 from ntk_aug.training.cost import estimate_training_seconds
-from ntk_aug.training.loop import TrainedNetwork, initial_state, train
+from ntk_aug.training.loop import TrainedNetwork, evaluate_view, initial_state, train
 from ntk_aug.training.optimizer import build_optimizer
 from ntk_aug.training.pretrained import (
     PretrainedNetwork,
@@ -34,6 +34,7 @@ __all__ = [
     "checkpoint_epochs",
     "epoch_program",
     "estimate_training_seconds",
+    "evaluate_view",
     "evaluation_program",
     "initial_state",
     "load_trained_model",

@@ -11,7 +11,7 @@ from ntk_aug.aliases import Params, Progress
 from ntk_aug.augment import build_augmentation
 from ntk_aug.checks import InputError
 from ntk_aug.data import Dataset, normalize
-from ntk_aug.models import Network
+from ntk_aug.models import ModelView, Network
 from ntk_aug.records import StrPath
 from ntk_aug.training.config import TrainingConfig
 from ntk_aug.training.optimizer import build_optimizer
@@ -100,7 +100,9 @@ def train(
         Keys.of_seed(config.seed),
         config.batch_size,
     )
-    evaluate = evaluation_program(network, preprocess)
+    evaluate = evaluation_program(
+        lambda variables, inputs: network.apply(*variables, inputs, False, None)[0], preprocess
+    )
     arrays = [jnp.asarray(a) for a in (train_set.images, train_set.labels, train_set.indices)]
     test_arrays = test_set and [jnp.asarray(a) for a in (test_set.images, test_set.labels)]
     for epoch in range(len(history) + 1, config.epochs + 1):
@@ -113,7 +115,7 @@ def train(
             )
         test = (None, None)
         if test_arrays:
-            test = evaluate(train_state.params, train_state.state, *test_arrays).means()
+            test = evaluate((train_state.params, train_state.state), *test_arrays).means()
         record = EpochRecord(epoch, train_loss, train_accuracy, *test)
         history.append(record)
         if run is not None and epoch in (config.epochs, *keep_epochs):
@@ -121,3 +123,10 @@ def train(
         if progress:
             progress("training", epoch, config.epochs)
     return TrainedNetwork(train_state.params, train_state.state, history)
+
+
+def evaluate_view(view: ModelView, dataset: Dataset) -> tuple[float, float]:
+    """Mean cross-entropy and accuracy in [0, 1] of a network in evaluation mode on a data set."""
+    preprocess = partial(normalize, mean=dataset.mean, std=dataset.std)
+    evaluate = evaluation_program(view.apply_fn, preprocess)
+    return evaluate(view.params, jnp.asarray(dataset.images), jnp.asarray(dataset.labels)).means()

@@ -132,12 +132,18 @@ def epoch_program(
 
 
 def evaluation_program(
-    network: Network, preprocess: Callable[[Images], Images], batch_size: int = 500
+    apply: Callable[..., Any], preprocess: Callable[[Images], Images], batch_size: int = 500
 ) -> Callable[..., MetricSums]:
-    """Builds the jitted function (params, state, images, labels) -> sums, in evaluation mode."""
+    """Builds the jitted function (variables, images, labels) -> sums, in evaluation mode.
+
+    Args:
+      apply: (variables, network inputs) -> logits.
+      preprocess: from images in [0, 1] to network inputs.
+      batch_size: images at once.
+    """
 
     @jax.jit
-    def evaluate(params, state, images, labels):
+    def evaluate(variables, images, labels):
         n = len(images)
         size = min(batch_size, n)
         positions = jnp.resize(jnp.arange(n), (steps_per_epoch(n, size), size))
@@ -145,8 +151,7 @@ def evaluation_program(
 
         def batch_sums(batch):
             members, counted = batch
-            inputs = preprocess(unit_range(images[members]))
-            logits, _ = network.apply(params, state, inputs, False, None)
+            logits = apply(variables, preprocess(unit_range(images[members])))
             losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels[members])
             hits = jnp.argmax(logits, axis=-1) == labels[members]
             return jnp.sum(losses * counted), jnp.sum(hits * counted)

@@ -1,0 +1,56 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from ntk_aug import data
+from ntk_aug.checks import InputError
+
+
+def test_the_named_data_sets():
+    assert set(data.DATASETS) >= {
+        "digits",
+        "mnist",
+        "fashion_mnist",
+        "cifar10",
+        "cifar100",
+        "svhn_cropped",
+    }
+    assert all("\n" not in entry.description for entry in data.DATASETS.values())
+
+
+def test_the_digits_by_name_are_the_digits():
+    by_name, direct = data.load_dataset("digits", "test"), data.load_digits("test")
+    np.testing.assert_array_equal(by_name.images, direct.images)
+    np.testing.assert_array_equal(by_name.labels, direct.labels)
+
+
+@pytest.mark.parametrize("name", ["cifar11", "module:function", "../mnist", "mnist/", ""])
+def test_an_unknown_name_is_refused_with_the_known_ones(name, tmp_path):
+    with pytest.raises(InputError) as caught:
+        data.load_dataset(name, "train", data_dir=tmp_path)
+    message = str(caught.value)
+    assert message.startswith(f"unknown data set {name!r}")
+    assert "cifar10, cifar100, digits, fashion_mnist, mnist, svhn_cropped" in message
+    assert message.endswith("every image-classification data set of tensorflow-datasets")
+
+
+def test_a_close_name_is_suggested(tmp_path):
+    with pytest.raises(InputError, match=r"'cifar_10' \(did you mean 'cifar10'\?\)"):
+        data.load_dataset("cifar_10", "train", data_dir=tmp_path)
+
+
+@pytest.mark.parametrize("name", ["digits", "mnist", "eurosat"])
+def test_an_unknown_split_is_refused(name, tmp_path):
+    with pytest.raises(InputError, match="unknown split 'validation'; known: test, train"):
+        data.load_dataset(name, "validation", data_dir=tmp_path)
+
+
+def test_importing_the_library_imports_no_tensorflow():
+    code = (
+        "import sys; from ntk_aug import augment, data, jacobian, models, ntk, spectrum, training;"
+        "data.load_dataset('digits', 'test');"
+        "sys.exit(' '.join({'tensorflow', 'tensorflow_datasets'} & set(sys.modules)) or 0)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,46 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import special
+
+from ntk_aug import jacobian
+from ntk_aug.checks import InputError
+
+IMAGE = np.random.default_rng(0).normal(size=(2, 2, 1)).astype(np.float32)
+PARAMS = np.random.default_rng(1).normal(size=(4, 3)).astype(np.float32)
+LOGITS = IMAGE.ravel() @ PARAMS
+
+
+def linear(params, images):
+    return images.reshape(len(images), -1) @ params
+
+
+def outputs(rows, label):
+    return jax.jit(jacobian.output_function(linear, rows))(PARAMS, jnp.asarray(IMAGE), label)
+
+
+def test_logits_are_those_of_the_network():
+    np.testing.assert_allclose(outputs("logits", 1), LOGITS, rtol=1e-6)
+
+
+def test_probabilities_are_the_softmax():
+    np.testing.assert_allclose(outputs("probabilities", 1), special.softmax(LOGITS), rtol=1e-6)
+
+
+@pytest.mark.parametrize("label", [0, 1, 2])
+def test_the_true_logit_is_that_of_the_label_alone(label):
+    result = outputs("true-logit", label)
+    assert result.shape == (1,)
+    np.testing.assert_allclose(result[0], LOGITS[label], rtol=1e-6)
+
+
+def test_only_the_true_logit_looks_at_the_label():
+    for rows in jacobian.ROWS:
+        same = np.array_equal(outputs(rows, 0), outputs(rows, 2))
+        assert same == (rows != "true-logit"), rows
+
+
+def test_another_kind_of_rows_is_refused_before_anything_runs():
+    with pytest.raises(InputError, match=r"unknown kind of rows 'logit' \(did you mean 'logits'"):
+        jacobian.output_function(linear, "logit")

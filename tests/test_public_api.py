@@ -1,0 +1,189 @@
+"""The public API in one place: whoever changes it changes a table here, in plain view."""
+
+import dataclasses
+import importlib
+import inspect
+import pkgutil
+
+import pytest
+
+import ntk_aug
+
+# What `from ntk_aug.<sub-package> import ...` gives: its whole __all__, sorted.
+PUBLIC = {
+    "augment": """
+        AUGMENTATIONS AugmentationEntry augment_batch build_augmentation crop_padded example_key
+        flip_horizontal random_crop_padded random_flip_horizontal random_noise_in_ball random_rotate
+        rotate
+    """,
+    "data": """
+        DATASETS Dataset DatasetEntry SPLITS draw_examples load_dataset load_digits load_images_file
+        load_tfds normalize select_classes unit_range
+    """,
+    "jacobian": "JacobianRows ROWS output_function",
+    "models": """
+        CifarResNet DEFAULT_LEARNING_RATE MLP MODELS ModelEntry ModelView Network as_network
+        build_network check_examples_independent linen_network linen_view nnx_network nnx_view
+        num_params pure_network tanh_mlp_jacobian_lipschitz
+    """,
+    "ntk": "DEFAULT_MEMORY_BYTES KernelTriple images_per_tile kernel_triples row_products",
+    "spectrum": """
+        AugmentationSummary BACKENDS BIN_QUANTITIES BinComparison DEFAULT_BINS Factors MeanAndSpread
+        SpectrumPair SpectrumStudy StudyCost StudySettings angles_from_overlaps bin_means
+        boundary_gaps compare_bins equal_count_bins estimate_cost factors_of_kernel null_bins
+        null_tolerance pair_from_jacobians pair_from_kernels principal_angles random_subspace_angle
+        study_spectrum summarize_study tied_bins
+    """,
+    "training": """
+        EpochRecord Keys Metrics PretrainedNetwork RunFolder TrainState TrainedNetwork
+        TrainingConfig build_optimizer checkpoint_epochs epoch_program estimate_training_seconds
+        evaluation_program initial_state load_trained_model network_fingerprint restore_checkpoint
+        run_configuration save_checkpoint steps_per_epoch train train_named_model
+    """,
+}
+
+# Modules beside the sub-packages; all that they define without an underscore is public.
+MODULES = ("aliases", "checks", "compilation", "imports", "records")
+
+# Arguments that have a default and may yet be given by position, each for a reason:
+POSITIONAL_WITH_DEFAULT = {
+    # what the message calls the value, after the value
+    "checks.check_images": ["what"],
+    "checks.check_params": ["what"],
+    # labels are data, like the images before them; only one kind of rows needs them
+    "jacobian.JacobianRows.__call__": ["labels"],
+    "jacobian.JacobianRows.blocks": ["labels"],
+    "ntk.kernel_triples": ["labels"],
+    # the last of the numbers that are folded into a key, in their order
+    "augment.example_key": ["draw"],
+    # as the modules of Flax's own examples are called
+    "models.CifarResNet.__call__": ["train"],
+    # a second function beside the first
+    "models.linen_network": ["jacobian_lipschitz"],
+    # a single option, whose meaning the function's name gives
+    "spectrum.angles_from_overlaps": ["floor"],
+    "spectrum.equal_count_bins": ["num_bins"],
+    "training.evaluation_program": ["batch_size"],
+}
+
+# Functions whose key is not the first argument: the function that they map over comes before it,
+# as in `jax.vmap(f)(key, x)` or `map(f, x)`.
+KEY_AFTER_A_FUNCTION = ["augment.augment_batch"]
+
+
+def is_record(cls):
+    """Whether a class's constructor is made from its fields (a Linen module is a dataclass too)."""
+    return dataclasses.is_dataclass(cls) or hasattr(cls, "_fields")
+
+
+def public_objects():
+    """From the name of each public function, class and method (as in `PUBLIC`) to itself."""
+    objects = {}
+    for part in (*PUBLIC, *MODULES):
+        module = importlib.import_module(f"ntk_aug.{part}")
+        for name in getattr(module, "__all__", None) or vars(module):
+            value = getattr(module, name)
+            is_own = getattr(value, "__module__", "").startswith(f"ntk_aug.{part}")
+            if (
+                not name.startswith("_")
+                and is_own
+                and (inspect.isroutine(value) or _is_class(value))
+            ):
+                objects[f"{part}.{name}"] = value
+                if _is_class(value):
+                    objects |= _public_methods(f"{part}.{name}", value)
+    return objects
+
+
+def _is_class(value):
+    return inspect.isclass(value) and not hasattr(value, "__origin__")
+
+
+def _public_methods(prefix, cls):
+    methods = {}
+    for name, value in vars(cls).items():
+        function = getattr(value, "__func__", value)  # of a class method or static method
+        own = inspect.isfunction(function) or isinstance(value, property)
+        if own and (not name.startswith("_") or name in {"__init__", "__call__"}):
+            methods[f"{prefix}.{name}"] = value if isinstance(value, property) else function
+    if is_record(cls):
+        methods.pop(f"{prefix}.__init__", None)
+    return methods
+
+
+OBJECTS = public_objects()
+FUNCTIONS = {name: value for name, value in OBJECTS.items() if inspect.isfunction(value)}
+
+
+def arguments(function):
+    """All arguments but self and cls."""
+    parameters = inspect.signature(function).parameters.values()
+    return [parameter for parameter in parameters if parameter.name not in ("self", "cls")]
+
+
+def test_every_part_of_the_library_is_listed():
+    found = {(module.name, module.ispkg) for module in pkgutil.iter_modules(ntk_aug.__path__)}
+    assert found == {(name, True) for name in PUBLIC} | {(name, False) for name in MODULES}
+
+
+@pytest.mark.parametrize("part", PUBLIC)
+def test_exports_are_those_of_the_table(part):
+    module = importlib.import_module(f"ntk_aug.{part}")
+    assert sorted(module.__all__) == PUBLIC[part].split()
+    for name in module.__all__:
+        assert hasattr(module, name)
+
+
+@pytest.mark.parametrize("part", PUBLIC)
+def test_a_sub_package_exports_all_that_it_imports(part):
+    module = importlib.import_module(f"ntk_aug.{part}")
+    names = {
+        name
+        for name, value in vars(module).items()
+        if not name.startswith("_") and not inspect.ismodule(value)
+    }
+    assert names == set(module.__all__)
+
+
+def test_what_is_inspected_is_not_empty():
+    assert len(FUNCTIONS) > 60
+    expected = ["augment.rotate", "jacobian.JacobianRows.__init__", "data.Dataset.take"]
+    assert set(expected) < set(FUNCTIONS)
+    assert {"checks.InputError", "data.Dataset.num_classes"} < set(OBJECTS)
+
+
+def test_everything_public_has_a_docstring_of_its_own():
+    for name, value in OBJECTS.items():
+        first_line = (value.__doc__ or "").strip().split("\n")[0]
+        assert first_line.endswith((".", ":")), f"{name}: {first_line!r}"
+        # Records without a docstring get one that only repeats their fields.
+        assert not first_line.startswith(f"{name.rpartition('.')[2]}("), name
+
+
+def test_a_key_comes_first():
+    names = {name: [argument.name for argument in arguments(f)] for name, f in FUNCTIONS.items()}
+    assert not [name for name, own in names.items() if {"rng", "prng", "random_key"} & set(own)]
+    assert [name for name, own in names.items() if "key" in own[1:]] == KEY_AFTER_A_FUNCTION
+    assert all(names[name][1] == "key" for name in KEY_AFTER_A_FUNCTION)
+    assert "augment.random_rotate" in [name for name, own in names.items() if own[:1] == ["key"]]
+
+
+def test_options_are_keyword_only_but_for_the_agreed_list():
+    positional = {
+        name: [
+            argument.name
+            for argument in arguments(function)
+            if argument.default is not argument.empty and argument.kind != argument.KEYWORD_ONLY
+        ]
+        for name, function in FUNCTIONS.items()
+    }
+    assert {name: names for name, names in positional.items() if names} == POSITIONAL_WITH_DEFAULT
+
+
+def test_every_argument_and_result_has_a_type():
+    # A Linen module's call says its shapes in words: its images may be traced in any form.
+    for name in set(FUNCTIONS) - {"models.MLP.__call__", "models.CifarResNet.__call__"}:
+        signature = inspect.signature(FUNCTIONS[name])
+        for argument in arguments(FUNCTIONS[name]):
+            assert argument.annotation is not argument.empty, f"{name}: {argument.name}"
+        assert signature.return_annotation is not signature.empty or name.endswith("__init__"), name
