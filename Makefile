@@ -5,7 +5,7 @@ VENV := .venv-$(VERSION)
 BIN := $(VENV)/bin
 OUT ?= runs/demo
 
-.PHONY: demo test test-slow lint clean
+.PHONY: demo test test-slow lint types clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python -m analysis spectrum --data digits --model mlp --activation tanh --n 300 \
@@ -21,6 +21,8 @@ test-slow: $(VENV)/.installed-test
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: $(VENV)/.installed-test
 	$(BIN)/mypy
 
 # The stamps are newer than setup.cfg once an install has succeeded, so a second run installs nothing.

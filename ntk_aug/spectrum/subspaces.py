@@ -2,8 +2,8 @@
 
 arccos cannot see an angle below 1.5e-8 rad, since the cosine is 1 to the last bit there; arcsin
 cannot near 90 degrees. So angles come from sines below 45 degrees and from cosines above (Knyazev
-and Argentati 2002). scipy.linalg.subspace_angles intends the same, but as of 1.17 applies the choice
-in the opposite order, so that a small angle beside a large one comes from its cosine.
+and Argentati 2002). scipy.linalg.subspace_angles intends the same, but as of 1.17 it applies the
+choice in the opposite order, so that a small angle beside a large one comes from its cosine.
 """
 
 import numpy as np
