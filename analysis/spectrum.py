@@ -310,7 +310,7 @@ def describe(
             "num_train": len(inputs.train),
             "num_test": len(inputs.test),
             "num_study": len(inputs.study),
-            "images_per_class": np.bincount(inputs.study.labels),
+            "images_per_class": np.bincount(inputs.study.labels).tolist(),
             "study_fingerprint": inputs.study.fingerprint(),
         },
         "networks": [

@@ -26,8 +26,9 @@ def import_function(spec: str) -> Callable:
     try:
         module = importlib.import_module(module_name)
     except Exception as error:  # whatever a user's module raises is the user's to read
+        first_line = next(iter(str(error).splitlines()), "")
         raise InputError(
-            f"cannot import {module_name!r} of {spec!r}: {type(error).__name__}: {error}"
+            f"cannot import {module_name!r} of {spec!r}: {type(error).__name__}: {first_line}"
         ) from error
     function = getattr(module, function_name, None)
     if not callable(function):

@@ -84,14 +84,15 @@ def write_npz(path: StrPath, arrays: Mapping[str, np.ndarray]) -> None:
         if np.asarray(array).dtype.hasobject:
             raise TypeError(f"{name} is an object array: only plain arrays are written")
     with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, **arrays)
+        np.savez_compressed(file, **dict(arrays))
 
 
 def read_npz(path: StrPath) -> dict[str, np.ndarray]:
     """Reads all arrays of an npz file; raises InputError if it is missing, broken or pickled."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
+        # Opened here, because np.load leaves the file of a broken zip open.
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
     except FileNotFoundError:
         raise InputError(f"{path} is missing") from None
     except Exception as error:  # zipfile, zlib and numpy each have their own for a broken file
@@ -107,7 +108,7 @@ def staged_folder(folder: StrPath, *, marker: str, overwrite: bool = False) -> I
     Raises:
       InputError: as `check_free_folder`.
     """
-    folder = Path(folder)
+    folder = Path(folder).resolve()
     check_free_folder(folder, marker=marker, overwrite=overwrite)
     folder.absolute().parent.mkdir(parents=True, exist_ok=True)
     staging = folder.absolute().with_name(f".{folder.absolute().name}.partial-{os.getpid()}")
@@ -115,6 +116,7 @@ def staged_folder(folder: StrPath, *, marker: str, overwrite: bool = False) -> I
     staging.mkdir()
     try:
         yield staging
+        check_free_folder(folder, marker=marker, overwrite=overwrite)  # others write, too
         previous = staging.with_name(f"{staging.name}-previous")
         if folder.exists():
             folder.rename(previous)

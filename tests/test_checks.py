@@ -1,5 +1,3 @@
-import os
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -153,6 +151,9 @@ def test_a_file_is_no_folder_and_has_none_in_it(tmp_path):
 
 def test_a_folder_without_permission_is_refused(tmp_path, monkeypatch):
     # The administrator may write anywhere, so the answer of the system is replaced.
-    monkeypatch.setattr(os, "access", lambda path, mode: False)
-    with pytest.raises(InputError, match=r"a/b cannot be written: no permission in "):
+    def refuse(dir):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    with pytest.raises(InputError, match=r"a/b cannot be written: Permission denied in "):
         checks.check_writable_folder(tmp_path / "a" / "b")

@@ -12,9 +12,9 @@ import ntk_aug
 # What `from ntk_aug.<sub-package> import ...` gives: its whole __all__, sorted.
 PUBLIC = {
     "augment": """
-        AUGMENTATIONS AugmentationEntry augment_batch build_augmentation crop_padded example_key
-        flip_horizontal random_crop_padded random_flip_horizontal random_noise_in_ball random_rotate
-        rotate
+        AUGMENTATIONS AugmentationEntry INTERPOLATIONS augment_batch build_augmentation crop_padded
+        example_key flip_horizontal random_crop_padded random_flip_horizontal random_noise_in_ball
+        random_rotate rotate
     """,
     "data": """
         DATASETS Dataset DatasetEntry SPLITS draw_examples load_dataset load_digits load_images_file
@@ -26,7 +26,10 @@ PUBLIC = {
         build_network check_examples_independent linen_network linen_view nnx_network nnx_view
         num_params pure_network tanh_mlp_jacobian_lipschitz
     """,
-    "ntk": "DEFAULT_MEMORY_BYTES KernelTriple images_per_tile kernel_triples row_products",
+    "ntk": """
+        DEFAULT_MEMORY_BYTES KernelTriple images_per_tile kernel_triples load_neural_tangents
+        neural_tangents_triples row_products
+    """,
     "spectrum": """
         AugmentationSummary BACKENDS BIN_QUANTITIES BinComparison DEFAULT_BINS Factors MeanAndSpread
         SpectrumPair SpectrumStudy StudyCost StudySettings angles_from_overlaps bin_means
@@ -35,15 +38,16 @@ PUBLIC = {
         study_spectrum summarize_study tied_bins
     """,
     "training": """
-        EpochRecord Keys Metrics PretrainedNetwork RunFolder TrainState TrainedNetwork
+        EpochRecord Keys MetricSums PretrainedNetwork RunFolder TrainState TrainedNetwork
         TrainingConfig build_optimizer checkpoint_epochs epoch_program estimate_training_seconds
-        evaluation_program initial_state load_trained_model network_fingerprint restore_checkpoint
-        run_configuration save_checkpoint steps_per_epoch train train_named_model
+        evaluate_view evaluation_program initial_state load_trained_model
+        network_fingerprint restore_checkpoint run_configuration save_checkpoint steps_per_epoch
+        train train_named_model
     """,
 }
 
 # Modules beside the sub-packages; all that they define without an underscore is public.
-MODULES = ("aliases", "checks", "compilation", "imports", "records")
+MODULES = ("aliases", "checks", "imports", "programs", "progress", "records")
 
 # Arguments that have a default and may yet be given by position, each for a reason:
 POSITIONAL_WITH_DEFAULT = {
@@ -54,6 +58,9 @@ POSITIONAL_WITH_DEFAULT = {
     "jacobian.JacobianRows.__call__": ["labels"],
     "jacobian.JacobianRows.blocks": ["labels"],
     "ntk.kernel_triples": ["labels"],
+    "ntk.neural_tangents_triples": ["labels"],
+    # a single option, whose meaning the function's name gives
+    "progress.progress_bars": ["prefix"],
     # the last of the numbers that are folded into a key, in their order
     "augment.example_key": ["draw"],
     # as the modules of Flax's own examples are called

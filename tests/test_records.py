@@ -148,7 +148,6 @@ def test_a_pickled_array_is_not_read(tmp_path):
     assert one_line(caught)
 
 
-@pytest.mark.xfail(strict=True, reason="np.load leaves the file of a broken zip open")
 def test_a_cut_npz_is_named_and_not_left_open(tmp_path):
     records.write_npz(tmp_path / "x.npz", {"a": np.arange(1000)})
     content = (tmp_path / "x.npz").read_bytes()
@@ -245,7 +244,6 @@ def test_a_folder_inside_a_file_is_refused_before_the_body(tmp_path):
             write_run(folder, "new", overwrite=True)
 
 
-@pytest.mark.xfail(strict=True, reason="the folder is not looked at again after the body")
 def test_a_foreign_folder_that_appears_during_the_run_is_not_replaced(tmp_path):
     def somebody_else_writes():
         (tmp_path / "a").mkdir()
@@ -256,7 +254,6 @@ def test_a_foreign_folder_that_appears_during_the_run_is_not_replaced(tmp_path):
     assert os.listdir(tmp_path / "a") == ["chapter"]
 
 
-@pytest.mark.xfail(strict=True, reason="OSError: '.' cannot be renamed", raises=OSError)
 def test_the_working_directory_itself_can_be_filled(tmp_path, monkeypatch):
     (tmp_path / "a").mkdir()
     monkeypatch.chdir(tmp_path / "a")

@@ -20,6 +20,7 @@ def rotate(image: Image, degrees: FloatLike, *, interpolation: str = "bilinear")
     centres with the edge repeated, both as Pillow's rotate does. Bilinear interpolation blurs.
     """
     check_choice(interpolation, INTERPOLATIONS, "interpolation")
+    image = jnp.asarray(image)
     height, width, _ = image.shape
     angle = jnp.deg2rad(jnp.asarray(degrees, image.dtype))
     cos, sin = jnp.cos(angle), jnp.sin(angle)

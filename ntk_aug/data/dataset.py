@@ -9,6 +9,8 @@ from ntk_aug.aliases import Array, Images, Shaped
 from ntk_aug.checks import InputError, check_images, check_labels
 from ntk_aug.records import fingerprint
 
+SPLITS = ("train", "test")
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -52,7 +54,14 @@ class Dataset:
         fields["indices"] = np.asarray(fields["indices"], np.int32)
         for field, value in fields.items():
             object.__setattr__(self, field, value)
-        if not len(self.mean) == len(self.std) == channels or min(self.std) <= 0:
+        if self.indices.shape != (len(images),) or self.indices.min() < 0:
+            raise InputError(
+                f"indices of {self.name} have shape {self.indices.shape}, expected {len(images)} "
+                "places from 0"
+            )
+        numbers = np.array([*self.mean, *self.std])
+        fits = len(self.mean) == len(self.std) == channels and np.isfinite(numbers).all()
+        if not fits or min(self.std) <= 0:
             raise InputError(
                 f"normalisation of {self.name} is mean {self.mean}, std {self.std}; expected "
                 f"{channels} numbers each, the std positive"

@@ -3,7 +3,8 @@
 import numpy as np
 from sklearn import datasets
 
-from ntk_aug.data.dataset import Dataset
+from ntk_aug.checks import check_choice
+from ntk_aug.data.dataset import SPLITS, Dataset
 
 
 def load_digits(split: str) -> Dataset:
@@ -13,6 +14,7 @@ def load_digits(split: str) -> Dataset:
     has no split of its own: every fifth image, in file order, is test (359), the others train
     (1,438). Writers are not separated, as the file does not name them.
     """
+    check_choice(split, SPLITS, "split")
     bunch = datasets.load_digits()
     positions = np.arange(len(bunch.target))
     chosen = positions[(positions % 5 == 4) == (split == "test")]

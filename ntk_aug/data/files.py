@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ntk_aug.checks import InputError, check_images
-from ntk_aug.data.dataset import Dataset
+from ntk_aug.checks import InputError, check_choice, check_images
+from ntk_aug.data.dataset import SPLITS, Dataset
 from ntk_aug.records import StrPath, read_npz
 
 
@@ -23,10 +23,11 @@ def load_images_file(path: StrPath, split: str) -> Dataset:
     Raises:
       InputError: a missing or broken file, a missing key, or arrays that do not fit.
     """
+    check_choice(split, SPLITS, "split")
     arrays = read_npz(path)
     own_test = "test_images" in arrays
     prefix = "test_" if own_test and split == "test" else ""
-    for key in (f"{prefix}images", f"{prefix}labels"):
+    for key in ("images", "labels", f"{prefix}images", f"{prefix}labels"):
         if key not in arrays:
             raise InputError(f"{path} has no array {key!r}; it has {', '.join(sorted(arrays))}")
     images, labels = arrays[f"{prefix}images"], arrays[f"{prefix}labels"]
@@ -45,7 +46,7 @@ def load_images_file(path: StrPath, split: str) -> Dataset:
         split=split,
         images=images,
         labels=labels,
-        class_names=tuple(str(name) for name in names),
+        class_names=tuple(n.decode() if isinstance(n, bytes) else str(n) for n in names),
     )
     if own_test:
         return dataset

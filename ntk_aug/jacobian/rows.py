@@ -7,7 +7,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from ntk_aug.aliases import ApplyFn, Float, Images, Labels, Params
-from ntk_aug.checks import InputError, check_at_least, check_choice, check_images, check_params
+from ntk_aug.checks import (
+    InputError,
+    check_at_least,
+    check_choice,
+    check_images,
+    check_labels,
+    check_params,
+    check_same_shape,
+)
 from ntk_aug.jacobian.outputs import output_function
 from ntk_aug.models import num_params
 
@@ -55,10 +63,14 @@ class JacobianRows:
         self.dtype = check_choice(dtype, ("float32", "float64"), "dtype")
         outputs = output_function(apply_fn, rows)
         self._x64 = dtype == "float64"
+        self._image_shape = tuple(image_shape)
+        self._needs_labels = rows == "true-logit"
         with jax.enable_x64(self._x64):
             self._params = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), params)
             image = jax.ShapeDtypeStruct(image_shape, dtype)
             label = jax.ShapeDtypeStruct((), "int32")
+            batch = jax.ShapeDtypeStruct((1, *image_shape), dtype)
+            self._num_logits = jax.eval_shape(apply_fn, self._params, batch).shape[1]
             self.outputs_per_example = jax.eval_shape(outputs, self._params, image, label).shape[0]
         self.num_params = num_params(params)
         self.row_bytes = self.num_params * np.dtype(dtype).itemsize
@@ -89,7 +101,13 @@ class JacobianRows:
             first such image is named).
         """
         images = check_images(images)
-        labels = np.zeros(len(images), np.int32) if labels is None else np.asarray(labels, np.int32)
+        check_same_shape(images.shape[1:], self._image_shape, "an image")
+        if self._needs_labels and labels is None:
+            raise InputError("rows 'true-logit' need the labels of the images")
+        if self._needs_labels:
+            labels = check_labels(labels, len(images), self._num_logits)
+        else:
+            labels = np.zeros(len(images), np.int32)
         k = self.outputs_per_example
         size = min(self.block_size, len(images))
         for start in range(0, len(images), size):

@@ -110,7 +110,7 @@ def nnx_network(build: Callable[[nnx.Rngs], nnx.Module]) -> Network:
 
     def apply(params, state, images, train, key):
         del key  # the random streams of an NNX module are part of its state
-        module = nnx.merge(graphdef, params, state)
+        module = nnx.merge(graphdef, params, state, copy=True)
         if not train:
             module.eval()
             return module(images), state
@@ -141,10 +141,10 @@ def linen_view(module: nn.Module, variables: Mapping[str, Any]) -> ModelView:
 
 def nnx_view(module: nnx.Module) -> ModelView:
     """The evaluation view of an NNX module; later changes of the module do not reach it."""
-    graphdef, params, state = nnx.split(module, nnx.Param, ...)
+    graphdef, params, state = nnx.split(nnx.clone(module), nnx.Param, ...)
 
     def apply_fn(params, images):
-        merged = nnx.merge(graphdef, params, state)
+        merged = nnx.merge(graphdef, params, state, copy=True)
         merged.eval()
         return merged(images)
 

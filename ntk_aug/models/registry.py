@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import flax.linen as nn
+from flax import nnx
 
 from ntk_aug.checks import InputError, check_at_least, check_choice
 from ntk_aug.imports import import_function, is_import_path
@@ -77,7 +78,8 @@ def as_network(value: Any) -> Network:
         return value
     if isinstance(value, nn.Module):
         return linen_network(value)
-    if callable(value):
+    is_linen_class = isinstance(value, type) and issubclass(value, nn.Module)
+    if callable(value) and not is_linen_class and not isinstance(value, nnx.Module):
         return nnx_network(value)
     raise InputError(
         f"a model function returned {type(value).__name__}, expected a Flax Linen module, "

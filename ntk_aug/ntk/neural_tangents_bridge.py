@@ -142,8 +142,10 @@ def _adapt_empirical(empirical: Any) -> None:
         config=SimpleNamespace(jax_enable_checks=False),
         source_info_util=jax.extend.source_info_util,
     )
-    # jax.numpy's own refuse the shapes without values that it asks about.
-    empirical.jnp = _Overlay(jax.numpy, shape=np.shape, size=np.size)
+    # jax.numpy's own refuse what it asks about, or are about to: shapes without values, and arrays.
+    empirical.jnp = _Overlay(
+        jax.numpy, shape=np.shape, size=np.size, dtype=lambda array: array.dtype
+    )
     # Its automatic choice would print counts of operations into a program's own output.
     empirical.print = lambda *values: None
 
@@ -172,8 +174,6 @@ def _adapt_empirical(empirical: Any) -> None:
     def transposed_equation(equation, cotangent, *operands):
         if equation is None:  # the identity
             return (cotangent,)
-        if isinstance(cotangent, empirical.Zero):
-            return [empirical.Zero(v.aval) for v in equation.invars]
         linear = [i for i, x in enumerate(operands) if isinstance(x, empirical.UndefinedPrimal)]
 
         def apply(*values):

@@ -58,14 +58,12 @@ def test_parts_that_do_not_fit_are_refused(change, message):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.xfail(strict=True, reason="indices are not checked")
 @pytest.mark.parametrize("indices", [np.arange(4), np.arange(10).reshape(5, 2), np.full(5, -1)])
 def test_indices_that_do_not_fit_are_refused(indices):
     with pytest.raises(InputError, match="indices"):
         Dataset(**GOOD, indices=indices)
 
 
-@pytest.mark.xfail(strict=True, reason="NaN compares false with everything")
 @pytest.mark.parametrize("field", ["mean", "std"])
 def test_a_normalisation_that_is_not_finite_is_refused(field):
     with pytest.raises(InputError, match="normalisation of toy"):

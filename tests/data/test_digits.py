@@ -46,7 +46,6 @@ def test_reading_twice_gives_the_same_images(splits):
     assert splits["train"].fingerprint() != splits["test"].fingerprint()
 
 
-@pytest.mark.xfail(strict=True, reason="every split but 'test' is taken for 'train'")
 def test_another_split_is_refused():
     with pytest.raises(ValueError, match="unknown split 'validation'"):
         load_digits("validation")

@@ -78,7 +78,6 @@ MISSED = {
 }
 
 
-@pytest.mark.xfail(strict=True, reason="one other batch of negatives, and the first image only")
 @pytest.mark.parametrize("name", MISSED)
 def test_mixing_that_is_even_or_leaves_the_first_image_alone_is_caught(name):
     with pytest.raises(InputError, match="depends on the other images"):
@@ -102,7 +101,6 @@ def test_what_is_no_logits_is_refused_in_one_line(apply_fn, message):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.xfail(strict=True, reason="Flax's own errors are no ValueError or TypeError")
 def test_a_flax_network_for_images_of_another_size_is_named():
     network = models.build_network("mlp", 3, width=4)
     view = network.view(*network.init(jax.random.key(0), IMAGES))

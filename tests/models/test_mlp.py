@@ -106,8 +106,8 @@ def test_the_constant_is_attained_where_the_hidden_layer_is_linear():
 @pytest.mark.parametrize(("u", "v", "share"), [(1, 5, 0.9), (3, 0.5, 0.85), (3, 5, 0.95)])
 def test_the_constant_is_nearly_attained_where_the_hidden_layer_bends_most(u, v, share):
     # A hidden unit whose tanh'' is largest (tanh = -1/sqrt(3), tanh' = 2/3) at the end of the ball
-    # in the direction of its weights, beside one that is idle on that line and not read.
-    # The factor tanh' of dV and dU, at most 1, is 2/3 here.
+    # in the direction of its weights, beside one that is idle on that line and not read. The
+    # factor tanh' of dV and dU, at most 1, is 2/3 here.
     radius = 3.0
     U = np.zeros((2, INPUTS))
     U[0, 0], U[1, 1] = u, u / 10

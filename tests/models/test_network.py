@@ -183,7 +183,6 @@ def test_an_nnx_view_is_a_direct_call_of_the_module_in_evaluation_mode(nnx_modul
     assert count == 1  # the view has drawn no random numbers from the module
 
 
-@pytest.mark.xfail(strict=True, reason="nnx.split shares its variables with the module")
 def test_an_nnx_view_does_not_follow_later_changes_of_the_module(nnx_module):
     view = models.nnx_view(nnx_module)
     before = np.asarray(view.apply_fn(view.params, IMAGES))
@@ -192,7 +191,6 @@ def test_an_nnx_view_does_not_follow_later_changes_of_the_module(nnx_module):
     np.testing.assert_array_equal(view.apply_fn(view.params, IMAGES), before)
 
 
-@pytest.mark.xfail(strict=True, reason="nnx.merge shares its variables with the given state")
 def test_training_an_nnx_network_outside_of_jit_leaves_the_given_state_alone():
     network = models.nnx_network(NnxNet)
     params, state = network.init(KEY, IMAGES)
@@ -201,7 +199,6 @@ def test_training_an_nnx_network_outside_of_jit_leaves_the_given_state_alone():
     np.testing.assert_array_equal(state["norm"]["mean"][...], before)
 
 
-@pytest.mark.xfail(strict=True, reason="the given state is changed at the trace level of grad")
 def test_a_loss_in_training_mode_can_be_differentiated_inside_jit():
     network = models.nnx_network(NnxNet)
     params, state = network.init(KEY, IMAGES)

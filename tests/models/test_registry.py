@@ -144,7 +144,6 @@ class Layer(nnx.Module):
         return self.layer(images)
 
 
-@pytest.mark.xfail(strict=True, reason="whatever can be called counts as a builder")
 @pytest.mark.parametrize("value", [Layer(nnx.Rngs(0)), nn.Dense])
 def test_an_nnx_instance_or_a_linen_class_is_refused(value):
     with pytest.raises(InputError, match="expected a Flax Linen module"):

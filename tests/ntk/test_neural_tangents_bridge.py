@@ -14,6 +14,15 @@ from ntk_aug.checks import InputError
 from ntk_aug.ntk.neural_tangents_bridge import load_neural_tangents
 
 
+@pytest.mark.parametrize("own_rules", [True, False])
+def test_parameters_that_are_the_outputs_have_the_identity_as_kernel(own_rules):
+    kernel_fn = load_neural_tangents().empirical_ntk_fn(
+        lambda params, x: params, (), implementation=3, _j_rules=own_rules, _fwd=False
+    )
+    kernel = kernel_fn(jnp.zeros((2, 1)), None, jnp.arange(3.0))
+    np.testing.assert_array_equal(kernel, np.eye(3))
+
+
 def test_infinite_width_kernel_is_the_arc_cosine_kernel():
     """One hidden ReLU layer: Cho and Saul 2009, and the recursion of Jacot et al. 2018."""
     stax = load_neural_tangents().stax

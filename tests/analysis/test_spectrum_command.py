@@ -1,0 +1,105 @@
+import json
+
+import numpy as np
+import pytest
+
+from analysis.__main__ import COMMANDS
+from ntk_aug.programs import run_program
+from ntk_aug.spectrum import SpectrumStudy
+
+
+@pytest.fixture(autouse=True)
+def own_compilation_cache(monkeypatch, tmp_path_factory):
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path_factory.mktemp("jax")))
+
+
+def analysis(*arguments):
+    return run_program("analysis", "", COMMANDS, arguments=["spectrum", *map(str, arguments)])
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def small(cache):
+    small = ["--n", 12, "--epochs", 1, "--width", 8, "--augment", "noise:0.5", "rotation"]
+    return [*small, "--bins", 4, "--cache", cache]
+
+
+@pytest.fixture(scope="module")
+def finished(small, tmp_path_factory):
+    out = tmp_path_factory.mktemp("study") / "out"
+    assert analysis(*small, "--draws", 2, "--out", out) == 0
+    return out
+
+
+def test_everything_is_written_and_can_be_read_again(finished):
+    study = SpectrumStudy.load(finished / "spectrum.npz")
+    assert study.difference.shape == (1, 2, 2, 4)
+    summary = json.loads((finished / "summary.json").read_text())
+    item = summary["augmentations"][0]
+    assert item["name"] == "noise:0.5"
+    np.testing.assert_allclose(
+        item["bins"]["difference"]["mean"], study.difference[:, 0].mean(axis=(0, 1))
+    )
+    names = {path.name for path in (finished / "figures").iterdir()}
+    stems = ("overview", "noise-0.5", "rotation")
+    assert names == {f"{stem}.{ending}" for stem in stems for ending in ("png", "pdf")}
+    report = (finished / "report.html").read_text()
+    assert report.count("data:image/png;base64,") == 3
+    assert 'src="http' not in report
+
+
+def test_from_redraws_the_same_without_computing(finished, capsys):
+    report = (finished / "report.html").read_bytes()
+    (finished / "report.html").unlink()
+    (finished / "figures" / "rotation.png").unlink()
+    assert analysis("--from", finished) == 0
+    assert (finished / "report.html").read_bytes() == report
+    assert "noise:0.5" in capsys.readouterr().out
+
+
+def test_the_network_is_found_again_for_other_augmentations(small, cache, finished, tmp_path):
+    before = set(cache.iterdir())
+    assert analysis(*small, "--augment", "identity", "--out", tmp_path / "out") == 0
+    assert set(cache.iterdir()) == before
+
+
+def test_dry_run_writes_nothing(small, tmp_path, capsys):
+    assert analysis(*small, "--dry-run", "--out", tmp_path / "out") == 0
+    assert "rows        36 (12 images x 3)" in capsys.readouterr().out
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--data", "digts"], "did you mean 'digits'"),
+        (["--model", "mpl"], "did you mean 'mlp'"),
+        (["--augment", "nois"], "did you mean 'noise'"),
+        (["--classes", "0", "77"], "has no class '77'"),
+        (["--n", "100000"], "is 100000, expected 1 to 455"),
+        (["--checkpoint", "."], "holds no training run"),
+        (["--from", "nowhere"], "is no folder"),
+        (["--images", "nowhere.npz"], "nowhere.npz is missing"),
+        (["--bins", "0"], "--bins is 0"),
+        (["--backend", "svd"], "needs --dtype float64"),
+        (["--epoch", "3"], "not given"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_status_2(arguments, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert analysis("--out", tmp_path / "out", *arguments) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_earlier_study_is_not_replaced_unless_asked(small, finished, capsys):
+    before = (finished / "spectrum.npz").read_bytes()
+    assert analysis(*small, "--out", finished) == 2
+    assert "pass --overwrite" in capsys.readouterr().err
+    assert (finished / "spectrum.npz").read_bytes() == before

@@ -1,0 +1,129 @@
+import dataclasses
+import shutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from ntk_aug import data, models, training
+from ntk_aug.checks import InputError
+
+CONFIG = training.TrainingConfig(epochs=2, batch_size=5, learning_rate=0.05)
+
+
+@pytest.fixture(scope="module")
+def network():
+    return models.build_network("mlp", 3, width=8, activation="tanh")
+
+
+def equal(one, other):
+    return jax.tree.all(jax.tree.map(lambda a, b: bool((a == b).all()), one, other))
+
+
+def test_an_epoch_is_plain_sgd_on_every_image_once(network, digits):
+    # By hand: one batch of all images, heavy-ball momentum, two epochs.
+    config = dataclasses.replace(CONFIG, batch_size=12, weight_decay=0.01)
+    trained = training.train(network, digits, config)
+    images, labels = data.unit_range(digits.images), jnp.asarray(digits.labels)
+
+    def loss(params):
+        logits = network.apply(params, {}, images, False, None)[0]
+        return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
+
+    params = training.initial_state(network, digits.image_shape, config).params
+    velocity = jax.tree.map(jnp.zeros_like, params)
+    for _ in range(2):
+        gradient = jax.tree.map(lambda g, p: g + 0.01 * p, jax.grad(loss)(params), params)
+        velocity = jax.tree.map(lambda v, g: 0.9 * v + g, velocity, gradient)
+        params = jax.tree.map(lambda p, v: p - 0.05 * v, params, velocity)
+    for own, expected in zip(jax.tree.leaves(trained.params), jax.tree.leaves(params), strict=True):
+        np.testing.assert_allclose(own, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_weight_decay_shrinks_weights_when_gradients_are_zero():
+    config = training.TrainingConfig(learning_rate=0.1, momentum=0.9, weight_decay=0.1)
+    optimizer = training.build_optimizer(config, steps_per_epoch=1)
+    params = {"w": jnp.ones(1)}
+    state = optimizer.init(params)
+    for _ in range(10):
+        updates, state = optimizer.update({"w": jnp.zeros(1)}, state, params)
+        params = optax.apply_updates(params, updates)
+    assert 0 < params["w"][0] < 1
+
+
+def test_the_learning_rate_decays_at_its_epochs():
+    config = training.TrainingConfig(learning_rate=1.0, momentum=0.0, decay_epochs=(1,))
+    optimizer = training.build_optimizer(config, steps_per_epoch=2)
+    params = jnp.zeros(())
+    state, steps = optimizer.init(params), []
+    for _ in range(4):
+        update, state = optimizer.update(jnp.ones(()), state, params)
+        steps.append(float(update))
+    np.testing.assert_allclose(steps, [-1, -1, -0.1, -0.1], rtol=1e-6)
+
+
+def test_evaluation_counts_a_partial_batch_in_full(network, digits):
+    state = training.initial_state(network, digits.image_shape, CONFIG)
+    view = network.view(state.params, state.state)
+    logits = view.apply_fn(view.params, data.unit_range(digits.images))
+    program = training.evaluation_program(view.apply_fn, lambda x: x, 5)
+    sums = program(view.params, jnp.asarray(digits.images), jnp.asarray(digits.labels))
+    expected = optax.softmax_cross_entropy_with_integer_labels(logits, jnp.asarray(digits.labels))
+    loss, accuracy = sums.means()
+    np.testing.assert_allclose(loss, expected.mean(), rtol=1e-6)
+    assert accuracy == (np.argmax(logits, 1) == digits.labels).mean()
+
+
+def test_a_stopped_run_goes_on_to_the_same_bits(network, digits, tmp_path):
+    training.train(
+        network, digits, dataclasses.replace(CONFIG, epochs=2), folder=tmp_path, keep_epochs=(1,)
+    )
+    # As if the run had been stopped after its first epoch.
+    shutil.rmtree(tmp_path / "checkpoints" / "2")
+    resumed = training.train(network, digits, CONFIG, folder=tmp_path)
+    whole = training.train(network, digits, CONFIG)
+    assert equal(resumed.params, whole.params)
+    assert resumed.history == whole.history
+
+
+def test_another_run_in_the_same_folder_is_refused(network, digits, tmp_path):
+    training.train(network, digits, dataclasses.replace(CONFIG, epochs=0), folder=tmp_path)
+    with pytest.raises(InputError, match=r"holds another run \(it differs in training\)"):
+        training.train(network, digits, CONFIG, folder=tmp_path)
+
+
+def test_a_named_model_is_found_again_by_its_whole_configuration(digits, tmp_path):
+    def run(**changed):
+        config = dataclasses.replace(CONFIG, epochs=1, **changed)
+        options = {"width": 4}
+        return training.train_named_model("mlp", digits, config, options=options, cache=tmp_path)
+
+    first, again, other = run(), run(), run(seed=1)
+    assert first.run.path == again.run.path != other.run.path
+    assert equal(first.view.params, again.view.params)
+    loaded = training.load_trained_model(first.run.path)
+    assert equal(loaded.view.params, first.view.params)
+    assert loaded.history == first.history
+    with pytest.raises(InputError, match=r"no checkpoint of epoch 7; it has those of \[1\]"):
+        training.load_trained_model(first.run.path, epoch=7)
+
+
+def test_a_folder_without_a_run_is_told(tmp_path):
+    with pytest.raises(InputError, match="holds no training run"):
+        training.load_trained_model(tmp_path)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(network, digits):
+    with pytest.raises(InputError, match=r"epoch 1 \(steps 1 to 3\) is not finite"):
+        training.train(network, digits, dataclasses.replace(CONFIG, learning_rate=np.inf))
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [({"momentum": 1.0}, "momentum"), ({"batch_size": 0}, "batch"), ({"epochs": -1}, "epochs")],
+)
+def test_bad_settings_are_refused(changed, message):
+    with pytest.raises(InputError, match=message):
+        training.TrainingConfig(**changed)
