@@ -44,6 +44,9 @@ MODELS = {
     "mlp": ModelEntry(_mlp, 0.05, ("width", "activation"), "one hidden layer"),
     "resnet4": ModelEntry(_cifar_resnet(1), 0.1, (), "one residual block: for tests"),
     "resnet20": ModelEntry(_cifar_resnet(3, 3, 3), 0.1, (), "CIFAR ResNet, option-A shortcuts"),
+    "resnet32": ModelEntry(_cifar_resnet(5, 5, 5), 0.1, (), "the same, 32 layers"),
+    "resnet44": ModelEntry(_cifar_resnet(7, 7, 7), 0.1, (), "the same, 44 layers"),
+    "resnet56": ModelEntry(_cifar_resnet(9, 9, 9), 0.1, (), "the same, 56 layers"),
 }
 DEFAULT_LEARNING_RATE = 0.1
 

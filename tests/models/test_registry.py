@@ -56,7 +56,7 @@ def test_only_the_smooth_network_has_a_lipschitz_constant():
 @pytest.mark.parametrize(
     ("spec", "options", "message"),
     [
-        ("resnet2O", {}, r"unknown model 'resnet2O' \(did you mean 'resnet20'\?\); known: mlp, "),
+        ("resnet-20", {}, r"unknown model 'resnet-20' \(did you mean 'resnet20'\?\); known: mlp, "),
         ("resnet20", {"width": 8}, "model 'resnet20' takes no option 'width'"),
         ("mlp", {"depth": 3}, "model 'mlp' takes no option 'depth'"),
         ("mlp", {"width": 0}, "width is 0, expected at least 1"),
