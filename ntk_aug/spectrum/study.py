@@ -92,7 +92,10 @@ def study_spectrum(
     check_choice(backend, BACKENDS, "backend")
     if backend == "svd" and dtype != "float64":
         raise InputError(f"backend 'svd' needs dtype 'float64', not {dtype!r}")
-    images = jnp.asarray(check_images(images), jnp.float32)
+    images = check_images(images)
+    if images.dtype == np.uint8:
+        raise InputError("images are uint8, expected floats in [0, 1]: see data.unit_range")
+    images = jnp.asarray(images, jnp.float32)
     indices = jnp.arange(len(images)) if indices is None else jnp.asarray(indices)
     inputs = np.asarray(preprocess(images))
     for view in views:
@@ -115,6 +118,11 @@ def study_spectrum(
         JacobianRows(view.apply_fn, view.params, inputs.shape[1:], rows=rows, dtype=dtype)
         for view in views
     ]
+    sizes = {(engine.num_params, engine.outputs_per_example) for engine in engines}
+    if len(sizes) > 1:
+        raise InputError(
+            f"the networks differ in (parameters, outputs): {sorted(sizes)}; expected one size"
+        )
     num_rows = len(inputs) * engines[0].outputs_per_example
     num_params = engines[0].num_params
     bins = equal_count_bins(min(num_rows, num_params), num_bins)

@@ -218,6 +218,13 @@ def test_a_network_that_mixes_examples_is_refused(tanh_mlp, digit_images, augmen
         )
 
 
+def test_networks_of_different_size_are_refused(tanh_mlp, digit_images, augmentations):
+    params = {**tanh_mlp.params, "more": np.zeros(2, np.float32)}
+    larger = models.ModelView(tanh_mlp.apply_fn, params)
+    with pytest.raises(InputError, match="networks differ"):
+        spectrum.study_spectrum([tanh_mlp, larger], digit_images, augmentations)
+
+
 def test_the_cost_counts_rows_and_parameters(tanh_mlp, digit_images):
     engine = jacobian.JacobianRows(tanh_mlp.apply_fn, tanh_mlp.params, digit_images.shape[1:])
     cost = spectrum.estimate_cost(engine, digit_images)
