@@ -79,37 +79,34 @@ def epoch_program(
 ) -> Callable[..., tuple[TrainState, MetricSums]]:
     """Builds the jitted function (train_state, images, labels, indices) -> (train_state, sums).
 
-    Images are a whole data set on the device, uint8 or floats in [0, 1]. The last batch is filled
-    up with the first images of the epoch's order: they have weight 0 in its loss.
+    Images are a whole data set on the device, uint8 or floats in [0, 1]. The last step takes the
+    images that are left and no others, because a batch's statistics are those of all its images.
     """
 
-    def step(carry, batch):
+    def step(carry, images, labels, key):
         params, state, opt_state = carry
-        images, labels, weights, key = batch
 
         def mean_loss(params):
             logits, new_state = network.apply(params, state, preprocess(images), True, key)
             losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
-            return jnp.sum(weights * losses) / jnp.sum(weights), (logits, new_state)
+            return jnp.mean(losses), (logits, new_state)
 
         (loss, (logits, state)), gradient = jax.value_and_grad(mean_loss, has_aux=True)(params)
         updates, opt_state = optimizer.update(gradient, opt_state, params)
-        hits = jnp.sum(weights * (jnp.argmax(logits, axis=-1) == labels))
+        hits = jnp.sum(jnp.argmax(logits, axis=-1) == labels)
         carry = optax.apply_updates(params, updates), state, opt_state
-        return carry, (loss * jnp.sum(weights), hits)
+        return carry, (loss * len(images), hits)
 
     @jax.jit
     def epoch(train_state, images, labels, indices):
         n = len(images)
         size = min(batch_size, n)
-        steps = steps_per_epoch(n, size)
+        full_steps = n // size
         order = jax.random.permutation(jax.random.fold_in(keys.order, train_state.epoch), n)
-        order = jnp.resize(order, (steps, size))
-        weights = (jnp.arange(steps * size) < n).astype(jnp.float32).reshape(steps, size)
         dropout_key = jax.random.fold_in(keys.dropout, train_state.epoch)
 
         def gather_and_step(carry, batch):
-            positions, weights, number = batch
+            number, positions = batch
             augmented = augment_batch(
                 augmentation,
                 keys.augmentation,
@@ -118,15 +115,19 @@ def epoch_program(
                 epoch=train_state.epoch,
             )
             key = jax.random.fold_in(dropout_key, number)
-            return step(carry, (augmented, labels[positions], weights, key))
+            return step(carry, augmented, labels[positions], key)
 
-        carry, (losses, hits) = jax.lax.scan(
-            gather_and_step, tuple(train_state[:3]), (order, weights, jnp.arange(steps))
+        carry, sums = jax.lax.scan(
+            gather_and_step,
+            tuple(train_state[:3]),
+            (jnp.arange(full_steps), order[: full_steps * size].reshape(full_steps, size)),
         )
-        return (
-            TrainState(*carry, train_state.epoch + 1),
-            MetricSums(jnp.sum(losses), jnp.sum(hits), n),
-        )
+        loss, hits = jax.tree.map(jnp.sum, sums)
+        if full_steps * size < n:
+            last = order[full_steps * size :]
+            carry, (last_loss, last_hits) = gather_and_step(carry, (full_steps, last))
+            loss, hits = loss + last_loss, hits + last_hits
+        return TrainState(*carry, train_state.epoch + 1), MetricSums(loss, hits, n)
 
     return epoch
 

@@ -42,6 +42,22 @@ def test_an_epoch_is_plain_sgd_on_every_image_once(network, digits):
         np.testing.assert_allclose(own, expected, rtol=1e-4, atol=1e-6)
 
 
+def test_statistics_are_of_every_image_once_also_in_a_partial_batch(network, digits):
+    def init(key, images):
+        params, _ = network.init(key, images)
+        return params, {"count": jnp.zeros(()), "sum": jnp.zeros(images.shape[1:])}
+
+    def apply(params, state, images, train, key):
+        logits, _ = network.apply(params, {}, images, train, key)
+        return logits, {"count": state["count"] + len(images), "sum": state["sum"] + images.sum(0)}
+
+    counting = models.Network(init, apply)
+    trained = training.train(counting, digits, dataclasses.replace(CONFIG, epochs=1))
+    assert trained.state["count"] == len(digits)
+    preprocessed = data.normalize(data.unit_range(digits.images), digits.mean, digits.std)
+    np.testing.assert_allclose(trained.state["sum"], preprocessed.sum(0), rtol=1e-5, atol=1e-5)
+
+
 def test_weight_decay_shrinks_weights_when_gradients_are_zero():
     config = training.TrainingConfig(learning_rate=0.1, momentum=0.9, weight_decay=0.1)
     optimizer = training.build_optimizer(config, steps_per_epoch=1)
