@@ -43,4 +43,20 @@ PRESETS = {
         options={"width": 128, "activation": "tanh"},
         config=TrainingConfig(epochs=15, learning_rate=0.05),
     ),
+    "mnist-mlp-3": Preset(
+        description="Figure 1's MNIST network: one hidden layer, on the digits 0, 1, 2",
+        data="mnist",
+        classes=("0", "1", "2"),
+        model="mlp",
+        options={"width": 128, "activation": "relu"},
+        config=TrainingConfig(epochs=15, learning_rate=0.05),
+    ),
+    "cifar10-resnet20-3": Preset(
+        description="Figure 1's CIFAR-10 network: airplane, automobile, bird",
+        data="cifar10",
+        classes=("airplane", "automobile", "bird"),
+        model="resnet20",
+        options={},
+        config=TrainingConfig(epochs=15, learning_rate=0.1),
+    ),
 }
