@@ -2,7 +2,8 @@
 
 import sys
 
-from analysis.spectrum import SpectrumOptions, run_spectrum
+from analysis.spectrum import run_spectrum
+from analysis.spectrum_options import SpectrumOptions
 from ntk_aug.programs import run_program
 
 COMMANDS = {"spectrum": (SpectrumOptions, run_spectrum)}

@@ -1,0 +1,109 @@
+"""The options of `python -m analysis spectrum`, and what can be checked of them without data."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import tyro
+
+from ntk_aug import jacobian, spectrum
+from ntk_aug.checks import InputError, check_at_least, check_choice
+
+
+@dataclass(frozen=True)
+class SpectrumOptions:
+    """What augmentation does to the singular values and subspaces of a network's Jacobian.
+
+    Pretrains networks (or takes checkpoints), computes the exact spectrum of the Jacobian on plain
+    and on augmented images, and compares both in bins of equal count. Writes summary.json,
+    spectrum.npz, figures (PNG, PDF) and report.html.
+    """
+
+    data: str | None = None
+    """Data set by name (digits works without a download); default: digits, or the checkpoint's."""
+    data_dir: str | None = None
+    """Where prepared data sets lie; default: the environment variable TFDS_DATA_DIR."""
+    images: str | None = None
+    """Your own images: an npz file with images [n, h, w(, c)] and labels [n]."""
+    classes: tuple[str, ...] = ()
+    """Classes by name or number; default: the first three, or the checkpoint's."""
+    n: int | None = None
+    """Images drawn uniformly from the chosen classes; default: 300, or all if there are fewer."""
+    per_class: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Draw n images of each class instead of n in all."""
+    model: str = "mlp"
+    """Network by name, or module:function for your own."""
+    width: int | None = None
+    """Hidden units of the MLP; default 128."""
+    activation: str | None = None
+    """Activation of the MLP, relu or tanh; default relu."""
+    checkpoint: tuple[str, ...] = ()
+    """Folders of training runs to take the networks from, instead of pretraining."""
+    epoch: int | None = None
+    """Which checkpoint of those runs, by epochs of training; default: the last."""
+    networks: int = 1
+    """Networks to pretrain, from seeds seed, seed + 1, ..."""
+    epochs: int = 15
+    """Epochs of pretraining."""
+    batch_size: int = 128
+    """Images per step of pretraining."""
+    learning_rate: float | None = None
+    """Of SGD with momentum; default: the model's (MLP 0.05, ResNets 0.1)."""
+    momentum: float = 0.9
+    """Of SGD."""
+    weight_decay: float = 0.0
+    """Of SGD."""
+    train_augment: str = "identity"
+    """Augmentation during pretraining."""
+    pretrain_on: str = "classes"
+    """Pretrain on all training images of the chosen classes, or on the n of the study: study."""
+    augment: tuple[str, ...] = ("identity", "rotation:30", "flip-crop", "noise:0.5", "noise:2")
+    """Augmentations to study: names, name:strength, or module:function for your own."""
+    draws: int = 1
+    """Augmented versions of all images per augmentation."""
+    rows: str = "logits"
+    """Rows of the Jacobian: logits, probabilities, or true-logit (one row per image)."""
+    bins: int = spectrum.DEFAULT_BINS
+    """Bins of equal count."""
+    backend: str = "kernel"
+    """How spectra are computed: kernel, or svd (direct; small problems)."""
+    dtype: str = "float32"
+    """Precision of the network and of the Jacobian rows: float32 or float64."""
+    memory_gib: float = 2.0
+    """Budget of Jacobian rows held at once, in GiB."""
+    seed: int = 0
+    """Of images, networks and augmentations."""
+    out: str = "runs/spectrum"
+    """Folder to write."""
+    overwrite: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Replace an earlier study in that folder."""
+    cache: str = "runs/pretrained"
+    """Folder of pretrained networks, found again by their full configuration."""
+    from_: Annotated[str | None, tyro.conf.arg(name="from")] = None
+    """Redraw figures, report and table from this folder's files, without any computation."""
+    dry_run: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Say how many rows and parameters, how much memory and time it takes, and stop."""
+
+
+def check_options(options: SpectrumOptions) -> None:
+    """Checks what can be checked without data, so that nothing long starts in vain."""
+    check_at_least(options.networks, 1, "--networks")
+    check_at_least(options.draws, 1, "--draws")
+    check_at_least(options.bins, 1, "--bins")
+    check_choice(options.rows, jacobian.ROWS, "kind of rows")
+    check_choice(options.backend, spectrum.BACKENDS, "backend")
+    check_choice(options.dtype, ("float32", "float64"), "dtype")
+    check_choice(options.pretrain_on, ("classes", "study"), "set to pretrain on")
+    if options.backend == "svd" and options.dtype != "float64":
+        raise InputError("--backend svd needs --dtype float64")
+    if len(set(options.augment)) < len(options.augment) or not options.augment:
+        raise InputError(f"--augment is {options.augment}, expected at least one, and none twice")
+    if options.images and options.data:
+        raise InputError("--images and --data exclude each other")
+    if options.epoch is not None and not options.checkpoint:
+        raise InputError("--epoch chooses a checkpoint of --checkpoint, which is not given")
+
+
+def memory_bytes(options: SpectrumOptions) -> int:
+    """The budget of Jacobian rows."""
+    check_at_least(options.memory_gib, 0, "--memory-gib")
+    return int(options.memory_gib * 2**30)
