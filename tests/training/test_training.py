@@ -7,7 +7,7 @@ import numpy as np
 import optax
 import pytest
 
-from ntk_aug import data, models, training
+from ntk_aug import augment, data, models, training
 from ntk_aug.checks import InputError
 
 CONFIG = training.TrainingConfig(epochs=2, batch_size=5, learning_rate=0.05)
@@ -56,6 +56,27 @@ def test_statistics_are_of_every_image_once_also_in_a_partial_batch(network, dig
     assert trained.state["count"] == len(digits)
     preprocessed = data.normalize(data.unit_range(digits.images), digits.mean, digits.std)
     np.testing.assert_allclose(trained.state["sum"], preprocessed.sum(0), rtol=1e-5, atol=1e-5)
+
+
+def test_one_program_for_the_epoch_and_one_for_a_step_train_the_same(network, digits):
+    arrays = [jnp.asarray(a) for a in (digits.images, digits.labels, digits.indices)]
+    start = training.initial_state(network, digits.image_shape, CONFIG)
+    ends = []
+    for scan in (False, True):
+        run_epoch = training.epoch_program(
+            network,
+            training.build_optimizer(CONFIG, steps_per_epoch=3),
+            augment.build_augmentation("noise:0.5"),
+            data.unit_range,
+            training.Keys.of_seed(0),
+            CONFIG.batch_size,
+            scan=scan,
+        )
+        state, sums = run_epoch(start, *arrays)
+        ends.append((*run_epoch(state, *arrays), sums))
+    for one, other in zip(*map(jax.tree.leaves, ends), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+    assert ends[0][0].epoch == 2
 
 
 def test_weight_decay_shrinks_weights_when_gradients_are_zero():
