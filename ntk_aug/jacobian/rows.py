@@ -33,6 +33,7 @@ class JacobianRows:
       num_params: P, the columns.
       outputs_per_example: k, the rows of one image.
       dtype: "float32" or "float64", in which the network is run and differentiated.
+      row_bytes: of one row, P * itemsize.
       block_size: images that are differentiated at once; sets the speed and the working memory.
     """
 
@@ -88,19 +89,28 @@ class JacobianRows:
         self._block = jax.jit(jax.vmap(rows_of_example, in_axes=(None, 0, 0)))
 
     def blocks(
-        self, images: Images, labels: Labels | None = None
+        self,
+        images: Images,
+        labels: Labels | None = None,
+        *,
+        start: int = 0,
+        stop: int | None = None,
     ) -> Iterator[tuple[slice, Float[np.ndarray, "rows P"]]]:
-        """Yields (slice of the rows, their values) for consecutive blocks of images.
+        """Yields (slice of the rows of J, their values) for consecutive blocks of images.
 
         Args:
-          images: network inputs [n, h, w, c].
+          images: network inputs [n, h, w, c], in floating point.
           labels: [n]; needed for the rows "true-logit" only.
+          start: the first image whose rows are computed.
+          stop: the image before which it ends; None takes all.
 
         Raises:
-          InputError: images that are no finite [n, h, w, c], or rows with NaN or infinity (the
-            first such image is named).
+          InputError: images that are no finite floats [n, h, w, c], or rows with NaN or infinity
+            (the first such image is named).
         """
         images = check_images(images)
+        if images.dtype == np.uint8:
+            raise InputError("images are uint8, expected the network's inputs: see data.unit_range")
         check_same_shape(images.shape[1:], self._image_shape, "an image")
         if self._needs_labels and labels is None:
             raise InputError("rows 'true-logit' need the labels of the images")
@@ -109,24 +119,37 @@ class JacobianRows:
         else:
             labels = np.zeros(len(images), np.int32)
         k = self.outputs_per_example
+        stop = len(images) if stop is None else stop
         size = min(self.block_size, len(images))
-        for start in range(0, len(images), size):
-            stop = min(start + size, len(images))
+        for first in range(start, stop, size):
+            last = min(first + size, stop)
             # The last block is filled up with its last image, so that one program serves all.
-            members = np.minimum(np.arange(start, start + size), stop - 1)
+            members = np.minimum(np.arange(first, first + size), last - 1)
             with jax.enable_x64(self._x64), jax.default_matmul_precision("highest"):
                 block = self._block(
                     self._params, images[members].astype(self.dtype), labels[members]
                 )
-            values = np.asarray(block)[: stop - start].reshape(-1, self.num_params)
+            values = np.asarray(block)[: last - first].reshape(-1, self.num_params)
             if not np.isfinite(values).all():
-                bad = start + int(np.argmin(np.isfinite(values).all(axis=1))) // k
+                bad = first + int(np.argmin(np.isfinite(values).all(axis=1))) // k
                 raise InputError(f"the Jacobian of image {bad} holds NaN or infinity")
-            yield slice(start * k, stop * k), values
+            yield slice(first * k, last * k), values
 
-    def __call__(self, images: Images, labels: Labels | None = None) -> Float[np.ndarray, "rows P"]:
-        """The whole J of these images, [n * k, P]; memory is n * k * P * itemsize bytes."""
-        jacobian = np.empty((len(images) * self.outputs_per_example, self.num_params), self.dtype)
-        for rows, values in self.blocks(images, labels):
-            jacobian[rows] = values
+    def __call__(
+        self,
+        images: Images,
+        labels: Labels | None = None,
+        *,
+        start: int = 0,
+        stop: int | None = None,
+    ) -> Float[np.ndarray, "rows P"]:
+        """The rows of all images, or of images start to stop - 1, in one array.
+
+        Memory is n * k * row_bytes; arguments and errors are those of `blocks`.
+        """
+        k = self.outputs_per_example
+        stop = len(images) if stop is None else stop
+        jacobian = np.empty(((stop - start) * k, self.num_params), self.dtype)
+        for rows, values in self.blocks(images, labels, start=start, stop=stop):
+            jacobian[rows.start - start * k : rows.stop - start * k] = values
         return jacobian

@@ -133,9 +133,8 @@ def _tiled_triple(rows, images, version, labels, tile, known_plain, progress):
     for start in starts:
         held = slice(start, min(start + tile, n))
         a = slice(held.start * k, held.stop * k)
-        held_labels = None if labels is None else labels[held]
-        J = rows(images[held], held_labels)
-        J_aug = rows(version[held], held_labels)
+        J = rows(images, labels, start=held.start, stop=held.stop)
+        J_aug = rows(version, labels, start=held.start, stop=held.stop)
         M[a, a] = row_products(J, J_aug)
         K_aug[a, a] = row_products(J_aug, J_aug)
         if known_plain is None:
@@ -143,17 +142,12 @@ def _tiled_triple(rows, images, version, labels, tile, known_plain, progress):
         done += held.stop - held.start
         if progress:
             progress("Jacobian", done, total)
-        later = slice(held.stop, n)
-        later_labels = None if labels is None else labels[later]
-        if later.start == n:
-            continue
         pairs = zip(
-            rows.blocks(images[later], later_labels),
-            rows.blocks(version[later], later_labels),
+            rows.blocks(images, labels, start=held.stop),
+            rows.blocks(version, labels, start=held.stop),
             strict=True,
         )
-        for (span, J_block), (_, J_aug_block) in pairs:
-            b = slice(a.stop + span.start, a.stop + span.stop)
+        for (b, J_block), (_, J_aug_block) in pairs:
             M[a, b] = row_products(J, J_aug_block)
             M[b, a] = row_products(J_block, J_aug)
             K_aug[a, b] = row_products(J_aug, J_aug_block)
@@ -161,7 +155,7 @@ def _tiled_triple(rows, images, version, labels, tile, known_plain, progress):
             if known_plain is None:
                 K[a, b] = row_products(J, J_block)
                 K[b, a] = K[a, b].T
-            done += (span.stop - span.start) // k
+            done += (b.stop - b.start) // k
             if progress:
                 progress("Jacobian", done, total)
     return KernelTriple(K, M, K_aug)

@@ -59,3 +59,21 @@ def test_a_budget_below_one_block_says_what_is_needed(rows, digit_images, rotate
 def test_augmented_images_of_another_shape_are_refused(rows, digit_images):
     with pytest.raises(InputError, match=r"\(3, 8, 8, 1\), expected \(12, 8, 8, 1\)"):
         next(ntk.kernel_triples(rows, digit_images, iter([digit_images[:3]])))
+
+
+def test_an_image_without_finite_rows_is_named_by_its_place_among_all(
+    tanh_mlp, digit_images, rotated
+):
+    def broken(params, images):
+        return tanh_mlp.apply_fn(params, images) / (images[:, 3, 3] != 0.125)
+
+    rows = jacobian.JacobianRows(broken, tanh_mlp.params, digit_images.shape[1:], block_size=2)
+    images, version = digit_images.copy(), rotated.copy()
+    images[:, 3, 3] = version[:, 3, 3] = 1
+    images[7, 3, 3] = 0.125
+    budget = 5 * 2 * rows.outputs_per_example * rows.row_bytes
+    with pytest.raises(InputError, match="the Jacobian of image 7 holds NaN"):
+        next(ntk.kernel_triples(rows, images, [version], memory_bytes=budget))
+    version[9, 3, 3] = np.nan
+    with pytest.raises(InputError, match="first in image 9"):
+        next(ntk.kernel_triples(rows, digit_images, [version], memory_bytes=budget))
