@@ -17,7 +17,8 @@ class BinComparison(NamedTuple):
       augmented_values: sigma~_i, descending.
       difference: mean over the bin of sigma~_i - sigma_i, paired by rank; signed.
       relative_difference: the difference divided by the bin's mean sigma; NaN in null bins.
-      share_decreased: share of the bin's ranks with sigma~_i < sigma_i.
+      share_decreased: share of the bin's ranks with sigma~_i < sigma_i; NaN in null bins, where
+        rounding decides it.
       left_angle: mean principal angle, in degrees, between the bin's left singular subspaces (in
         output space, R^N); NaN in null bins.
       right_angle: the same for right singular subspaces (in weight space, R^P).
@@ -48,6 +49,8 @@ def compare_bins(pair: SpectrumPair, bins: tuple[slice, ...], tolerance: float) 
     relative = np.full(len(bins), np.nan)
     np.divide(difference, bin_means(plain, bins), out=relative, where=~null)
 
+    decreased = bin_means((augmented < plain).astype(np.float64), bins)
+
     def mean_angle(angles_of):
         with lapack_threads(max(members.stop - members.start for members in bins)):
             return np.array(
@@ -61,7 +64,7 @@ def compare_bins(pair: SpectrumPair, bins: tuple[slice, ...], tolerance: float) 
         augmented_values=augmented,
         difference=difference,
         relative_difference=relative,
-        share_decreased=bin_means((augmented < plain).astype(np.float64), bins),
+        share_decreased=np.where(null, np.nan, decreased),
         left_angle=mean_angle(pair.left_angles),
         right_angle=mean_angle(pair.right_angles),
         boundary_gap=gaps,

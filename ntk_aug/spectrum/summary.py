@@ -36,7 +36,8 @@ class AugmentationSummary(NamedTuple):
       spearman: per network, rank correlation between bin number (0 holds the largest singular
         values) and relative difference averaged over draws: +1 if small singular values always
         grow relatively more. NaN if nothing changed.
-      decreased_first_bin, decreased_other_bins: mean share of ranks whose singular value fell.
+      decreased_first_bin, decreased_other_bins: mean share of ranks whose singular value fell;
+        NaN where all of their bins are null.
       first_bin_turns_least: per network, whether the first bin's left angle, averaged over draws,
         is the smallest.
       gaps_below_perturbation: share of bin boundaries with a gap below ||J~ - J||. There the
@@ -82,8 +83,8 @@ def _summarize(study: SpectrumStudy, a: int, name: str) -> AugmentationSummary:
             for quantity in BIN_QUANTITIES
         },
         spearman=tuple(_spearman(per_bin) for per_bin in relative),
-        decreased_first_bin=float(decreased[..., 0].mean()),
-        decreased_other_bins=float(decreased[..., 1:].mean()) if study.num_bins > 1 else np.nan,
+        decreased_first_bin=float(_mean(decreased[..., 0], axis=None)),
+        decreased_other_bins=float(_mean(decreased[..., 1:], axis=None)),
         first_bin_turns_least=tuple(
             bool(np.isfinite(row).any() and row[0] == np.nanmin(row)) for row in angle
         ),

@@ -181,7 +181,12 @@ def test_null_values_are_flagged_and_their_angles_left_out(route):
     J, _, _ = matrix_with_singular_values(rng, values, (12, 30))
     _, _, result = compare(route, J, 1.01 * J, num_bins=4)
     np.testing.assert_array_equal(result.null, [False, False, False, True])
-    for numbers in (result.relative_difference, result.left_angle, result.right_angle):
+    for numbers in (
+        result.relative_difference,
+        result.share_decreased,
+        result.left_angle,
+        result.right_angle,
+    ):
         np.testing.assert_array_equal(np.isnan(numbers), result.null)
     assert abs(result.difference[3]) < 1e-6  # valid, although its vectors are not
     assert result.left_angle[:3].max() < 1e-6
