@@ -10,7 +10,7 @@ OUT ?= runs/demo
 demo: $(VENV)/.installed
 	$(BIN)/python -m analysis spectrum --data digits --model mlp --activation tanh --n 300 \
 	    --augment identity rotation:30 rotation-bilinear:30 flip-crop noise:0.1 noise:0.5 noise:2 \
-	    --draws 5 --networks 3 --overwrite --out $(OUT) $(DEMO_ARGS)
+	    --draws 5 --networks 3 --compare-kernels 20 --overwrite --out $(OUT) $(DEMO_ARGS)
 
 test: $(VENV)/.installed-test lint
 	$(BIN)/python -m pytest -n auto $(TEST_ARGS)

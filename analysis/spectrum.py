@@ -1,23 +1,26 @@
 """`python -m analysis spectrum`: the study of supplement C.1, C.2 and Figure 1."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
+import jax
 import numpy as np
 
-from analysis.spectrum_cost import print_cost
+from analysis.spectrum_cost import print_cost, print_neural_tangents_cost
 from analysis.spectrum_inputs import (
     StudyInputs,
+    initial_view,
     load_inputs,
-    model_options,
     preprocessing,
     pretrain,
 )
 from analysis.spectrum_options import SpectrumOptions, check_options, memory_bytes
 from analysis.spectrum_output import draw_outputs, print_table, write_study
-from ntk_aug import augment, data, models, records, spectrum, training
-from ntk_aug.checks import InputError
+from ntk_aug import augment, data, models, ntk, records, spectrum, training
+from ntk_aug.aliases import Augmentation
+from ntk_aug.checks import InputError, check_count
 from ntk_aug.progress import progress_bars
 
 MARKER = "summary.json"
@@ -32,13 +35,18 @@ def run_spectrum(options: SpectrumOptions) -> None:
     augmentations = {spec: augment.build_augmentation(spec) for spec in options.augment}
     runs = [training.load_trained_model(c, epoch=options.epoch) for c in options.checkpoint]
     inputs = load_inputs(options, runs)
-    if not runs:  # an unknown model or option is told before anything is computed
-        models.build_network(options.model, inputs.train.num_classes, **model_options(options))
+    check_count(options.compare_kernels, len(inputs.study), "--compare-kernels", minimum=0)
+    # An unknown model or option is told before anything is computed.
+    view = runs[0].view if runs else initial_view(options, inputs)
     if options.dry_run:
-        return print_cost(options, inputs, runs)
-
+        return print_cost(options, inputs, view, runs)
+    if options.backend == "neural_tangents":
+        print_neural_tangents_cost(options, inputs, view, len(runs) or options.networks)
     start = time.perf_counter()
     networks = runs or pretrain(options, inputs)
+    agreement = None
+    if options.compare_kernels:
+        agreement = compare_kernels(options, inputs, networks[0].view, augmentations)
     with progress_bars() as progress:
         study = spectrum.study_spectrum(
             [network.view for network in networks],
@@ -51,12 +59,13 @@ def run_spectrum(options: SpectrumOptions) -> None:
             num_bins=options.bins,
             rows=options.rows,
             backend=options.backend,
+            implementation=options.implementation,
             dtype=options.dtype,
             seed=options.seed,
             memory_bytes=memory_bytes(options),
             progress=progress,
         )
-    summary = describe(options, inputs, networks, study, time.perf_counter() - start)
+    summary = describe(options, inputs, networks, study, agreement, time.perf_counter() - start)
     with records.staged_folder(options.out, marker=MARKER, overwrite=options.overwrite) as folder:
         write_study(folder, study, summary)
         draw_outputs(folder, study, summary)
@@ -76,11 +85,36 @@ def redraw(folder: Path) -> None:
     print(f"figures  {folder / 'figures'}\nreport   {folder / 'report.html'}")
 
 
+def compare_kernels(
+    options: SpectrumOptions,
+    inputs: StudyInputs,
+    view: models.ModelView,
+    augmentations: Mapping[str, Augmentation],
+) -> dict:
+    """Computes kernels of a few images by our own rows and by neural_tangents."""
+    some = inputs.study.take(np.arange(options.compare_kernels))
+    plain = data.unit_range(some.images)
+    name = next((name for name in augmentations if name != "identity"), options.augment[0])
+    key = jax.random.key(options.seed)
+    augmented = augment.augment_batch(augmentations[name], key, plain, some.indices)
+    agreement = ntk.compare_with_neural_tangents(
+        view.apply_fn,
+        view.params,
+        *(np.asarray(preprocessing(inputs)(images)) for images in (plain, augmented)),
+        some.labels,
+        rows=options.rows,
+        implementation=options.implementation,
+        dtype=options.dtype,
+    )
+    return {"augmentation": name, "largest": agreement.largest, **agreement._asdict()}
+
+
 def describe(
     options: SpectrumOptions,
     inputs: StudyInputs,
     networks: list[training.PretrainedNetwork],
     study: spectrum.SpectrumStudy,
+    agreement: dict | None,
     seconds: float,
 ) -> dict:
     """All of summary.json: what was done, with what, and what was found."""
@@ -117,6 +151,7 @@ def describe(
             {"description": descriptions[item.name], **_as_dict(item)}
             for item in spectrum.summarize_study(study)
         ],
+        "kernel_agreement": agreement,
         "environment": records.environment(),
         "seconds": seconds,
     }

@@ -1,27 +1,25 @@
-"""What a spectrum study is going to take: `--dry-run`."""
+"""What a spectrum study is going to take, said before anything long."""
 
 import numpy as np
 
-from analysis.spectrum_inputs import StudyInputs, model_options, preprocessing, training_config
+from analysis.spectrum_inputs import (
+    StudyInputs,
+    model_options,
+    preprocessing,
+    training_config,
+)
 from analysis.spectrum_options import SpectrumOptions, memory_bytes
-from ntk_aug import data, jacobian, models, spectrum, training
+from ntk_aug import data, jacobian, models, ntk, spectrum, training
 
 
 def print_cost(
-    options: SpectrumOptions, inputs: StudyInputs, runs: list[training.PretrainedNetwork]
+    options: SpectrumOptions,
+    inputs: StudyInputs,
+    view: models.ModelView,
+    runs: list[training.PretrainedNetwork],
 ) -> None:
-    """Says what the study will take, after a few seconds of measurement."""
-    network = models.build_network(
-        options.model, inputs.train.num_classes, **model_options(options)
-    )
-    if runs:
-        view, training_seconds = runs[0].view, 0.0
-    else:
-        config = training_config(options, 0)
-        state = training.initial_state(network, inputs.train.image_shape, config)
-        view = network.view(state.params, state.state)
-        training_seconds = training.estimate_training_seconds(network, inputs.train, config)
-    images = np.asarray(preprocessing(inputs)(data.unit_range(inputs.study.images)))
+    """Says what the study will take, after a few seconds of measurement on the first network."""
+    images = network_inputs(inputs)
     engine = jacobian.JacobianRows(
         view.apply_fn, view.params, images.shape[1:], rows=options.rows, dtype=options.dtype
     )
@@ -33,9 +31,50 @@ def print_cost(
         f"rows        {cost.num_rows:,} ({len(images):,} images x {engine.outputs_per_example})\n"
         f"parameters  {cost.num_params:,}\n"
         f"memory      {cost.memory_bytes / 2**30:.2f} GiB "
-        f"(one Jacobian is {cost.jacobian_bytes / 2**30:.2f} GiB)\n"
-        f"pretraining {num_networks * training_seconds / 60:.1f} minutes "
-        "(none where a network is found pretrained)\n"
-        f"spectra     {seconds / 60:.1f} minutes ({num_networks} networks x "
-        f"{len(options.augment)} augmentations x {options.draws} draws)"
+        f"(one Jacobian is {cost.jacobian_bytes / 2**30:.2f} GiB)"
     )
+    if not runs:
+        network = models.build_network(
+            options.model, inputs.train.num_classes, **model_options(options)
+        )
+        training_seconds = training.estimate_training_seconds(
+            network, inputs.train, training_config(options, 0)
+        )
+        print(
+            f"pretraining {num_networks * training_seconds / 60:.1f} minutes "
+            "(none where a network is found pretrained)"
+        )
+    if options.backend == "neural_tangents":
+        print_neural_tangents_cost(options, inputs, view, num_networks)
+    else:
+        print(
+            f"spectra     {seconds / 60:.1f} minutes by backend kernel ({num_networks} networks x "
+            f"{len(options.augment)} augmentations x {options.draws} draws)"
+        )
+
+
+def print_neural_tangents_cost(
+    options: SpectrumOptions, inputs: StudyInputs, view: models.ModelView, num_networks: int
+) -> None:
+    """Says how long neural_tangents is going to take; refuses a network that it cannot take."""
+    estimate = ntk.estimate_neural_tangents(
+        view.apply_fn,
+        view.params,
+        network_inputs(inputs),
+        inputs.study.labels,
+        versions=len(options.augment) * options.draws,
+        rows=options.rows,
+        implementation=options.implementation,
+        dtype=options.dtype,
+    )
+    print(
+        f"kernels     {num_networks * estimate.seconds / 60:.1f} minutes by neural_tangents' "
+        f"{options.implementation} ({num_networks} networks x {estimate.num_blocks:,} blocks of "
+        f"{estimate.block_seconds:.2g} s)",
+        flush=True,
+    )
+
+
+def network_inputs(inputs: StudyInputs) -> np.ndarray:
+    """The images of the study as the network sees them."""
+    return np.asarray(preprocessing(inputs)(data.unit_range(inputs.study.images)))

@@ -80,6 +80,15 @@ def model_options(options: SpectrumOptions) -> dict:
     return {name: value for name, value in given.items() if value is not None}
 
 
+def initial_view(options: SpectrumOptions, inputs: StudyInputs) -> models.ModelView:
+    """The first network before its training: of the same cost as after it."""
+    network = models.build_network(
+        options.model, inputs.train.num_classes, **model_options(options)
+    )
+    state = training.initial_state(network, inputs.train.image_shape, training_config(options, 0))
+    return network.view(state.params, state.state)
+
+
 def pretrain(options: SpectrumOptions, inputs: StudyInputs) -> list[training.PretrainedNetwork]:
     """Pretrains the networks, or finds them pretrained."""
     networks = []

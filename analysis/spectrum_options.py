@@ -5,7 +5,7 @@ from typing import Annotated
 
 import tyro
 
-from ntk_aug import jacobian, spectrum
+from ntk_aug import jacobian, ntk, spectrum
 from ntk_aug.checks import InputError, check_at_least, check_choice
 
 
@@ -65,7 +65,12 @@ class SpectrumOptions:
     bins: int = spectrum.DEFAULT_BINS
     """Bins of equal count."""
     backend: str = "kernel"
-    """How spectra are computed: kernel, or svd (direct; small problems)."""
+    """How spectra are computed: kernel, svd (direct; small problems), or neural_tangents."""
+    implementation: str = ntk.DEFAULT_IMPLEMENTATION
+    """For neural_tangents: structured-derivatives, jacobian-contraction, ntk-vector-products, or
+    auto (tries all)."""
+    compare_kernels: int = 0
+    """Compute the kernels of this many images by neural_tangents too, and report how far apart."""
     dtype: str = "float32"
     """Precision of the network and of the Jacobian rows: float32 or float64."""
     memory_gib: float = 2.0
@@ -93,6 +98,7 @@ def check_options(options: SpectrumOptions) -> None:
     check_choice(options.backend, spectrum.BACKENDS, "backend")
     check_choice(options.dtype, ("float32", "float64"), "dtype")
     check_choice(options.pretrain_on, ("classes", "study"), "set to pretrain on")
+    check_choice(options.implementation, ntk.NEURAL_TANGENTS_IMPLEMENTATIONS, "implementation")
     if options.backend == "svd" and options.dtype != "float64":
         raise InputError("--backend svd needs --dtype float64")
     if len(set(options.augment)) < len(options.augment) or not options.augment:

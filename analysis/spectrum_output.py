@@ -59,7 +59,8 @@ def table_rows(study: spectrum.SpectrumStudy) -> list[tuple[str, ...]]:
                 f"{item.perturbation_norm:.3g}",
                 _number(item.perturbation_bound, ".3g"),
                 _first_middle_last(relative, "+.1f"),
-                f"{100 * item.decreased_first_bin:.0f} / "
+                _number(100 * item.decreased_first_bin, ".0f")
+                + " / "
                 + _number(100 * item.decreased_other_bins, ".0f"),
                 _first_middle_last(angle, ".1f"),
                 _mean(item.spearman),
@@ -86,6 +87,18 @@ def print_table(study: spectrum.SpectrumStudy, summary: Mapping) -> None:
     for row in table_rows(study):
         table.add_row(*row)
     Console(width=max(Console().width, 132)).print(table)
+    if summary["kernel_agreement"]:
+        print(agreement_sentence(summary["kernel_agreement"]))
+
+
+def agreement_sentence(agreement: Mapping) -> str:
+    """How far our kernels and those of neural_tangents are apart."""
+    return (
+        f"kernels K, M, K~ of {agreement['num_examples']} images under "
+        f"{agreement['augmentation']}, {agreement['dtype']}: neural_tangents "
+        f"({agreement['implementation']}) differs from ours by at most "
+        f"{agreement['largest']:.1e} of the largest entry"
+    )
 
 
 def _number(value, form):

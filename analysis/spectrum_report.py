@@ -41,7 +41,8 @@ mean over the networks: +1 if smaller singular values always grow relatively mor
 FLAGS = """
 <ul>
 <li><b>null</b>: a value of the bin is too small for its vectors to mean anything (below sigma_1
-times the resolution of the computation). Its angle and relative change are left out.</li>
+times the resolution of the computation). Its angle, relative change
+and share of values that fell are left out.</li>
 <li><b>tie</b>: the gap to a neighbouring bin is zero to rounding: the bin's subspace is undefined.
 </li>
 <li><b>gap &lt; ||E||</b>: the gap to a neighbouring bin is smaller than the perturbation.
@@ -51,7 +52,7 @@ Neighbouring bins may then trade directions, and no theorem bounds the angle.</l
 
 def report_html(study: SpectrumStudy, summary: Mapping, figures: Path) -> str:
     """The page: settings, table, figures from the folder `figures`, and what the flags mean."""
-    from analysis.spectrum_output import TABLE_COLUMNS, file_name, table_rows
+    from analysis.spectrum_output import TABLE_COLUMNS, agreement_sentence, file_name, table_rows
 
     settings = study.settings
     networks = [
@@ -84,6 +85,7 @@ def report_html(study: SpectrumStudy, summary: Mapping, figures: Path) -> str:
         )
         for item in summary["augmentations"]
     ]
+    agreement = summary["kernel_agreement"]
     sections = [
         "<h2>What was found</h2>",
         _table([header.replace("\n", ": ") for header, _ in TABLE_COLUMNS], table_rows(study)),
@@ -94,6 +96,11 @@ def report_html(study: SpectrumStudy, summary: Mapping, figures: Path) -> str:
         "<h2>Flags</h2>",
         _table(["augmentation", "what it does", "null", "tie", "gap < ||E||"], flags),
         FLAGS,
+        *(
+            ["<h2>The kernels by a second route</h2>", f"<p>{agreement_sentence(agreement)}.</p>"]
+            if agreement
+            else []
+        ),
         "<h2>Settings</h2>",
         _table(["network", "training", "train accuracy", "test accuracy"], networks),
         _table(["", ""], facts),

@@ -27,7 +27,9 @@ PUBLIC = {
         num_params pure_network tanh_mlp_jacobian_lipschitz
     """,
     "ntk": """
-        DEFAULT_MEMORY_BYTES KernelTriple images_per_tile kernel_triples load_neural_tangents
+        DEFAULT_IMPLEMENTATION DEFAULT_MEMORY_BYTES KernelAgreement KernelTriple
+        NEURAL_TANGENTS_IMPLEMENTATIONS NeuralTangentsEstimate compare_with_neural_tangents
+        estimate_neural_tangents images_per_tile kernel_triples load_neural_tangents
         neural_tangents_triples row_products
     """,
     "spectrum": """
@@ -57,6 +59,8 @@ POSITIONAL_WITH_DEFAULT = {
     # labels are data, like the images before them; only one kind of rows needs them
     "jacobian.JacobianRows.__call__": ["labels"],
     "jacobian.JacobianRows.blocks": ["labels"],
+    "ntk.compare_with_neural_tangents": ["labels"],
+    "ntk.estimate_neural_tangents": ["labels"],
     "ntk.kernel_triples": ["labels"],
     "ntk.neural_tangents_triples": ["labels"],
     # a single option, whose meaning the function's name gives

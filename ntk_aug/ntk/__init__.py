@@ -1,5 +1,6 @@
 """Neural tangent kernels of a network on finite sets of images."""
 
+from ntk_aug.ntk.agreement import KernelAgreement, compare_with_neural_tangents
 from ntk_aug.ntk.kernels import (
     DEFAULT_MEMORY_BYTES,
     KernelTriple,
@@ -7,12 +8,24 @@ from ntk_aug.ntk.kernels import (
     kernel_triples,
     row_products,
 )
-from ntk_aug.ntk.neural_tangents import neural_tangents_triples
+from ntk_aug.ntk.neural_tangents import (
+    DEFAULT_IMPLEMENTATION,
+    NEURAL_TANGENTS_IMPLEMENTATIONS,
+    NeuralTangentsEstimate,
+    estimate_neural_tangents,
+    neural_tangents_triples,
+)
 from ntk_aug.ntk.neural_tangents_bridge import load_neural_tangents
 
 __all__ = [
+    "DEFAULT_IMPLEMENTATION",
     "DEFAULT_MEMORY_BYTES",
+    "NEURAL_TANGENTS_IMPLEMENTATIONS",
+    "KernelAgreement",
     "KernelTriple",
+    "NeuralTangentsEstimate",
+    "compare_with_neural_tangents",
+    "estimate_neural_tangents",
     "images_per_tile",
     "kernel_triples",
     "load_neural_tangents",

@@ -28,13 +28,14 @@ from ntk_aug.jacobian.outputs import output_function
 from ntk_aug.ntk.kernels import KernelTriple
 from ntk_aug.ntk.neural_tangents_bridge import load_neural_tangents
 
-IMPLEMENTATIONS = {
+NEURAL_TANGENTS_IMPLEMENTATIONS = {
     "structured-derivatives": "derivatives layer by layer, with their structure; usually fastest",
     "jacobian-contraction": "both Jacobians and their product; takes every network",
     "ntk-vector-products": "kernel columns by a backward and a forward pass each; many outputs",
     "auto": "the one with the fewest operations by XLA's count; compiles all three first",
 }
 
+DEFAULT_IMPLEMENTATION = "structured-derivatives"
 DEFAULT_BATCH_SIZE = 20
 
 
@@ -62,7 +63,7 @@ def neural_tangents_triples(
     labels: Labels | None = None,
     *,
     rows: str = "logits",
-    implementation: str = "structured-derivatives",
+    implementation: str = DEFAULT_IMPLEMENTATION,
     batch_size: int = DEFAULT_BATCH_SIZE,
     dtype: str = "float32",
     progress: Progress | None = None,
@@ -76,7 +77,7 @@ def neural_tangents_triples(
       augmented_versions: each of the same shape, in the same order.
       labels: [n]; needed for the rows "true-logit" only.
       rows: a key of `jacobian.ROWS`.
-      implementation: a key of `IMPLEMENTATIONS`.
+      implementation: a key of `NEURAL_TANGENTS_IMPLEMENTATIONS`.
       batch_size: images on each side of a block.
       dtype: "float32" or "float64", in which the network is run, differentiated and summed.
       progress: called with ("kernel blocks", blocks done, blocks in all) for each version.
@@ -113,7 +114,7 @@ def estimate_neural_tangents(
     *,
     versions: int = 1,
     rows: str = "logits",
-    implementation: str = "structured-derivatives",
+    implementation: str = DEFAULT_IMPLEMENTATION,
     batch_size: int = DEFAULT_BATCH_SIZE,
     dtype: str = "float32",
 ) -> NeuralTangentsEstimate:
@@ -166,7 +167,7 @@ class _Blocks:
     def __init__(self, apply_fn, params, images, labels, rows, implementation, batch_size, dtype):
         check_params(params)
         check_choice(dtype, ("float32", "float64"), "dtype")
-        check_choice(implementation, IMPLEMENTATIONS, "implementation")
+        check_choice(implementation, NEURAL_TANGENTS_IMPLEMENTATIONS, "implementation")
         check_at_least(batch_size, 1, "batch_size")
         self._dtype, self._x64 = dtype, dtype == "float64"
         self._n = len(images)
@@ -186,13 +187,14 @@ class _Blocks:
         if reason:
             others = [
                 name
-                for name in IMPLEMENTATIONS
+                for name in NEURAL_TANGENTS_IMPLEMENTATIONS
                 if name not in ("auto", implementation)
                 and not self._refusal(_block_program(apply_fn, rows, treedef, name), images)
             ]
-            able = f"what can: {', '.join(others)}, kernel_triples" if others else "nor can others"
+            able = ", ".join([*others, "our own kernels (ntk.kernel_triples, backend 'kernel')"])
             raise InputError(
-                f"neural_tangents' {implementation} cannot take this network: {reason}; {able}"
+                f"neural_tangents' {implementation} cannot take this network: {reason}; "
+                f"what can: {able}"
             )
 
     def _batch(self, images, start):

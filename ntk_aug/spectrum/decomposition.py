@@ -132,11 +132,12 @@ def null_tolerance(
 
     The resolution is max(N, P) * eps for a direct SVD, at least sqrt(eps) = 1.5e-8 (rounded up to
     2e-8) if values come from a kernel, and at least 1e-6 if the rows are float32: at that level
-    their rounding changes a singular value by per cents.
+    their rounding changes a singular value by per cents. A kernel that neural_tangents sums in
+    float32 resolves sqrt(eps) of float32, 3.5e-4 (rounded up to 4e-4).
     """
     resolution = max(num_rows, num_params) * _EPS
     if backend != "svd":
         resolution = max(resolution, 2e-8)
     if dtype == "float32":
-        resolution = max(resolution, 1e-6)
+        resolution = max(resolution, 4e-4 if backend == "neural_tangents" else 1e-6)
     return resolution * float(values[0])

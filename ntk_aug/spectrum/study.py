@@ -22,7 +22,14 @@ from ntk_aug.checks import (
 )
 from ntk_aug.jacobian import JacobianRows
 from ntk_aug.models import ModelView, check_examples_independent
-from ntk_aug.ntk import DEFAULT_MEMORY_BYTES, kernel_triples
+from ntk_aug.ntk import (
+    DEFAULT_IMPLEMENTATION,
+    DEFAULT_MEMORY_BYTES,
+    NEURAL_TANGENTS_IMPLEMENTATIONS,
+    KernelTriple,
+    kernel_triples,
+    neural_tangents_triples,
+)
 from ntk_aug.spectrum.baseline import random_subspace_angle
 from ntk_aug.spectrum.bins import DEFAULT_BINS, equal_count_bins
 from ntk_aug.spectrum.comparison import BinComparison, compare_bins
@@ -38,6 +45,7 @@ from ntk_aug.spectrum.result import SpectrumStudy, StudySettings
 BACKENDS = {
     "kernel": "K, M and K~ summed in float64 from streamed Jacobian rows",
     "svd": "direct float64 SVD of both Jacobians; for small problems, and as a second route",
+    "neural_tangents": "K, M and K~ by neural_tangents, summed in the precision of the network",
 }
 
 
@@ -53,6 +61,7 @@ def study_spectrum(
     num_bins: int = DEFAULT_BINS,
     rows: str = "logits",
     backend: str = "kernel",
+    implementation: str = DEFAULT_IMPLEMENTATION,
     dtype: str = "float32",
     seed: int = 0,
     memory_bytes: int = DEFAULT_MEMORY_BYTES,
@@ -73,9 +82,10 @@ def study_spectrum(
       num_bins: bins of equal count over the singular values.
       rows: a key of `jacobian.ROWS`.
       backend: a key of `BACKENDS`.
+      implementation: a key of `ntk.NEURAL_TANGENTS_IMPLEMENTATIONS`, for that backend only.
       dtype: "float32" or "float64" of the network and the Jacobian rows; "svd" needs "float64".
       seed: of the augmentation draws and of the random-subspace baseline.
-      memory_bytes: budget of the Jacobian rows held at once.
+      memory_bytes: budget of the Jacobian rows held at once; neural_tangents holds none.
       progress: called with the stage, how much of it is done, and all of it.
 
     Returns:
@@ -83,13 +93,15 @@ def study_spectrum(
 
     Raises:
       InputError: images, labels, weights or settings that cannot be used, a network that mixes the
-        examples of a batch, an augmentation that changes the shape: all before long work starts.
+        examples of a batch or that the implementation cannot take, an augmentation that changes
+        the shape: all before long work starts.
     """
     views = [views] if isinstance(views, ModelView) else list(views)
     if not views or not augmentations:
         raise InputError("at least one network and one augmentation are needed")
     check_at_least(draws, 1, "draws")
     check_choice(backend, BACKENDS, "backend")
+    check_choice(implementation, NEURAL_TANGENTS_IMPLEMENTATIONS, "implementation")
     if backend == "svd" and dtype != "float64":
         raise InputError(f"backend 'svd' needs dtype 'float64', not {dtype!r}")
     images = check_images(images)
@@ -131,9 +143,22 @@ def study_spectrum(
     bound = np.full(shape, np.nan)
     values, tolerances, comparisons = [], [], []
     for w, (view, engine) in enumerate(zip(views, engines, strict=True)):
-        pairs = _pairs(
-            engine, inputs, augmented_batches(draws), labels, backend, memory_bytes, progress
-        )
+        if backend == "svd":
+            pairs = _svd_pairs(engine, inputs, augmented_batches(draws), labels, memory_bytes)
+        else:
+            if backend == "kernel":
+                source = partial(kernel_triples, engine, memory_bytes=memory_bytes)
+            else:
+                source = partial(
+                    neural_tangents_triples,
+                    view.apply_fn,
+                    view.params,
+                    rows=rows,
+                    implementation=implementation,
+                    dtype=dtype,
+                )
+            triples = source(inputs, augmented_batches(draws), labels, progress=progress)
+            pairs = _kernel_pairs(triples, engine.num_params)
         for position, (pair, version) in enumerate(
             zip(pairs, augmented_batches(draws), strict=True)
         ):
@@ -188,34 +213,32 @@ def _augmented_batches(augmenters, images, indices, preprocess, draws) -> Iterat
             yield check_images(version, f"images augmented by {name}")
 
 
-def _pairs(
+def _svd_pairs(
     engine: JacobianRows,
     inputs: np.ndarray,
     versions: Iterable[np.ndarray],
     labels: np.ndarray | None,
-    backend: str,
     memory_bytes: int,
-    progress: Progress | None,
 ) -> Iterator[SpectrumPair]:
-    """The spectrum of the plain inputs beside that of each augmented version."""
-    if backend == "svd":
-        needed = 2 * len(inputs) * engine.outputs_per_example * engine.row_bytes
-        if needed > memory_bytes:
-            raise InputError(
-                f"backend 'svd' holds two Jacobians, {needed / 2**30:.2f} GiB; the memory budget "
-                f"is {memory_bytes / 2**30:.2f} GiB: use backend 'kernel'"
-            )
-        J = engine(inputs, labels)
-        for version in versions:
-            yield pair_from_jacobians(J, engine(version, labels))
-        return
+    """The spectrum of the plain inputs beside that of each augmented version, by direct SVD."""
+    needed = 2 * len(inputs) * engine.outputs_per_example * engine.row_bytes
+    if needed > memory_bytes:
+        raise InputError(
+            f"backend 'svd' holds two Jacobians, {needed / 2**30:.2f} GiB; the memory budget "
+            f"is {memory_bytes / 2**30:.2f} GiB: use backend 'kernel'"
+        )
+    J = engine(inputs, labels)
+    for version in versions:
+        yield pair_from_jacobians(J, engine(version, labels))
+
+
+def _kernel_pairs(triples: Iterable[KernelTriple], num_params: int) -> Iterator[SpectrumPair]:
+    """The same from the kernels of each version; K is decomposed once."""
     plain = None
-    for triple in kernel_triples(
-        engine, inputs, versions, labels, memory_bytes=memory_bytes, progress=progress
-    ):
+    for triple in triples:
         if plain is None:
-            plain = factors_of_kernel(triple.plain, engine.num_params)
-        yield pair_from_kernels(plain, triple, engine.num_params)
+            plain = factors_of_kernel(triple.plain, num_params)
+        yield pair_from_kernels(plain, triple, num_params)
 
 
 def _norms(images):

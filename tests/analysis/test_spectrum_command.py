@@ -73,6 +73,29 @@ def test_dry_run_writes_nothing(small, tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
+def test_neural_tangents_says_how_long_it_takes_and_gives_the_same_table(small, tmp_path, capsys):
+    exact = [*small, "--dtype", "float64"]
+    assert analysis(*exact, "--out", tmp_path / "ours") == 0
+    expected = capsys.readouterr().out.splitlines()
+    theirs = [*exact, "--backend", "neural_tangents"]
+    assert analysis(*theirs, "--dry-run") == 0
+    assert "minutes by neural_tangents' structured-derivatives" in capsys.readouterr().out
+    assert analysis(*theirs, "--out", tmp_path / "theirs") == 0
+    estimate, *table = capsys.readouterr().out.splitlines()
+    assert "minutes by neural_tangents' structured-derivatives" in estimate
+    assert table[:-2] == expected[:-2]  # all but the folders
+
+
+def test_kernels_by_both_routes_are_compared_where_asked(small, tmp_path, capsys):
+    assert analysis(*small, "--compare-kernels", 5, "--out", tmp_path / "out") == 0
+    agreement = json.loads((tmp_path / "out" / "summary.json").read_text())["kernel_agreement"]
+    assert (agreement["num_examples"], agreement["augmentation"]) == (5, "noise:0.5")
+    assert 0 < agreement["largest"] < 1e-3  # a ReLU at its kink may differ in float32
+    sentence = f"differs from ours by at most {agreement['largest']:.1e} of the largest entry"
+    assert sentence in capsys.readouterr().out
+    assert sentence in (tmp_path / "out" / "report.html").read_text()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -87,6 +110,8 @@ def test_dry_run_writes_nothing(small, tmp_path, capsys):
         (["--bins", "0"], "--bins is 0"),
         (["--backend", "svd"], "needs --dtype float64"),
         (["--epoch", "3"], "not given"),
+        (["--implementation", "autos"], "did you mean 'auto'"),
+        (["--n", "5", "--compare-kernels", "6"], "--compare-kernels is 6, expected 0 to 5"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_status_2(arguments, message, tmp_path, monkeypatch, capsys):

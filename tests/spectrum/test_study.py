@@ -89,11 +89,16 @@ def test_displacement_is_in_the_networks_input_units(tanh_mlp, digit_images, aug
     assert 0.45 < plain.displacement.item() <= 0.5
 
 
-def test_both_backends_and_any_budget_give_the_same_study(
+def test_every_backend_and_any_budget_give_the_same_study(
     study, tanh_mlp, digits, digit_images, augmentations
 ):
     pair_bytes = 2 * 3 * models.num_params(tanh_mlp.params) * 8
-    for changed in ({"backend": "svd"}, {"memory_bytes": 20 * pair_bytes}):
+    for changed in (
+        {"backend": "svd"},
+        {"backend": "neural_tangents"},
+        {"backend": "neural_tangents", "implementation": "jacobian-contraction"},
+        {"memory_bytes": 20 * pair_bytes},
+    ):
         other = spectrum.study_spectrum(
             tanh_mlp,
             digit_images,
@@ -185,6 +190,7 @@ def bad_image(digit_images):
         ({"draws": 0}, "draws is 0"),
         ({"backend": "sdv"}, "unknown backend 'sdv'.*did you mean 'svd'"),
         ({"backend": "svd"}, "needs dtype 'float64'"),
+        ({"implementation": "autos"}, "unknown implementation 'autos'.*did you mean 'auto'"),
         ({"rows": "true-logit"}, "need labels"),
         ({"rows": "logit"}, "unknown kind of rows"),
         ({"augmentations": {}}, "one augmentation are needed"),
@@ -216,6 +222,33 @@ def test_a_network_that_mixes_examples_is_refused(tanh_mlp, digit_images, augmen
         spectrum.study_spectrum(
             models.ModelView(mixing, tanh_mlp.params), digit_images, augmentations
         )
+
+
+def test_a_network_that_neural_tangents_cannot_take_is_refused_with_what_can(
+    digit_images, augmentations
+):
+    def gated(params, images):
+        left, right = jnp.split(images.reshape(len(images), -1) @ params, 2, axis=1)
+        return left * jax.nn.sigmoid(right)
+
+    view = models.ModelView(gated, jnp.ones((64, 4)))
+    with pytest.raises(
+        InputError, match=r"cannot take this network: .*what can: .*backend 'kernel'"
+    ):
+        spectrum.study_spectrum(view, digit_images, augmentations, backend="neural_tangents")
+
+
+def test_float32_sums_of_neural_tangents_resolve_less(tanh_mlp, digit_images, augmentations):
+    noise = {"noise": augmentations["noise:0.5"]}
+    ours, theirs = (
+        spectrum.study_spectrum(tanh_mlp, digit_images, noise, backend=backend)
+        for backend in ("kernel", "neural_tangents")
+    )
+    # sqrt(2^-23) = 3.5e-4 is what a float32 Gram matrix loses.
+    assert 3.4e-4 < theirs.tolerance / theirs.values[0, 0] < 5e-4
+    assert ours.tolerance < theirs.tolerance / 100
+    large = ours.values > theirs.tolerance
+    np.testing.assert_allclose(theirs.values[large], ours.values[large], rtol=0.05)
 
 
 def test_networks_of_different_size_are_refused(tanh_mlp, digit_images, augmentations):
