@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 
@@ -86,7 +87,7 @@ def check_params(params: Any, what: str = "parameters") -> None:
     for path, leaf in leaves:
         name = jax.tree_util.keystr(path)
         values = np.asarray(leaf)
-        if not np.issubdtype(values.dtype, np.floating):
+        if not jnp.issubdtype(values.dtype, jnp.floating):  # numpy does not know bfloat16 as one
             raise InputError(f"{what}{name} has dtype {values.dtype}, expected floating point")
         if not np.isfinite(values).all():
             raise InputError(f"{what}{name} holds NaN or infinity")

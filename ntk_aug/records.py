@@ -57,9 +57,9 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def to_json(value: Any) -> str:
-    """Readable JSON text with a stable key order within objects as they were built."""
-    return json.dumps(_plain(value), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+def to_json(value: Any, *, indent: int | None = 2) -> str:
+    """JSON text, keys in the order of `value`; one line with indent None. Ends with a newline."""
+    return json.dumps(_plain(value), indent=indent, allow_nan=False, ensure_ascii=False) + "\n"
 
 
 def write_json(path: StrPath, value: Any) -> None:
@@ -152,7 +152,8 @@ def check_free_folder(folder: StrPath, *, marker: str, overwrite: bool = False) 
 def fingerprint(value: Any) -> str:
     """The sha256 of arrays (dtype, shape, bytes) or of anything that JSON can express, in hex."""
     digest = hashlib.sha256()
-    if isinstance(value, np.ndarray):
+    if isinstance(value, np.ndarray | jax.Array):
+        value = np.asarray(value)
         digest.update(f"{value.dtype.str}{value.shape}".encode())
         digest.update(np.ascontiguousarray(value).data)
     else:

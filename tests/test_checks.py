@@ -106,6 +106,7 @@ def test_bad_labels_are_refused(labels, message):
 
 def test_finite_floating_point_parameters_pass():
     checks.check_params({"a": np.ones(2), "b": [jnp.ones((1, 2)), np.float32(0)]})
+    checks.check_params({"half": jnp.ones(2, jnp.bfloat16)})
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

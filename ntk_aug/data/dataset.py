@@ -12,7 +12,7 @@ from ntk_aug.records import fingerprint
 SPLITS = ("train", "test")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays have no single truth value: compare fingerprints
 class Dataset:
     """One split of a data set, or a subset of it.
 
@@ -43,6 +43,8 @@ class Dataset:
                 f"images of {self.name} range from {images.min():g} to {images.max():g}, "
                 "expected floating point in [0, 1], or uint8"
             )
+        if len(set(self.class_names)) < len(self.class_names):
+            raise InputError(f"class names of {self.name} are {self.class_names}: one stands twice")
         channels = images.shape[-1]
         fields = {
             "images": images,

@@ -40,7 +40,12 @@ def load_images_file(path: StrPath, split: str) -> Dataset:
         raise InputError(
             f"labels of {path} are {labels.dtype} {labels.shape}, expected {len(images)} integers"
         )
-    names = arrays.get("class_names", np.arange(arrays["labels"].max() + 1))
+    if not own_test and len(images) < 5:
+        raise InputError(
+            f"{path} holds {len(images)} images: without test_images every fifth is the test "
+            "split, so at least 5 are needed"
+        )
+    names = np.atleast_1d(arrays.get("class_names", np.arange(arrays["labels"].max() + 1)))
     dataset = Dataset(
         name=Path(path).name,
         split=split,

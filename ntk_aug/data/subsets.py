@@ -19,8 +19,10 @@ def select_classes(dataset: Dataset, classes: Sequence[str | int]) -> Dataset:
       classes: names, or numbers where no class has that name; at least one, none twice.
 
     Raises:
-      InputError: a class that does not exist or is given twice, or has no example.
+      InputError: a class that does not exist or is given twice, or has no example; a single text.
     """
+    if isinstance(classes, str):  # a sequence of its characters
+        raise InputError(f"classes are the text {classes!r}, expected a list of names")
     numbers = [_class_number(dataset, name) for name in classes]
     if not numbers or len(set(numbers)) < len(numbers):
         raise InputError(f"classes are {tuple(classes)}, expected at least one, and none twice")

@@ -43,6 +43,8 @@ def check_examples_independent(apply_fn: ApplyFn, params: Params, images: Images
             f"the network maps {len(batch)} images to shape {getattr(logits, 'shape', None)}, "
             "expected logits [n, C]"
         )
+    if not jnp.issubdtype(logits.dtype, jnp.floating):
+        raise InputError(f"the network's logits are {logits.dtype}, expected floating point")
     logits = np.asarray(logits)
     if not np.isfinite(logits).all():
         raise InputError("the network's logits hold NaN or infinity")

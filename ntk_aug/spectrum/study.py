@@ -19,6 +19,7 @@ from ntk_aug.checks import (
     check_images,
     check_labels,
     check_params,
+    check_same_shape,
 )
 from ntk_aug.jacobian import JacobianRows
 from ntk_aug.models import ModelView, check_examples_independent
@@ -109,6 +110,7 @@ def study_spectrum(
         raise InputError("images are uint8, expected floats in [0, 1]: see data.unit_range")
     images = jnp.asarray(images, jnp.float32)
     indices = jnp.arange(len(images)) if indices is None else jnp.asarray(indices)
+    check_same_shape(indices.shape, (len(images),), "indices")
     inputs = np.asarray(preprocess(images))
     for view in views:
         check_params(view.params)

@@ -17,13 +17,16 @@ from ntk_aug.records import StrPath
 @contextlib.contextmanager
 def _manager(folder: StrPath) -> Iterator[ocp.CheckpointManager]:
     # Orbax tells every step of every save at level INFO and WARNING.
-    logging.getLogger("absl").setLevel(logging.ERROR)
+    logger = logging.getLogger("absl")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
     manager = ocp.CheckpointManager(Path(folder).absolute())
     try:
         yield manager
         manager.wait_until_finished()
     finally:
         manager.close()
+        logger.setLevel(level)
 
 
 def _without_keys(tree: Any) -> Any:

@@ -37,6 +37,9 @@ class TrainingConfig:
         check_at_least(self.batch_size, 1, "batch_size")
         check_at_least(self.learning_rate, 0, "learning_rate")
         check_at_least(self.weight_decay, 0, "weight_decay")
+        check_at_least(self.decay_factor, 0, "decay_factor")
+        for epoch in self.decay_epochs:
+            check_at_least(epoch, 0, "an epoch of decay_epochs")
         if not 0 <= self.momentum < 1:
             raise InputError(f"momentum is {self.momentum}, expected 0 <= momentum < 1")
         build_augmentation(self.augmentation)

@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from ntk_aug.aliases import Params, Progress
 from ntk_aug.augment import build_augmentation
-from ntk_aug.checks import InputError
+from ntk_aug.checks import InputError, check_same_shape
 from ntk_aug.data import Dataset, normalize
 from ntk_aug.models import ModelView, Network
 from ntk_aug.records import StrPath
@@ -76,11 +77,12 @@ def train(
       The trained network with its history.
 
     Raises:
-      InputError: a folder that holds another run, or a loss that is not finite (which epoch and
-        steps are named).
+      InputError: a folder that holds another run, a network whose outputs are not one per class,
+        or a loss that is not finite (which epoch and steps are named).
     """
     steps = steps_per_epoch(len(train_set), config.batch_size)
     train_state = initial_state(network, train_set.image_shape, config)
+    _check_outputs(network, train_state, train_set)
     history: list[EpochRecord] = []
     run = None
     if folder is not None:
@@ -123,6 +125,14 @@ def train(
         if progress:
             progress("training", epoch, config.epochs)
     return TrainedNetwork(train_state.params, train_state.state, history)
+
+
+def _check_outputs(network: Network, train_state: TrainState, train_set: Dataset) -> None:
+    image = jnp.zeros((1, *train_set.image_shape))
+    logits = jax.eval_shape(
+        lambda: network.apply(train_state.params, train_state.state, image, False, None)[0]
+    )
+    check_same_shape(logits.shape, (1, train_set.num_classes), "the network's output for one image")
 
 
 def evaluate_view(view: ModelView, dataset: Dataset) -> tuple[float, float]:

@@ -136,7 +136,7 @@ class RunFolder:
         """Writes the metrics, then the checkpoint of the epoch that the state is at."""
         with replacing(self.path / "metrics.jsonl") as temporary:
             temporary.write_text(
-                "".join(json.dumps(record._asdict()) + "\n" for record in history),
+                "".join(to_json(record._asdict(), indent=None) for record in history),
                 encoding="utf-8",
             )
         save_checkpoint(self.checkpoints, int(train_state.epoch), train_state._asdict())

@@ -50,6 +50,7 @@ def test_sizes_are_those_of_the_arrays(toy):
         ({"std": (1.0, 1.0, 1.0)}, "expected 2 numbers each"),
         ({"std": (1.0, 0.0)}, "the std positive"),
         ({"std": (1.0, -1.0)}, "the std positive"),
+        ({"class_names": ("a", "b", "a")}, r"are \('a', 'b', 'a'\): one stands twice"),
     ],
 )
 def test_parts_that_do_not_fit_are_refused(change, message):

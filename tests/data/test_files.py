@@ -82,6 +82,11 @@ def test_colour_images_are_read_as_bytes_or_float32(save, dtype):
             {"images": GREY, "labels": LABELS, "class_names": np.array(["a", "b"])},
             r"label 2 of image 2 is outside 0 \.\. 1",
         ),
+        (
+            {"images": GREY, "labels": LABELS, "class_names": np.array("a")},
+            r"label 1 of image 1 is outside 0 \.\. 0",
+        ),
+        ({"images": GREY[:4], "labels": LABELS[:4]}, "mine.npz holds 4 images.* at least 5 are"),
     ],
 )
 def test_arrays_that_do_not_fit_are_refused_in_one_line(save, arrays, message):

@@ -59,6 +59,7 @@ def test_a_name_goes_before_a_number(animals):
         ([-1], "has no class -1"),
         (["cat", 0], r"are \('cat', 0\), expected at least one, and none twice"),
         ([], r"are \(\), expected at least one"),
+        ("cat", "are the text 'cat', expected a list of names"),
         (["cat", "owl"], r"class 3 has no image in animals \(train\)"),
     ],
 )

@@ -92,6 +92,7 @@ def test_mixing_that_is_even_or_leaves_the_first_image_alone_is_caught(name):
         (lambda p, x: (flat(x) @ p)[:1], r"maps 5 images to shape \(1, 3\)"),
         (lambda p, x: (flat(x) @ p, 0), "maps 5 images to shape None"),
         (lambda p, x: flat(x) @ p * jnp.nan, "logits hold NaN or infinity"),
+        (lambda p, x: (flat(x) @ p).astype(int), "logits are int32, expected floating point"),
         (lambda p, x: flat(x)[:, :5] @ p, r"does not take images of shape \(4, 4, 2\): "),
     ],
 )

@@ -152,6 +152,11 @@ def test_a_folder_without_a_run_is_told(tmp_path):
         training.load_trained_model(tmp_path)
 
 
+def test_a_network_with_other_outputs_than_classes_is_refused(digits):
+    with pytest.raises(InputError, match=r"one image has shape \(1, 2\), expected \(1, 3\)"):
+        training.train(models.build_network("mlp", 2, width=8), digits, CONFIG)
+
+
 def test_a_loss_that_is_not_finite_stops_the_run(network, digits):
     with pytest.raises(InputError, match=r"epoch 1 \(steps 1 to 3\) is not finite"):
         training.train(network, digits, dataclasses.replace(CONFIG, learning_rate=np.inf))
@@ -159,7 +164,13 @@ def test_a_loss_that_is_not_finite_stops_the_run(network, digits):
 
 @pytest.mark.parametrize(
     ("changed", "message"),
-    [({"momentum": 1.0}, "momentum"), ({"batch_size": 0}, "batch"), ({"epochs": -1}, "epochs")],
+    [
+        ({"momentum": 1.0}, "momentum"),
+        ({"batch_size": 0}, "batch"),
+        ({"epochs": -1}, "epochs"),
+        ({"decay_factor": np.nan}, "decay_factor is nan"),
+        ({"decay_epochs": (3, -1)}, "decay_epochs is -1"),
+    ],
 )
 def test_bad_settings_are_refused(changed, message):
     with pytest.raises(InputError, match=message):
