@@ -158,4 +158,5 @@ def _tiled_triple(rows, images, version, labels, tile, known_plain, progress):
             done += (b.stop - b.start) // k
             if progress:
                 progress("Jacobian", done, total)
+        del J, J_aug  # before those of the next tile are computed beside them
     return KernelTriple(K, M, K_aug)
