@@ -20,7 +20,7 @@ PUBLIC = {
         DATASETS Dataset DatasetEntry SPLITS draw_examples load_dataset load_digits load_images_file
         load_tfds normalize select_classes unit_range
     """,
-    "jacobian": "JacobianRows ROWS output_function",
+    "jacobian": "JacobianRows ROUTES ROWS output_function",
     "models": """
         CifarResNet DEFAULT_LEARNING_RATE MLP MODELS ModelEntry ModelView Network as_network
         build_network check_examples_independent linen_network linen_view nnx_network nnx_view

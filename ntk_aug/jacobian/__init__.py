@@ -1,6 +1,7 @@
 """The Jacobian of a network's outputs with respect to its parameters."""
 
+from ntk_aug.jacobian.layerwise import ROUTES
 from ntk_aug.jacobian.outputs import ROWS, output_function
 from ntk_aug.jacobian.rows import JacobianRows
 
-__all__ = ["ROWS", "JacobianRows", "output_function"]
+__all__ = ["ROUTES", "ROWS", "JacobianRows", "output_function"]

@@ -168,27 +168,35 @@ def test_blocks_are_consecutive_and_together_all_rows(mlp, digit_images, J):
 
 
 def test_one_program_serves_all_blocks(digit_images):
-    traces = []
-
     def apply_fn(params, images):
-        traces.append(images.shape)
         return images.reshape(len(images), -1) @ params
 
     rows = jacobian.JacobianRows(apply_fn, np.ones((64, 2), "f4"), (8, 8, 1), block_size=5)
-    traces.clear()  # the constructor traces too, for the shape of the outputs
     rows(digit_images)
-    rows(digit_images)
-    assert traces == [(1, 8, 8, 1)]
+    rows(digit_images, start=3, stop=7)
+    assert rows._block._cache_size() == 1
 
 
-@pytest.mark.parametrize(("width", "expected"), [(10, 256), (2**16, 8), (2**20, 1)])
-def test_the_default_block_fits_64_mebibytes(width, expected):
-    # Two rows of `width` float32 values, 8 * width bytes, in 64 MiB for one image in 2^23 / width.
+def test_rows_of_a_range_of_images_are_those_of_the_whole(mlp, digit_images, J):
+    rows = rows_of(mlp, digit_images, dtype="float64", block_size=5)
+    span = slice(3 * OUTPUTS, 10 * OUTPUTS)
+    out = np.empty((7 * OUTPUTS, J.shape[1]))
+    assert rows(digit_images, start=3, stop=10, out=out) is out
+    np.testing.assert_allclose(out, J[span], rtol=1e-12, atol=1e-14)
+    spans = [rows for rows, _ in rows.blocks(digit_images, start=3, stop=10)]
+    assert spans == [slice(9, 24), slice(24, 30)]
+    with pytest.raises(InputError, match=r"out has shape \(21, 275\), expected \(36, 275\)"):
+        rows(digit_images, out=out)
+
+
+@pytest.mark.parametrize(("width", "expected"), [(10, 256), (2**14, 6), (2**20, 1)])
+def test_the_default_block_fits_12_mebibytes(width, expected):
+    # Two rows of 16 * width float32 values are 128 * width bytes for each image.
     def apply_fn(params, images):
         return jnp.stack([params.sum(), params[0]]) * images.mean(axis=(1, 2))
 
     rows = jacobian.JacobianRows(apply_fn, np.ones(16 * width, "f4"), (1, 1, 1))
-    assert rows.block_size == min(max(2**19 // width, 1), 256) == expected
+    assert rows.block_size == min(max(12 * 2**13 // width, 1), 256) == expected
     assert rows.row_bytes == 64 * width
 
 

@@ -1,0 +1,155 @@
+"""Rows of the Jacobian of one example, layer by layer: c' J(W, x) for given c.
+
+One forward pass, one backward pass for each c with respect to the results of the sites (see
+`sites.SiteTrace`), and then at each site the product of what went in with the cotangent of what
+came out. Under `jax.vmap` over examples the passes are ordinary batched ones, whereas
+`vmap(jacrev)` makes grouped convolutions of the weight gradients, which are several times slower.
+"""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ntk_aug.jacobian.sites import Site, SiteTrace
+
+ROUTES = {
+    "patches": "a convolution: products of image patches and cotangents",
+    "product": "a dense layer: products of inputs and cotangents",
+    "elementwise": "a bias, a scale, an embedding: sums of cotangents, weighted or gathered",
+    "general": "any other operation: its own derivative, by vmap over the rows",
+}
+
+_ELEMENTWISE = ("add", "add_any", "sub", "mul", "div", "neg", "gather", "max", "select_n")
+
+
+def example_rows(
+    trace: SiteTrace,
+    leaves: Sequence[jax.Array],
+    example: Sequence[jax.Array],
+    cotangents: jax.Array,
+) -> list[jax.Array]:
+    """The product c' J for each row c of `cotangents`.
+
+    Args:
+      trace: of the function (leaves, *example) -> outputs [k].
+      leaves: the parameters.
+      example: arrays of one example.
+      cotangents: [m, k]; the identity gives the rows of J.
+
+    Returns:
+      For each parameter [m, *its shape].
+    """
+    _, pull_back = jax.vjp(trace.parameters_at_sites, list(leaves))
+    _, backward, operands = jax.vjp(
+        lambda perturbations: trace.forward(leaves, example, perturbations),
+        trace.zero_perturbations(),
+        has_aux=True,
+    )
+    (of_results,) = jax.vmap(backward)(cotangents)
+    at_sites = [
+        _site_rows(site, values, result)
+        for site, values, result in zip(trace.sites, operands, of_results, strict=True)
+    ]
+    (rows,) = jax.vmap(pull_back)(at_sites)
+    return rows
+
+
+def routes(trace: SiteTrace, num_leaves: int) -> list[tuple[str, ...]]:
+    """For each parameter the `ROUTES` that its rows take; several where it is used in several."""
+    taken = [set() for _ in range(num_leaves)]
+    for site in trace.sites:
+        for position, leaves in zip(site.positions, site.leaves, strict=True):
+            for leaf in leaves:
+                taken[leaf].add(_route(site, position))
+    return [tuple(sorted(names)) for names in taken]
+
+
+def _route(site: Site, position: int) -> str:
+    name, params = site.equation.primitive.name, site.equation.params
+    if name == "conv_general_dilated":
+        own = site.positions == (1,) and position == 1 and params["batch_group_count"] == 1
+        return "patches" if own else "general"
+    if name == "dot_general":
+        return "product"
+    return "elementwise" if name in _ELEMENTWISE else "general"
+
+
+def _site_rows(site, operands, cotangents):
+    """Cotangents [m, ...] of the parameters at a site, from those of its results."""
+    if all(_route(site, position) == "patches" for position in site.positions):
+        images, kernel = operands
+        return [_convolution_rows(site.equation.params, images, kernel.shape, *cotangents)]
+
+    def results(*parameters):
+        values = list(operands)
+        for position, parameter in zip(site.positions, parameters, strict=True):
+            values[position] = parameter
+        outputs = site.outputs(values)
+        return [o for o, c in zip(outputs, cotangents, strict=True) if c is not None]
+
+    _, backward = jax.vjp(results, *(operands[position] for position in site.positions))
+    return list(jax.vmap(backward)([c for c in cotangents if c is not None]))
+
+
+def _convolution_rows(params, images, kernel_shape, cotangents):
+    """Cotangents [m, *kernel_shape] of a convolution's kernel, from those of its result.
+
+    That of the kernel's entry at an offset is the sum over positions of the image's value at
+    position + offset times the cotangent at the position: one product of matrices
+    (offset and input channel) x position and position x output channel, for each row.
+    """
+    dims = params["dimension_numbers"]
+    groups = params["feature_group_count"]
+    images = jnp.transpose(images, dims.lhs_spec)[0]  # [channels, *spatial]
+    images = jax.lax.pad(
+        images,
+        jnp.zeros((), images.dtype),
+        [(0, 0, 0)]
+        + [
+            (low, high, dilation - 1)
+            for (low, high), dilation in zip(params["padding"], params["lhs_dilation"], strict=True)
+        ],
+    )
+    out_batch, out_channel, *out_spatial = dims.out_spec
+    cotangents = jnp.transpose(
+        cotangents, [0] + [1 + axis for axis in (out_batch, *out_spatial, out_channel)]
+    )[:, 0]  # [m, *spatial, channels]
+    m, *sizes, channels_out = cotangents.shape
+    strides = params["window_strides"]
+    window = [kernel_shape[axis] for axis in dims.rhs_spec[2:]]
+    patches = jnp.stack(
+        [
+            jax.lax.slice(
+                images,
+                [0, *start],
+                [
+                    len(images),
+                    *(
+                        s + (size - 1) * stride + 1
+                        for s, size, stride in zip(start, sizes, strides, strict=True)
+                    ),
+                ],
+                [1, *strides],
+            ).reshape(groups, len(images) // groups, -1)
+            for start in (
+                tuple(np.multiply(offset, params["rhs_dilation"])) for offset in np.ndindex(*window)
+            )
+        ],
+        axis=1,
+    )  # [groups, offsets, channels of a group, positions]
+    patches = patches.reshape(groups, -1, patches.shape[-1])
+    cotangents = cotangents.reshape(m, -1, groups, channels_out // groups)
+    # One product for each row: a single wide one would need its operands transposed first.
+    kernel = jnp.stack([jnp.einsum("gkp,pgo->kgo", patches, row) for row in cotangents])
+    kernel = kernel.reshape(m, *window, -1, channels_out)
+    # From [m, *window, in, out] to the kernel's own order of axes.
+    axis_of = dict(
+        zip(
+            dims.rhs_spec,
+            [len(window) + 2, len(window) + 1, *range(1, len(window) + 1)],
+            strict=True,
+        )
+    )
+    return jnp.transpose(kernel, [0] + [axis_of[axis] for axis in range(len(kernel_shape))])

@@ -1,0 +1,207 @@
+"""Where parameters meet examples: the operations of a traced network that rows are computed from.
+
+A network's function of one image is traced into JAX's list of primitive operations. A value in it
+depends on parameters alone (a kernel, a BatchNorm factor scale / sqrt(var + eps)), on the example,
+or on neither. A *site* is an operation that joins the first kind with the second: the product of a
+dense layer, a convolution, the addition of a bias. All of the Jacobian passes through the sites,
+so rows need derivatives with respect to the sites' outputs only, and those are ordinary backward
+passes in which examples stay a batch. Since primitives are what is looked at, it does not matter
+whether the network is written in Flax Linen, in NNX, or as a plain function.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.extend import core
+
+# Operations that only wrap others; where parameters go in, their inside is looked at.
+_WRAPPERS = ("jit", "pjit", "closed_call", "core_call", "checkpoint", "remat")
+
+
+class Value(NamedTuple):
+    """A value while a network is interpreted.
+
+    Attributes:
+      value: an array, or None where it was not computed.
+      leaves: numbers of the parameters that it depends on without an example; empty otherwise.
+      example: whether it depends on the example.
+    """
+
+    value: Any
+    leaves: frozenset[int]
+    example: bool
+
+
+class Site(NamedTuple):
+    """An operation that joins parameters with what depends on the example.
+
+    Attributes:
+      equation: of the traced network.
+      positions: of its operands that depend on parameters alone.
+      leaves: for each of those, the numbers of the parameters.
+    """
+
+    equation: core.JaxprEqn
+    positions: tuple[int, ...]
+    leaves: tuple[frozenset[int], ...]
+
+    def outputs(self, operands: Sequence[Any]) -> list[Any]:
+        """The operation's results."""
+        return _apply(self.equation, operands)
+
+
+class SiteTrace:
+    """A function of parameters and one example, with its sites.
+
+    Attributes:
+      sites: in the order in which they are computed.
+    """
+
+    def __init__(
+        self, function: Callable[..., jax.Array], leaves: Sequence[Any], example: Sequence[Any]
+    ):
+        """Traces function(leaves, *example) -> an array.
+
+        Args:
+          function: of a list of parameters and of the arrays of one example.
+          leaves: parameters, or their shapes.
+          example: arrays of one example, or their shapes.
+        """
+        closed = jax.make_jaxpr(function)(list(leaves), *example)
+        self._jaxpr, self._constants = closed.jaxpr, closed.consts
+        self._num_leaves = len(leaves)
+        self.sites: list[Site] = []
+        jax.eval_shape(lambda values: self._parameters_at_sites(values, self.sites), list(leaves))
+
+    def _inputs(self, leaves, example):
+        parameters = [Value(leaf, frozenset([i]), False) for i, leaf in enumerate(leaves)]
+        missing = [None] * (len(self._jaxpr.invars) - len(leaves))
+        rest = missing if example is None else example
+        return [*parameters, *(Value(value, frozenset(), True) for value in rest)]
+
+    def _parameters_at_sites(self, leaves, sites=None):
+        found = []
+
+        def at_site(equation, operands):
+            positions = tuple(i for i, operand in enumerate(operands) if operand.leaves)
+            if sites is not None:
+                sites.append(
+                    Site(equation, positions, tuple(operands[i].leaves for i in positions))
+                )
+            found.append([operands[i].value for i in positions])
+            return [None] * len(equation.outvars)
+
+        _interpret(self._jaxpr, self._constants, self._inputs(leaves, None), at_site)
+        return found
+
+    def parameters_at_sites(self, leaves: Sequence[jax.Array]) -> list[list[jax.Array]]:
+        """For each site, the operands that depend on parameters alone."""
+        return self._parameters_at_sites(leaves)
+
+    def forward(
+        self,
+        leaves: Sequence[jax.Array],
+        example: Sequence[jax.Array],
+        perturbations: Sequence[Sequence[jax.Array]],
+    ) -> tuple[jax.Array, list[list[jax.Array]]]:
+        """The function with something added to the results of each site.
+
+        Returns:
+          Its value, and for each site the operands that went in.
+        """
+        operands_of_sites = []
+        remaining = iter(perturbations)
+
+        def at_site(equation, operands):
+            values = [operand.value for operand in operands]
+            operands_of_sites.append(values)
+            results = _apply(equation, values)
+            return [
+                r if p is None else r + p for r, p in zip(results, next(remaining), strict=True)
+            ]
+
+        inputs = self._inputs(leaves, example)
+        (output,) = _interpret(self._jaxpr, self._constants, inputs, at_site)
+        return output.value, operands_of_sites
+
+    def zero_perturbations(self) -> list[list[jax.Array | None]]:
+        """Zeros to be added to the results of each site; None where those are no floats."""
+        return [
+            [
+                jnp.zeros(v.aval.shape, v.aval.dtype) if _is_float(v.aval) else None
+                for v in site.equation.outvars
+            ]
+            for site in self.sites
+        ]
+
+
+def _interpret(jaxpr, constants, inputs, at_site):
+    """Evaluates operations one by one; `at_site` gives the results of the sites.
+
+    Where the example is None, only what depends on parameters alone is computed.
+    """
+    environment = {}
+
+    def read(variable):
+        if isinstance(variable, core.Literal):
+            return Value(variable.val, frozenset(), False)
+        return environment[variable]
+
+    for variable, constant in zip(jaxpr.constvars, constants, strict=True):
+        environment[variable] = Value(constant, frozenset(), False)
+    environment.update(zip(jaxpr.invars, inputs, strict=True))
+    for equation in jaxpr.eqns:
+        operands = [read(variable) for variable in equation.invars]
+        leaves = frozenset().union(*(operand.leaves for operand in operands))
+        example = any(operand.example for operand in operands)
+        inside = _inside(equation) if leaves else None
+        if inside is not None:
+            results = _interpret(*inside, operands, at_site)
+        elif leaves and example:
+            results = [Value(r, frozenset(), True) for r in at_site(equation, operands)]
+        elif any(operand.example and operand.value is None for operand in operands):
+            results = [Value(None, frozenset(), True)] * len(equation.outvars)
+        else:
+            results = [
+                # What is no float, such as an index, has no derivative.
+                Value(r, leaves if _is_float(v.aval) else frozenset(), example)
+                for r, v in zip(
+                    _apply(equation, [operand.value for operand in operands]),
+                    equation.outvars,
+                    strict=True,
+                )
+            ]
+        environment.update(zip(equation.outvars, results, strict=True))
+    return [read(variable) for variable in jaxpr.outvars]
+
+
+def _inside(equation):
+    """The operations that a wrapper wraps, and their constants; None for any other operation."""
+    if equation.primitive.name not in _WRAPPERS:
+        return None
+    wrapped = equation.params.get("jaxpr", equation.params.get("call_jaxpr"))
+    if isinstance(wrapped, core.ClosedJaxpr):
+        return wrapped.jaxpr, wrapped.consts
+    return wrapped, ()
+
+
+def _apply(equation, operands):
+    """The results of one operation, whatever it is, by a program of this one operation."""
+    operand_of = {
+        variable: operand
+        for variable, operand in zip(equation.invars, operands, strict=True)
+        if not isinstance(variable, core.Literal)
+    }
+    program = _EMPTY_PROGRAM.replace(
+        invars=list(operand_of), outvars=equation.outvars, eqns=[equation], effects=equation.effects
+    )
+    return core.jaxpr_as_fun(core.ClosedJaxpr(program, ()))(*operand_of.values())
+
+
+def _is_float(aval):
+    return jnp.issubdtype(aval.dtype, jnp.floating)
+
+
+_EMPTY_PROGRAM = jax.make_jaxpr(lambda: ())().jaxpr
