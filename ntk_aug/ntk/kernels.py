@@ -5,7 +5,7 @@ Rows may be float32; their products are converted to float64 before they are sum
 float32 Gram matrix is blind to singular values below 3e-4 of the largest.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,8 +15,10 @@ from ntk_aug.checks import InputError, check_same_shape
 from ntk_aug.jacobian import JacobianRows
 
 DEFAULT_MEMORY_BYTES = 2 * 2**30
-# Columns converted to float64 at a time: large enough for a fast product, small beside the rows.
+# Columns converted to float64 at a time: many enough for a fast product, few beside the rows.
 _CHUNK = 8192
+# Images between two reports of progress.
+_REPORTED = 60
 
 
 class KernelTriple(NamedTuple):
@@ -38,31 +40,50 @@ def row_products(
 ) -> Float64[np.ndarray, "N M"]:
     """A B' of float32 or float64 rows, with products and sums in float64."""
     total = np.zeros((len(A), len(B)))
-    for start in range(0, A.shape[1], _CHUNK):
-        columns = slice(start, start + _CHUNK)
-        a = A[:, columns].astype(np.float64, copy=False)
-        # The same array on both sides lets BLAS compute one triangle only.
-        b = a if A is B else B[:, columns].astype(np.float64, copy=False)
-        total += a @ b.T
+    _add_products([(total, A, B)])
     return total
 
 
-def images_per_tile(rows: JacobianRows, n: int, memory_bytes: int) -> int:
-    """How many images' rows, plain and augmented, fit the budget beside one block of each.
+def _add_products(products: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> None:
+    """Adds A B' to `total` for each (total, A, B), in float64."""
+    arrays = {id(array): array for _, *factors in products for array in factors}
+    num_columns = products[0][1].shape[1]
+    # Columns are converted into the same buffers again and again, once for all products.
+    buffers = {
+        key: np.empty((len(array), min(_CHUNK, num_columns))) for key, array in arrays.items()
+    }
+    for start in range(0, num_columns, _CHUNK):
+        converted = {}
+        for key, array in arrays.items():
+            chunk = array[:, start : start + _CHUNK]
+            converted[key] = buffers[key][:, : chunk.shape[1]]
+            np.copyto(converted[key], chunk)
+        for total, A, B in products:
+            # The same array on both sides lets BLAS compute one triangle only.
+            total += converted[id(A)] @ converted[id(B)].T
+
+
+def images_per_tile(rows: JacobianRows, n: int, memory_bytes: int) -> tuple[int, int]:
+    """How many images' rows, plain and augmented, are held, and how many stream past at a time.
+
+    All n are held, and none stream, where the budget allows it. Otherwise a sixth of the budget is
+    for those that stream: fewer would leave the products waiting for conversions to float64, more
+    would need more passes.
 
     Raises:
-      InputError: not even one does (the least budget that works is stated).
+      InputError: not even one of each fits the budget (the least that works is stated).
     """
     pair_bytes = 2 * rows.outputs_per_example * rows.row_bytes
-    if n * pair_bytes <= memory_bytes:
-        return n
-    block_bytes = min(rows.block_size, n) * pair_bytes
-    if memory_bytes < block_bytes + pair_bytes:
+    fitting = memory_bytes // pair_bytes
+    if n <= fitting:
+        return n, 0
+    if fitting < 2:
         raise InputError(
             f"a memory budget of {memory_bytes / 2**30:.2f} GiB does not hold the Jacobian rows of "
-            f"a block of images: at least {(block_bytes + pair_bytes) / 2**30:.2f} GiB are needed"
+            f"two images: at least {2 * pair_bytes / 2**30:.2f} GiB are needed"
         )
-    return min(n, (memory_bytes - block_bytes) // pair_bytes)
+    streaming = max(1, fitting // 6)
+    return fitting - streaming, streaming
 
 
 def kernel_triples(
@@ -77,7 +98,7 @@ def kernel_triples(
     """Yields the three kernels for each augmented version of the same images.
 
     If both Jacobians fit the budget, J is computed once and kept for all versions. Otherwise the
-    rows of one tile of images are held while those of the images after it stream past in blocks:
+    rows of one tile of images are held while those of the images after it stream past:
     with T tiles, rows are computed (T + 1) / 2 times.
 
     Args:
@@ -93,70 +114,69 @@ def kernel_triples(
       InputError: shapes that differ, a budget that is too small, rows that are not finite.
     """
     images = np.asarray(images)
-    tile = images_per_tile(rows, len(images), memory_bytes)
-    plain_kernel = plain_rows = None
+    tiles = _Tiles(rows, len(images), memory_bytes, progress)
+    plain_kernel = None
     for version in augmented:
         version = np.asarray(version)
         check_same_shape(version.shape, images.shape, "a batch of augmented images")
-        if tile >= len(images):
-            if plain_rows is None:
-                plain_rows = _computed(rows, images, labels, progress)
-                plain_kernel = row_products(plain_rows, plain_rows)
-            augmented_rows = _computed(rows, version, labels, progress)
-            yield KernelTriple(
-                plain_kernel,
-                row_products(plain_rows, augmented_rows),
-                row_products(augmented_rows, augmented_rows),
-            )
-            continue
-        triple = _tiled_triple(rows, images, version, labels, tile, plain_kernel, progress)
+        triple = tiles.triple(images, version, labels, plain_kernel)
         plain_kernel = triple.plain
         yield triple
 
 
-def _computed(rows, images, labels, progress):
-    jacobian = np.empty((len(images) * rows.outputs_per_example, rows.num_params), rows.dtype)
-    for span, values in rows.blocks(images, labels):
-        jacobian[span] = values
-        if progress:
-            progress("Jacobian", span.stop // rows.outputs_per_example, len(images))
-    return jacobian
+class _Tiles:
+    """Computes kernels tile by tile, in memory that is allocated once."""
 
-
-def _tiled_triple(rows, images, version, labels, tile, known_plain, progress):
-    n, k = len(images), rows.outputs_per_example
-    N = n * k
-    K = np.empty((N, N)) if known_plain is None else known_plain
-    M, K_aug = np.empty((N, N)), np.empty((N, N))
-    starts = range(0, n, tile)
-    total, done = sum(n - start for start in starts), 0
-    for start in starts:
-        held = slice(start, min(start + tile, n))
-        a = slice(held.start * k, held.stop * k)
-        J = rows(images, labels, start=held.start, stop=held.stop)
-        J_aug = rows(version, labels, start=held.start, stop=held.stop)
-        M[a, a] = row_products(J, J_aug)
-        K_aug[a, a] = row_products(J_aug, J_aug)
-        if known_plain is None:
-            K[a, a] = row_products(J, J)
-        done += held.stop - held.start
-        if progress:
-            progress("Jacobian", done, total)
-        pairs = zip(
-            rows.blocks(images, labels, start=held.stop),
-            rows.blocks(version, labels, start=held.stop),
-            strict=True,
+    def __init__(self, rows, n, memory_bytes, progress):
+        self._rows, self._n, self._k = rows, n, rows.outputs_per_example
+        self._tile, self._streaming = images_per_tile(rows, n, memory_bytes)
+        self._progress = progress
+        self._held, self._passing = (
+            [np.empty((size * self._k, rows.num_params), rows.dtype) for _ in range(2)]
+            for size in (self._tile, self._streaming)
         )
-        for (b, J_block), (_, J_aug_block) in pairs:
-            M[a, b] = row_products(J, J_aug_block)
-            M[b, a] = row_products(J_block, J_aug)
-            K_aug[a, b] = row_products(J_aug, J_aug_block)
-            K_aug[b, a] = K_aug[a, b].T
-            if known_plain is None:
-                K[a, b] = row_products(J, J_block)
-                K[b, a] = K[a, b].T
-            done += (b.stop - b.start) // k
-            if progress:
-                progress("Jacobian", done, total)
-        del J, J_aug  # before those of the next tile are computed beside them
-    return KernelTriple(K, M, K_aug)
+        self._holds_all_plain = False
+
+    def triple(self, images, version, labels, plain_kernel):
+        """K, M, K~; K is the given one, if there is one."""
+        N = self._n * self._k
+        K = np.zeros((N, N)) if plain_kernel is None else plain_kernel
+        M, K_aug = np.zeros((N, N)), np.zeros((N, N))
+        starts = range(0, self._n, self._tile)
+        self._done, self._total = 0, sum(self._n - start for start in starts)
+        for start in starts:
+            stop = min(start + self._tile, self._n)
+            a, J, J_aug = self._computed(self._held, images, version, labels, start, stop)
+            products = [(M[a, a], J, J_aug), (K_aug[a, a], J_aug, J_aug)]
+            _add_products(products if K is plain_kernel else [*products, (K[a, a], J, J)])
+            for first in range(stop, self._n, max(self._streaming, 1)):
+                last = min(first + self._streaming, self._n)
+                b, J_b, J_aug_b = self._computed(
+                    self._passing, images, version, labels, first, last
+                )
+                products = [
+                    (M[a, b], J, J_aug_b),
+                    (M[b, a], J_b, J_aug),
+                    (K_aug[a, b], J_aug, J_aug_b),
+                ]
+                _add_products(products if K is plain_kernel else [*products, (K[a, b], J, J_b)])
+                K_aug[b, a] = K_aug[a, b].T
+                if K is not plain_kernel:
+                    K[b, a] = K[a, b].T
+        return KernelTriple(K, M, K_aug)
+
+    def _computed(self, buffers, images, version, labels, start, stop):
+        """The slice of the rows of some images, and their rows plain and augmented."""
+        span = slice(start * self._k, stop * self._k)
+        J, J_aug = (buffer[: span.stop - span.start] for buffer in buffers)
+        for first in range(start, stop, _REPORTED):
+            last = min(first + _REPORTED, stop)
+            part = slice((first - start) * self._k, (last - start) * self._k)
+            if not self._holds_all_plain:
+                self._rows(images, labels, start=first, stop=last, out=J[part])
+            self._rows(version, labels, start=first, stop=last, out=J_aug[part])
+            self._done += last - first
+            if self._progress:
+                self._progress("Jacobian", self._done, self._total)
+        self._holds_all_plain = self._streaming == 0
+        return span, J, J_aug

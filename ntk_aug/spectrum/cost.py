@@ -52,7 +52,7 @@ def estimate_cost(
     """
     n, P = len(images), engine.num_params
     N = n * engine.outputs_per_example
-    tile = images_per_tile(engine, n, memory_bytes)
+    tile, streaming = images_per_tile(engine, n, memory_bytes)
     block = np.asarray(images[: engine.block_size])
     engine(block)  # compiles
     seconds_per_image = _seconds(lambda: engine(block)) / len(block)
@@ -66,8 +66,8 @@ def estimate_cost(
     passes = 0.5 + 0.5 * -(-n // tile)  # how often the rows of an image are computed
     rows_seconds = passes * n * seconds_per_image
     triangle, cubes = N**2 * P * seconds_per_flop, N**3 * seconds_per_flop
-    in_one_piece = tile >= n
-    held = 2 * min(tile + engine.block_size, n) * engine.outputs_per_example * engine.row_bytes
+    in_one_piece = streaming == 0
+    held = 2 * (tile + streaming) * engine.outputs_per_example * engine.row_bytes
     return StudyCost(
         num_rows=N,
         num_params=P,
