@@ -79,13 +79,19 @@ def parts(
     engine: jacobian.JacobianRows, images: np.ndarray
 ) -> Iterator[tuple[str, Callable[[], object]]]:
     """What is timed for these images, by part."""
-    engine(images[: engine.block_size])  # compiles
-    yield "rows", lambda: [engine(images), engine(images[::-1])]
-    J, J_aug = engine(images), engine(images[::-1])
+    J, J_aug = engine.factors(images), engine.factors(images[::-1])  # compiles
+
+    def rows():
+        engine.factors(images, out=J)
+        engine.factors(images[::-1], out=J_aug)
+
+    yield "rows", rows
 
     def kernels():
         return ntk.KernelTriple(
-            ntk.row_products(J, J), ntk.row_products(J, J_aug), ntk.row_products(J_aug, J_aug)
+            ntk.factor_products(J, J),
+            ntk.factor_products(J, J_aug),
+            ntk.factor_products(J_aug, J_aug),
         )
 
     yield "kernels", kernels

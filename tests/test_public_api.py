@@ -20,7 +20,7 @@ PUBLIC = {
         DATASETS Dataset DatasetEntry SPLITS draw_examples load_dataset load_digits load_images_file
         load_tfds normalize select_classes unit_range
     """,
-    "jacobian": "JacobianRows ROUTES ROWS output_function",
+    "jacobian": "JacobianRows ROUTES ROWS RowFactors output_function",
     "models": """
         CifarResNet DEFAULT_LEARNING_RATE MLP MODELS ModelEntry ModelView Network as_network
         build_network check_examples_independent linen_network linen_view nnx_network nnx_view
@@ -29,7 +29,7 @@ PUBLIC = {
     "ntk": """
         DEFAULT_IMPLEMENTATION DEFAULT_MEMORY_BYTES KernelAgreement KernelTriple
         NEURAL_TANGENTS_IMPLEMENTATIONS NeuralTangentsEstimate compare_with_neural_tangents
-        estimate_neural_tangents images_per_tile kernel_triples load_neural_tangents
+        estimate_neural_tangents factor_products images_per_tile kernel_triples load_neural_tangents
         neural_tangents_triples row_products
     """,
     "spectrum": """
@@ -59,6 +59,7 @@ POSITIONAL_WITH_DEFAULT = {
     # labels are data, like the images before them; only one kind of rows needs them
     "jacobian.JacobianRows.__call__": ["labels"],
     "jacobian.JacobianRows.blocks": ["labels"],
+    "jacobian.JacobianRows.factors": ["labels"],
     "ntk.compare_with_neural_tangents": ["labels"],
     "ntk.estimate_neural_tangents": ["labels"],
     "ntk.kernel_triples": ["labels"],

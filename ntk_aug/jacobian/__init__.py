@@ -2,6 +2,6 @@
 
 from ntk_aug.jacobian.layerwise import ROUTES
 from ntk_aug.jacobian.outputs import ROWS, output_function
-from ntk_aug.jacobian.rows import JacobianRows
+from ntk_aug.jacobian.rows import JacobianRows, RowFactors
 
-__all__ = ["ROUTES", "ROWS", "JacobianRows", "output_function"]
+__all__ = ["ROUTES", "ROWS", "JacobianRows", "RowFactors", "output_function"]

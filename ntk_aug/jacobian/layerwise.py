@@ -6,7 +6,9 @@ came out. Under `jax.vmap` over examples the passes are ordinary batched ones, w
 `vmap(jacrev)` makes grouped convolutions of the weight gradients, which are several times slower.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import jax
 import jax.numpy as jnp
@@ -29,7 +31,8 @@ def example_rows(
     leaves: Sequence[jax.Array],
     example: Sequence[jax.Array],
     cotangents: jax.Array,
-) -> list[jax.Array]:
+    factored: Mapping[int, int] = MappingProxyType({}),
+) -> tuple[list[jax.Array], list[tuple[jax.Array, jax.Array]]]:
     """The product c' J for each row c of `cotangents`.
 
     Args:
@@ -37,9 +40,12 @@ def example_rows(
       leaves: the parameters.
       example: arrays of one example.
       cotangents: [m, k]; the identity gives the rows of J.
+      factored: what `factored_leaves` gives, to have those parameters in factors.
 
     Returns:
-      For each parameter [m, *its shape].
+      The rows of each parameter, [m, *its shape], in their order and without those in factors;
+      and for each of the latter (x [inputs], d [m, outputs]), its row i being the outer product of
+      x and d_i.
     """
     _, pull_back = jax.vjp(trace.parameters_at_sites, list(leaves))
     _, backward, operands = jax.vjp(
@@ -48,12 +54,41 @@ def example_rows(
         has_aux=True,
     )
     (of_results,) = jax.vmap(backward)(cotangents)
+    m = len(cotangents)
     at_sites = [
         _site_rows(site, values, result)
-        for site, values, result in zip(trace.sites, operands, of_results, strict=True)
+        if number not in factored.values()
+        else [jnp.zeros((m, *values[1].shape), values[1].dtype)]
+        for number, (site, values, result) in enumerate(
+            zip(trace.sites, operands, of_results, strict=True)
+        )
     ]
     (rows,) = jax.vmap(pull_back)(at_sites)
-    return rows
+    factors = [
+        (operands[number][0].reshape(-1), of_results[number][0].reshape(m, -1))
+        for number in factored.values()
+    ]
+    return [row for leaf, row in enumerate(rows) if leaf not in factored], factors
+
+
+def factored_leaves(trace: SiteTrace) -> dict[int, int]:
+    """From each parameter whose rows are outer products to its site.
+
+    Those are the kernels of dense layers that are applied once, to one vector for each example.
+    """
+    uses = Counter(leaf for site in trace.sites for leaves in site.leaves for leaf in leaves)
+    found = {}
+    for number, site in enumerate(trace.sites):
+        if site.equation.primitive.name != "dot_general" or site.positions != (1,):
+            continue
+        (leaves,) = site.leaves
+        contracted, batched = site.equation.params["dimension_numbers"]
+        inputs, kernel = (variable.aval for variable in site.equation.invars)
+        one_vector = inputs.size == int(np.prod([inputs.shape[axis] for axis in contracted[0]]))
+        once = len(leaves) == 1 and site.unchanged[0] and uses[min(leaves)] == 1
+        if once and one_vector and kernel.ndim == 2 and len(contracted[1]) == 1 and not batched[0]:
+            found[min(leaves)] = number
+    return dict(sorted(found.items()))
 
 
 def routes(trace: SiteTrace, num_leaves: int) -> list[tuple[str, ...]]:

@@ -1,7 +1,8 @@
 """Rows of the Jacobian J(W, X), block by block in bounded memory."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +18,7 @@ from ntk_aug.checks import (
     check_params,
     check_same_shape,
 )
-from ntk_aug.jacobian.layerwise import example_rows, routes
+from ntk_aug.jacobian.layerwise import example_rows, factored_leaves, routes
 from ntk_aug.jacobian.outputs import output_function
 from ntk_aug.jacobian.sites import SiteTrace
 from ntk_aug.models import num_params
@@ -25,6 +26,32 @@ from ntk_aug.models import num_params
 # Rows that are computed at once; what leaves the processor's caches is slower.
 _BLOCK_BYTES = 12 * 2**20
 _MAX_BLOCK_SIZE = 256
+
+
+class RowFactors(NamedTuple):
+    """Rows of J of n images, with the columns of dense layers' kernels in factors.
+
+    Attributes:
+      rows: [n * k, ...], the columns of all other parameters.
+      inputs: for each such layer x, [n, inputs].
+      cotangents: for each such layer d, [n * k, outputs]: in the columns of its kernel, row
+        i * k + c of J is the outer product of x[i] and d[i * k + c].
+      outputs_per_example: k.
+    """
+
+    rows: Float[np.ndarray, "N rest"]
+    inputs: tuple[np.ndarray, ...]
+    cotangents: tuple[np.ndarray, ...]
+    outputs_per_example: int
+
+    def part(self, start: int, stop: int) -> "RowFactors":
+        """Those of the images start to stop - 1, as views."""
+        rows = slice(start * self.outputs_per_example, stop * self.outputs_per_example)
+        return self._replace(
+            rows=self.rows[rows],
+            inputs=tuple(x[start:stop] for x in self.inputs),
+            cotangents=tuple(d[rows] for d in self.cotangents),
+        )
 
 
 class JacobianRows:
@@ -38,6 +65,7 @@ class JacobianRows:
       outputs_per_example: k, the rows of one image.
       dtype: "float32" or "float64", in which the network is run and differentiated.
       row_bytes: of one row, P * itemsize.
+      factor_bytes: of the rows of one image as `RowFactors`.
       block_size: images that are differentiated at once; sets the speed and the working memory.
       routes: for each parameter, by its path, which of `ROUTES` its rows take.
     """
@@ -76,9 +104,9 @@ class JacobianRows:
             self._leaves = [jnp.asarray(leaf, dtype) for leaf in leaves]
             image = jax.ShapeDtypeStruct(image_shape, dtype)
             label = jax.ShapeDtypeStruct((), "int32")
-            batch = jax.ShapeDtypeStruct((1, *image_shape), dtype)
+            images = jax.ShapeDtypeStruct((1, *image_shape), dtype)
             with_params = treedef.unflatten(self._leaves)
-            self._num_logits = jax.eval_shape(apply_fn, with_params, batch).shape[1]
+            self._num_logits = jax.eval_shape(apply_fn, with_params, images).shape[1]
             k = jax.eval_shape(outputs, with_params, image, label).shape[0]
 
             def traced(leaves, image, label, offset):
@@ -87,9 +115,19 @@ class JacobianRows:
 
             offset = jax.ShapeDtypeStruct((k,), dtype)
             trace = SiteTrace(traced, self._leaves, [image, label, offset])
+            factored = factored_leaves(trace)
+            self._whole, self._in_factors = (
+                _block_program(trace, k, dtype, which) for which in ({}, factored)
+            )
+            labels = jax.ShapeDtypeStruct((1,), "int32")
+            pieces = jax.eval_shape(self._in_factors, self._leaves, images, labels)
+        self._factor_shapes = [piece.shape[1:] for piece in pieces]
+        self._num_factors = len(factored)
         self.outputs_per_example = k
         self.num_params = num_params(params)
-        self.row_bytes = self.num_params * np.dtype(dtype).itemsize
+        itemsize = np.dtype(dtype).itemsize
+        self.row_bytes = self.num_params * itemsize
+        self.factor_bytes = sum(r * size for r, size in self._factor_shapes) * itemsize
         if block_size is None:
             fitting = _BLOCK_BYTES // (k * self.row_bytes)
             block_size = min(max(fitting, 1), _MAX_BLOCK_SIZE)
@@ -99,15 +137,6 @@ class JacobianRows:
         self.routes = dict(
             zip(map(jax.tree_util.keystr, paths), routes(trace, len(leaves)), strict=True)
         )
-        ends = np.cumsum([0, *(leaf.size for leaf in leaves)])
-        self._columns = [slice(*span) for span in pairwise(ends)]
-
-        def rows_of_example(leaves, image, label):
-            zero = jnp.zeros(k, dtype)
-            found = example_rows(trace, leaves, [image, label, zero], jnp.eye(k, dtype=dtype))
-            return [leaf.reshape(k, -1) for leaf in found]
-
-        self._block = jax.jit(jax.vmap(rows_of_example, in_axes=(None, 0, 0)))
 
     def blocks(
         self,
@@ -130,8 +159,9 @@ class JacobianRows:
             (the first such image is named).
         """
         k = self.outputs_per_example
-        for first, last, leaves in self._leaf_blocks(images, labels, start, stop):
-            yield slice(first * k, last * k), np.concatenate(leaves, axis=1)
+        stop = len(images) if stop is None else stop
+        for first, last, pieces in self._blocks(self._whole, images, labels, start, stop):
+            yield slice(first * k, last * k), np.concatenate(pieces, axis=1)
 
     def __call__(
         self,
@@ -147,20 +177,56 @@ class JacobianRows:
         Memory is n * k * row_bytes; `out` is an array to write into. Other arguments and errors are
         those of `blocks`.
         """
-        k = self.outputs_per_example
         stop = len(images) if stop is None else stop
-        shape = ((stop - start) * k, self.num_params)
-        if out is None:
-            out = np.empty(shape, self.dtype)
+        shape = ((stop - start) * self.outputs_per_example, self.num_params)
+        out = np.empty(shape, self.dtype) if out is None else out
         check_same_shape(out.shape, shape, "out")
-        for first, last, leaves in self._leaf_blocks(images, labels, start, stop):
-            rows = slice((first - start) * k, (last - start) * k)
-            for columns, leaf in zip(self._columns, leaves, strict=True):
-                out[rows, columns] = leaf
+        columns = _columns(out, [leaf.size for leaf in self._leaves])
+        self._fill(columns, self._whole, images, labels, start, stop)
         return out
 
-    def _leaf_blocks(self, images, labels, start, stop):
-        """Yields (first image, the one after the last, rows of each parameter) block by block."""
+    def empty_factors(self, n: int) -> RowFactors:
+        """Memory for the rows of n images."""
+        k, num_rest = self.outputs_per_example, len(self._factor_shapes) - 2 * self._num_factors
+        rest, factors = self._factor_shapes[:num_rest], self._factor_shapes[num_rest:]
+        arrays = [np.empty((n * r, size), self.dtype) for r, size in factors]
+        return RowFactors(
+            np.empty((n * k, sum(size for _, size in rest)), self.dtype),
+            tuple(arrays[: self._num_factors]),
+            tuple(arrays[self._num_factors :]),
+            k,
+        )
+
+    def factors(
+        self,
+        images: Images,
+        labels: Labels | None = None,
+        *,
+        start: int = 0,
+        stop: int | None = None,
+        out: RowFactors | None = None,
+    ) -> RowFactors:
+        """The same rows as `__call__` gives, as `RowFactors`: all that products of rows need."""
+        stop = len(images) if stop is None else stop
+        out = self.empty_factors(stop - start) if out is None else out
+        check_same_shape(
+            out.rows.shape[:1], ((stop - start) * self.outputs_per_example,), "rows of out"
+        )
+        num_rest = len(self._factor_shapes) - 2 * self._num_factors
+        columns = _columns(out.rows, [size for _, size in self._factor_shapes[:num_rest]])
+        pieces = [*columns, *out.inputs, *out.cotangents]
+        self._fill(pieces, self._in_factors, images, labels, start, stop)
+        return out
+
+    def _fill(self, destinations, program, images, labels, start, stop):
+        n = stop - start
+        for first, last, pieces in self._blocks(program, images, labels, start, stop):
+            for destination, piece in zip(destinations, pieces, strict=True):
+                r = len(destination) // n
+                destination[(first - start) * r : (last - start) * r] = piece
+
+    def _blocks(self, program, images, labels, start, stop):
+        """Yields (first image, the one after the last, pieces [images * r, size]) by blocks."""
         images = check_images(images)
         if images.dtype == np.uint8:
             raise InputError("images are uint8, expected the network's inputs: see data.unit_range")
@@ -171,26 +237,48 @@ class JacobianRows:
             labels = check_labels(labels, len(images), self._num_logits)
         else:
             labels = np.zeros(len(images), np.int32)
-        k = self.outputs_per_example
-        stop = len(images) if stop is None else stop
         size = min(self.block_size, len(images))
         for first in range(start, stop, size):
             last = min(first + size, stop)
             # The last block is filled up with its last image, so that one program serves all.
             members = np.minimum(np.arange(first, first + size), last - 1)
             with jax.enable_x64(self._x64), jax.default_matmul_precision("highest"):
-                block = self._block(
-                    self._leaves, images[members].astype(self.dtype), labels[members]
-                )
-            leaves = [
-                np.asarray(leaf)[: last - first].reshape((last - first) * k, -1) for leaf in block
-            ]
-            # A sum is not finite if a term is not; or if it overflows, so that the terms decide.
-            with np.errstate(all="ignore"):
-                all_finite = all(np.isfinite(leaf.sum()) for leaf in leaves)
-            if not all_finite:
-                finite = np.logical_and.reduce([np.isfinite(leaf).all(axis=1) for leaf in leaves])
-                if not finite.all():
-                    bad = first + int(np.argmin(finite)) // k
-                    raise InputError(f"the Jacobian of image {bad} holds NaN or infinity")
-            yield first, last, leaves
+                block = program(self._leaves, images[members].astype(self.dtype), labels[members])
+            pieces = [np.asarray(piece)[: last - first] for piece in block]
+            _check_finite(pieces, first)
+            yield first, last, [piece.reshape(-1, piece.shape[-1]) for piece in pieces]
+
+
+def _block_program(trace, k, dtype, factored):
+    """A program (parameters, images, labels) -> pieces [images, r, size].
+
+    First the rows of each parameter that is not in factors, r = k; then the inputs of those that
+    are, r = 1; then their cotangents, r = k.
+    """
+
+    def pieces_of_example(leaves, image, label):
+        example = [image, label, jnp.zeros(k, dtype)]
+        rows, factors = example_rows(trace, leaves, example, jnp.eye(k, dtype=dtype), factored)
+        return [
+            *(row.reshape(k, -1) for row in rows),
+            *(x[None] for x, _ in factors),
+            *(d for _, d in factors),
+        ]
+
+    return jax.jit(jax.vmap(pieces_of_example, in_axes=(None, 0, 0)))
+
+
+def _columns(matrix: np.ndarray, sizes: Sequence[int]) -> list[np.ndarray]:
+    """Views of consecutive columns."""
+    return [matrix[:, slice(*span)] for span in pairwise(np.cumsum([0, *sizes]))]
+
+
+def _check_finite(pieces, first):
+    # A sum is not finite if a term is not; or if it overflows, and then the terms decide.
+    with np.errstate(all="ignore"):
+        if all(np.isfinite(piece.sum()) for piece in pieces):
+            return
+    finite = np.logical_and.reduce([np.isfinite(piece).all(axis=(1, 2)) for piece in pieces])
+    if not finite.all():
+        image = first + int(np.argmin(finite))
+        raise InputError(f"the Jacobian of image {image} holds NaN or infinity")

@@ -27,11 +27,13 @@ class Value(NamedTuple):
       value: an array, or None where it was not computed.
       leaves: numbers of the parameters that it depends on without an example; empty otherwise.
       example: whether it depends on the example.
+      unchanged: whether it is a parameter itself.
     """
 
     value: Any
-    leaves: frozenset[int]
-    example: bool
+    leaves: frozenset[int] = frozenset()
+    example: bool = False
+    unchanged: bool = False
 
 
 class Site(NamedTuple):
@@ -41,11 +43,13 @@ class Site(NamedTuple):
       equation: of the traced network.
       positions: of its operands that depend on parameters alone.
       leaves: for each of those, the numbers of the parameters.
+      unchanged: for each of those, whether it is a parameter itself.
     """
 
     equation: core.JaxprEqn
     positions: tuple[int, ...]
     leaves: tuple[frozenset[int], ...]
+    unchanged: tuple[bool, ...]
 
     def outputs(self, operands: Sequence[Any]) -> list[Any]:
         """The operation's results."""
@@ -76,10 +80,10 @@ class SiteTrace:
         jax.eval_shape(lambda values: self._parameters_at_sites(values, self.sites), list(leaves))
 
     def _inputs(self, leaves, example):
-        parameters = [Value(leaf, frozenset([i]), False) for i, leaf in enumerate(leaves)]
+        parameters = [Value(leaf, frozenset([i]), unchanged=True) for i, leaf in enumerate(leaves)]
         missing = [None] * (len(self._jaxpr.invars) - len(leaves))
         rest = missing if example is None else example
-        return [*parameters, *(Value(value, frozenset(), True) for value in rest)]
+        return [*parameters, *(Value(value, example=True) for value in rest)]
 
     def _parameters_at_sites(self, leaves, sites=None):
         found = []
@@ -88,7 +92,12 @@ class SiteTrace:
             positions = tuple(i for i, operand in enumerate(operands) if operand.leaves)
             if sites is not None:
                 sites.append(
-                    Site(equation, positions, tuple(operands[i].leaves for i in positions))
+                    Site(
+                        equation,
+                        positions,
+                        tuple(operands[i].leaves for i in positions),
+                        tuple(operands[i].unchanged for i in positions),
+                    )
                 )
             found.append([operands[i].value for i in positions])
             return [None] * len(equation.outvars)
@@ -146,11 +155,11 @@ def _interpret(jaxpr, constants, inputs, at_site):
 
     def read(variable):
         if isinstance(variable, core.Literal):
-            return Value(variable.val, frozenset(), False)
+            return Value(variable.val)
         return environment[variable]
 
     for variable, constant in zip(jaxpr.constvars, constants, strict=True):
-        environment[variable] = Value(constant, frozenset(), False)
+        environment[variable] = Value(constant)
     environment.update(zip(jaxpr.invars, inputs, strict=True))
     for equation in jaxpr.eqns:
         operands = [read(variable) for variable in equation.invars]
@@ -160,9 +169,9 @@ def _interpret(jaxpr, constants, inputs, at_site):
         if inside is not None:
             results = _interpret(*inside, operands, at_site)
         elif leaves and example:
-            results = [Value(r, frozenset(), True) for r in at_site(equation, operands)]
+            results = [Value(r, example=True) for r in at_site(equation, operands)]
         elif any(operand.example and operand.value is None for operand in operands):
-            results = [Value(None, frozenset(), True)] * len(equation.outvars)
+            results = [Value(None, example=True)] * len(equation.outvars)
         else:
             results = [
                 # What is no float, such as an index, has no derivative.

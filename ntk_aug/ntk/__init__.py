@@ -4,6 +4,7 @@ from ntk_aug.ntk.agreement import KernelAgreement, compare_with_neural_tangents
 from ntk_aug.ntk.kernels import (
     DEFAULT_MEMORY_BYTES,
     KernelTriple,
+    factor_products,
     images_per_tile,
     kernel_triples,
     row_products,
@@ -26,6 +27,7 @@ __all__ = [
     "NeuralTangentsEstimate",
     "compare_with_neural_tangents",
     "estimate_neural_tangents",
+    "factor_products",
     "images_per_tile",
     "kernel_triples",
     "load_neural_tangents",

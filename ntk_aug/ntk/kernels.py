@@ -12,7 +12,7 @@ import numpy as np
 
 from ntk_aug.aliases import Float, Float64, Images, Labels, Progress
 from ntk_aug.checks import InputError, check_same_shape
-from ntk_aug.jacobian import JacobianRows
+from ntk_aug.jacobian import JacobianRows, RowFactors
 
 DEFAULT_MEMORY_BYTES = 2 * 2**30
 # Columns converted to float64 at a time: many enough for a fast product, few beside the rows.
@@ -40,11 +40,30 @@ def row_products(
 ) -> Float64[np.ndarray, "N M"]:
     """A B' of float32 or float64 rows, with products and sums in float64."""
     total = np.zeros((len(A), len(B)))
+    _add_row_products([(total, A, B)])
+    return total
+
+
+def factor_products(A: RowFactors, B: RowFactors) -> Float64[np.ndarray, "N M"]:
+    """A B' of rows in factors, with products and sums in float64; A is B costs half."""
+    total = np.zeros((len(A.rows), len(B.rows)))
     _add_products([(total, A, B)])
     return total
 
 
-def _add_products(products: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> None:
+def _add_products(products: Sequence[tuple[np.ndarray, RowFactors, RowFactors]]) -> None:
+    """Adds A B' to `total` for each (total, A, B), in float64."""
+    _add_row_products([(total, A.rows, B.rows) for total, A, B in products])
+    for total, A, B in products:
+        layers = zip(A.inputs, B.inputs, A.cotangents, B.cotangents, strict=True)
+        for x, y, d, e in layers:
+            # <x (x) d, y (x) e> = <x, y> <d, e>, where x and y are the same for all outputs.
+            inputs = row_products(x, y)
+            by_output = total.reshape(len(x), A.outputs_per_example, len(y), B.outputs_per_example)
+            by_output += inputs[:, None, :, None] * row_products(d, e).reshape(by_output.shape)
+
+
+def _add_row_products(products: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> None:
     """Adds A B' to `total` for each (total, A, B), in float64."""
     arrays = {id(array): array for _, *factors in products for array in factors}
     num_columns = products[0][1].shape[1]
@@ -73,7 +92,7 @@ def images_per_tile(rows: JacobianRows, n: int, memory_bytes: int) -> tuple[int,
     Raises:
       InputError: not even one of each fits the budget (the least that works is stated).
     """
-    pair_bytes = 2 * rows.outputs_per_example * rows.row_bytes
+    pair_bytes = 2 * rows.factor_bytes
     fitting = memory_bytes // pair_bytes
     if n <= fitting:
         return n, 0
@@ -132,8 +151,7 @@ class _Tiles:
         self._tile, self._streaming = images_per_tile(rows, n, memory_bytes)
         self._progress = progress
         self._held, self._passing = (
-            [np.empty((size * self._k, rows.num_params), rows.dtype) for _ in range(2)]
-            for size in (self._tile, self._streaming)
+            [rows.empty_factors(size) for _ in range(2)] for size in (self._tile, self._streaming)
         )
         self._holds_all_plain = False
 
@@ -168,13 +186,13 @@ class _Tiles:
     def _computed(self, buffers, images, version, labels, start, stop):
         """The slice of the rows of some images, and their rows plain and augmented."""
         span = slice(start * self._k, stop * self._k)
-        J, J_aug = (buffer[: span.stop - span.start] for buffer in buffers)
+        J, J_aug = (buffer.part(0, stop - start) for buffer in buffers)
         for first in range(start, stop, _REPORTED):
             last = min(first + _REPORTED, stop)
-            part = slice((first - start) * self._k, (last - start) * self._k)
+            part = first - start, last - start
             if not self._holds_all_plain:
-                self._rows(images, labels, start=first, stop=last, out=J[part])
-            self._rows(version, labels, start=first, stop=last, out=J_aug[part])
+                self._rows.factors(images, labels, start=first, stop=last, out=J.part(*part))
+            self._rows.factors(version, labels, start=first, stop=last, out=J_aug.part(*part))
             self._done += last - first
             if self._progress:
                 self._progress("Jacobian", self._done, self._total)

@@ -40,7 +40,8 @@ def estimate_cost(
 ) -> StudyCost:
     """Times one block of rows, one matrix product and one eigensolve, and scales them up.
 
-    Rows scale with n; products with N^2 P; the eigensolver and the angles with N^3.
+    Rows scale with n; products with N^2 P, where dense layers' kernels count by their factors; the
+    eigensolver and the angles with N^3.
 
     Args:
       engine: of the network.
@@ -54,8 +55,8 @@ def estimate_cost(
     N = n * engine.outputs_per_example
     tile, streaming = images_per_tile(engine, n, memory_bytes)
     block = np.asarray(images[: engine.block_size])
-    engine(block)  # compiles
-    seconds_per_image = _seconds(lambda: engine(block)) / len(block)
+    engine.factors(block)  # compiles
+    seconds_per_image = _seconds(lambda: engine.factors(block)) / len(block)
 
     rng = np.random.default_rng(0)  # what is timed does not depend on the numbers
     matrix = rng.standard_normal((_PRODUCT_SIDE, _PRODUCT_SIDE))
@@ -65,9 +66,11 @@ def estimate_cost(
 
     passes = 0.5 + 0.5 * -(-n // tile)  # how often the rows of an image are computed
     rows_seconds = passes * n * seconds_per_image
-    triangle, cubes = N**2 * P * seconds_per_flop, N**3 * seconds_per_flop
+    # Factors take the place of columns: of P, or of fewer numbers for each row.
+    width = engine.factor_bytes / (engine.outputs_per_example * np.dtype(engine.dtype).itemsize)
+    triangle, cubes = N**2 * width * seconds_per_flop, N**3 * seconds_per_flop
     in_one_piece = streaming == 0
-    held = 2 * (tile + streaming) * engine.outputs_per_example * engine.row_bytes
+    held = 2 * (tile + streaming) * engine.factor_bytes
     return StudyCost(
         num_rows=N,
         num_params=P,

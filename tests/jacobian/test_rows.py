@@ -174,7 +174,7 @@ def test_one_program_serves_all_blocks(digit_images):
     rows = jacobian.JacobianRows(apply_fn, np.ones((64, 2), "f4"), (8, 8, 1), block_size=5)
     rows(digit_images)
     rows(digit_images, start=3, stop=7)
-    assert rows._block._cache_size() == 1
+    assert rows._whole._cache_size() == 1
 
 
 def test_rows_of_a_range_of_images_are_those_of_the_whole(mlp, digit_images, J):

@@ -34,7 +34,7 @@ def test_kernels_are_products_of_the_rows(rows, digit_images, rotated):
 def test_kernels_do_not_depend_on_the_memory_budget(
     rows, digit_images, rotated, fitting, tile, streaming
 ):
-    budget = fitting * 2 * rows.outputs_per_example * rows.row_bytes
+    budget = fitting * 2 * rows.factor_bytes
     assert ntk.images_per_tile(rows, len(digit_images), budget) == (tile, streaming)
     versions = [rotated, digit_images]
     whole = ntk.kernel_triples(rows, digit_images, versions)
@@ -74,9 +74,24 @@ def test_an_image_without_finite_rows_is_named_by_its_place_among_all(
     images, version = digit_images.copy(), rotated.copy()
     images[:, 3, 3] = version[:, 3, 3] = 1
     images[7, 3, 3] = 0.125
-    budget = 5 * 2 * rows.outputs_per_example * rows.row_bytes
+    budget = 5 * 2 * rows.factor_bytes
     with pytest.raises(InputError, match="the Jacobian of image 7 holds NaN"):
         next(ntk.kernel_triples(rows, images, [version], memory_bytes=budget))
     version[9, 3, 3] = np.nan
     with pytest.raises(InputError, match="first in image 9"):
         next(ntk.kernel_triples(rows, digit_images, [version], memory_bytes=budget))
+
+
+@pytest.mark.parametrize("model", ["tanh_mlp", "small_resnet"])
+def test_products_of_factors_are_products_of_rows(model, digit_images, rotated, request):
+    view = request.getfixturevalue(model)
+    rows = jacobian.JacobianRows(view.apply_fn, view.params, (8, 8, 1), dtype="float64")
+    A, B = rows.factors(digit_images[:5]), rows.factors(rotated)
+    expected = rows(digit_images[:5]) @ rows(rotated).T
+    # The MLP has two kernels, of 64 x 16 and 16 x 3; the ResNet's output layer one of 16 x 3.
+    assert [x.shape for x in A.inputs] == [(5, 64), (5, 16)] if model == "tanh_mlp" else [(5, 16)]
+    np.testing.assert_allclose(
+        ntk.factor_products(A, B), expected, rtol=0, atol=1e-13 * np.abs(expected).max()
+    )
+    part = ntk.factor_products(A.part(1, 3), B.part(4, 12))
+    np.testing.assert_allclose(part, ntk.factor_products(A, B)[3:9, 12:], rtol=1e-12)
