@@ -18,7 +18,7 @@ from analysis.spectrum_inputs import (
 )
 from analysis.spectrum_options import SpectrumOptions, check_options, memory_bytes
 from analysis.spectrum_output import draw_outputs, print_table, write_study
-from ntk_aug import augment, data, models, ntk, records, spectrum, training
+from ntk_aug import augment, data, jacobian, models, ntk, records, spectrum, training
 from ntk_aug.aliases import Augmentation
 from ntk_aug.checks import InputError, check_count
 from ntk_aug.progress import progress_bars
@@ -52,7 +52,7 @@ def run_spectrum(options: SpectrumOptions) -> None:
             [network.view for network in networks],
             data.unit_range(inputs.study.images),
             augmentations,
-            labels=inputs.study.labels if options.rows == "true-logit" else None,
+            labels=inputs.study.labels if options.rows in jacobian.LABELLED_ROWS else None,
             indices=inputs.study.indices,
             preprocess=preprocessing(inputs),
             draws=options.draws,

@@ -61,7 +61,7 @@ class SpectrumOptions:
     draws: int = 1
     """Augmented versions of all images per augmentation."""
     rows: str = "logits"
-    """Rows of the Jacobian: logits, probabilities, or true-logit (one row per image)."""
+    """Rows of the Jacobian: logits, probabilities, true-logit or cross-entropy (one per image)."""
     bins: int = spectrum.DEFAULT_BINS
     """Bins of equal count."""
     backend: str = "kernel"

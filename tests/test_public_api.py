@@ -20,7 +20,9 @@ PUBLIC = {
         DATASETS Dataset DatasetEntry SPLITS draw_examples load_dataset load_digits load_images_file
         load_tfds normalize select_classes unit_range
     """,
-    "jacobian": "JacobianRows ROUTES ROWS RowFactors output_function",
+    "jacobian": """
+        JacobianRows LABELLED_ROWS ROUTES ROWS RowFactors output_function projected_rows row_norms
+    """,
     "models": """
         CifarResNet DEFAULT_LEARNING_RATE MLP MODELS ModelEntry ModelView Network as_network
         build_network check_examples_independent linen_network linen_view nnx_network nnx_view
@@ -59,7 +61,10 @@ POSITIONAL_WITH_DEFAULT = {
     # labels are data, like the images before them; only one kind of rows needs them
     "jacobian.JacobianRows.__call__": ["labels"],
     "jacobian.JacobianRows.blocks": ["labels"],
+    "jacobian.JacobianRows.factor_blocks": ["labels"],
     "jacobian.JacobianRows.factors": ["labels"],
+    "jacobian.projected_rows": ["labels"],
+    "jacobian.row_norms": ["labels"],
     "ntk.compare_with_neural_tangents": ["labels"],
     "ntk.estimate_neural_tangents": ["labels"],
     "ntk.kernel_triples": ["labels"],

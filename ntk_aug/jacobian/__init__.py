@@ -1,7 +1,17 @@
 """The Jacobian of a network's outputs with respect to its parameters."""
 
 from ntk_aug.jacobian.layerwise import ROUTES
-from ntk_aug.jacobian.outputs import ROWS, output_function
+from ntk_aug.jacobian.outputs import LABELLED_ROWS, ROWS, output_function
+from ntk_aug.jacobian.reductions import projected_rows, row_norms
 from ntk_aug.jacobian.rows import JacobianRows, RowFactors
 
-__all__ = ["ROUTES", "ROWS", "JacobianRows", "RowFactors", "output_function"]
+__all__ = [
+    "LABELLED_ROWS",
+    "ROUTES",
+    "ROWS",
+    "JacobianRows",
+    "RowFactors",
+    "output_function",
+    "projected_rows",
+    "row_norms",
+]

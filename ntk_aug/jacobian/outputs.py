@@ -12,13 +12,15 @@ ROWS = {
     "logits": "all logits of each image: n * C rows",
     "probabilities": "all softmax probabilities: n * C rows, of which n are linearly dependent",
     "true-logit": "the logit of each image's own class: n rows",
+    "cross-entropy": "the loss of each image: n rows, its gradients",
 }
+LABELLED_ROWS = ("true-logit", "cross-entropy")
 
 
 def output_function(apply_fn: ApplyFn, rows: str) -> Callable:
     """A function (params, image [h, w, c], label) -> outputs [k] of one image.
 
-    k is C for "logits" and "probabilities", 1 for "true-logit"; only the last looks at the label.
+    k is C for "logits" and "probabilities", 1 for `LABELLED_ROWS`, which look at the label.
 
     Raises:
       InputError: `rows` is not a key of `ROWS`.
@@ -31,6 +33,8 @@ def output_function(apply_fn: ApplyFn, rows: str) -> Callable:
             return jax.nn.softmax(logits)
         if rows == "true-logit":
             return jnp.take(logits, label)[None]
+        if rows == "cross-entropy":
+            return (jax.nn.logsumexp(logits) - jnp.take(logits, label))[None]
         return logits
 
     return outputs

@@ -19,7 +19,7 @@ from ntk_aug.checks import (
     check_same_shape,
 )
 from ntk_aug.jacobian.layerwise import example_rows, factored_leaves, routes
-from ntk_aug.jacobian.outputs import output_function
+from ntk_aug.jacobian.outputs import LABELLED_ROWS, output_function
 from ntk_aug.jacobian.sites import SiteTrace
 from ntk_aug.models import num_params
 
@@ -98,7 +98,8 @@ class JacobianRows:
         outputs = output_function(apply_fn, rows)
         self._x64 = dtype == "float64"
         self._image_shape = tuple(image_shape)
-        self._needs_labels = rows == "true-logit"
+        self._needs_labels = rows in LABELLED_ROWS
+        self._kind = rows
         leaves, treedef = jax.tree.flatten(params)
         with jax.enable_x64(self._x64):
             self._leaves = [jnp.asarray(leaf, dtype) for leaf in leaves]
@@ -123,6 +124,7 @@ class JacobianRows:
             pieces = jax.eval_shape(self._in_factors, self._leaves, images, labels)
         self._factor_shapes = [piece.shape[1:] for piece in pieces]
         self._num_factors = len(factored)
+        self._num_rest = len(leaves) - len(factored)
         self.outputs_per_example = k
         self.num_params = num_params(params)
         itemsize = np.dtype(dtype).itemsize
@@ -150,7 +152,7 @@ class JacobianRows:
 
         Args:
           images: network inputs [n, h, w, c], in floating point.
-          labels: [n]; needed for the rows "true-logit" only.
+          labels: [n]; needed for `jacobian.LABELLED_ROWS` only.
           start: the first image whose rows are computed.
           stop: the image before which it ends; None takes all.
 
@@ -187,8 +189,8 @@ class JacobianRows:
 
     def empty_factors(self, n: int) -> RowFactors:
         """Memory for the rows of n images."""
-        k, num_rest = self.outputs_per_example, len(self._factor_shapes) - 2 * self._num_factors
-        rest, factors = self._factor_shapes[:num_rest], self._factor_shapes[num_rest:]
+        k, shapes = self.outputs_per_example, self._factor_shapes
+        rest, factors = shapes[: self._num_rest], shapes[self._num_rest :]
         arrays = [np.empty((n * r, size), self.dtype) for r, size in factors]
         return RowFactors(
             np.empty((n * k, sum(size for _, size in rest)), self.dtype),
@@ -212,11 +214,29 @@ class JacobianRows:
         check_same_shape(
             out.rows.shape[:1], ((stop - start) * self.outputs_per_example,), "rows of out"
         )
-        num_rest = len(self._factor_shapes) - 2 * self._num_factors
-        columns = _columns(out.rows, [size for _, size in self._factor_shapes[:num_rest]])
+        columns = _columns(out.rows, [size for _, size in self._factor_shapes[: self._num_rest]])
         pieces = [*columns, *out.inputs, *out.cotangents]
         self._fill(pieces, self._in_factors, images, labels, start, stop)
         return out
+
+    def factor_blocks(
+        self, images: Images, labels: Labels | None = None
+    ) -> Iterator[tuple[int, int, RowFactors]]:
+        """Yields (first image, the one after the last, their `RowFactors`) by blocks."""
+        blocks = self._blocks(self._in_factors, images, labels, 0, len(images))
+        for first, last, pieces in blocks:
+            rest, factors = pieces[: self._num_rest], pieces[self._num_rest :]
+            rows = np.concatenate(rest, axis=1) if rest else np.empty((len(factors[-1]), 0))
+            yield (
+                first,
+                last,
+                RowFactors(
+                    rows,
+                    tuple(factors[: self._num_factors]),
+                    tuple(factors[self._num_factors :]),
+                    self.outputs_per_example,
+                ),
+            )
 
     def _fill(self, destinations, program, images, labels, start, stop):
         n = stop - start
@@ -232,7 +252,7 @@ class JacobianRows:
             raise InputError("images are uint8, expected the network's inputs: see data.unit_range")
         check_same_shape(images.shape[1:], self._image_shape, "an image")
         if self._needs_labels and labels is None:
-            raise InputError("rows 'true-logit' need the labels of the images")
+            raise InputError(f"rows {self._kind!r} need the labels of the images")
         if self._needs_labels:
             labels = check_labels(labels, len(images), self._num_logits)
         else:

@@ -62,7 +62,7 @@ def compare_with_neural_tangents(
       params: pytree of floating-point arrays.
       images: network inputs [n, h, w, c]; some tens.
       augmented: of the same shape, in the same order.
-      labels: [n]; needed for the rows "true-logit" only.
+      labels: [n]; needed for `jacobian.LABELLED_ROWS` only.
       rows: a key of `jacobian.ROWS`.
       implementation: a key of `NEURAL_TANGENTS_IMPLEMENTATIONS`.
       dtype: "float32" or "float64".

@@ -124,7 +124,7 @@ def kernel_triples(
       rows: of one network.
       images: network inputs [n, h, w, c].
       augmented: each of the same shape, in the same order.
-      labels: [n]; needed for the rows "true-logit" only.
+      labels: [n]; needed for `jacobian.LABELLED_ROWS` only.
       memory_bytes: budget of the Jacobian rows held at once; the kernels, 3 * 8 * N^2 bytes, and
         the block being computed come on top.
       progress: called with ("Jacobian", images done, images in all).

@@ -24,7 +24,7 @@ from ntk_aug.checks import (
     check_params,
     check_same_shape,
 )
-from ntk_aug.jacobian.outputs import output_function
+from ntk_aug.jacobian.outputs import LABELLED_ROWS, output_function
 from ntk_aug.ntk.kernels import KernelTriple
 from ntk_aug.ntk.neural_tangents_bridge import load_neural_tangents
 
@@ -75,7 +75,7 @@ def neural_tangents_triples(
       params: pytree of floating-point arrays.
       images: network inputs [n, h, w, c].
       augmented_versions: each of the same shape, in the same order.
-      labels: [n]; needed for the rows "true-logit" only.
+      labels: [n]; needed for `jacobian.LABELLED_ROWS` only.
       rows: a key of `jacobian.ROWS`.
       implementation: a key of `NEURAL_TANGENTS_IMPLEMENTATIONS`.
       batch_size: images on each side of a block.
@@ -172,8 +172,8 @@ class _Blocks:
         self._dtype, self._x64 = dtype, dtype == "float64"
         self._n = len(images)
         self._size = min(batch_size, self._n)
-        if labels is None and rows == "true-logit":
-            raise InputError("the rows 'true-logit' need labels, but none are given")
+        if labels is None and rows in LABELLED_ROWS:
+            raise InputError(f"the rows {rows!r} need labels, but none are given")
         labels = np.zeros(self._n) if labels is None else np.asarray(labels)
         check_same_shape(labels.shape, (self._n,), "labels")
         self._labels = labels.astype(np.int32)

@@ -21,7 +21,7 @@ from ntk_aug.checks import (
     check_params,
     check_same_shape,
 )
-from ntk_aug.jacobian import JacobianRows
+from ntk_aug.jacobian import LABELLED_ROWS, JacobianRows
 from ntk_aug.models import ModelView, check_examples_independent
 from ntk_aug.ntk import (
     DEFAULT_IMPLEMENTATION,
@@ -74,7 +74,7 @@ def study_spectrum(
       views: one network, or several trained from different seeds, in evaluation mode.
       images: [n, h, w, c], floats in [0, 1].
       augmentations: by the name that the result reports; each augments one image with a key.
-      labels: [n]; needed for the rows "true-logit" only.
+      labels: [n]; needed for `jacobian.LABELLED_ROWS` only.
       indices: place of each image in its data set, folded into its augmentation key; default
         0 .. n-1.
       preprocess: from a batch of images in [0, 1] to the network's inputs, such as normalisation;
@@ -117,8 +117,8 @@ def study_spectrum(
         num_outputs = check_examples_independent(view.apply_fn, view.params, inputs)
     if labels is not None:
         labels = check_labels(labels, len(images), num_outputs)
-    elif rows == "true-logit":
-        raise InputError("rows 'true-logit' need labels")
+    elif rows in LABELLED_ROWS:
+        raise InputError(f"rows {rows!r} need labels")
     key = jax.random.key(seed)
     augmenters = {
         name: jax.jit(partial(augment_batch, augmentation, key))
@@ -173,7 +173,7 @@ def study_spectrum(
             comparisons.append(compare_bins(pair, bins, tolerance))
             a, d = divmod(position, draws)
             displacement[a, d] = _norms(version - inputs).max()
-            if view.jacobian_lipschitz and rows != "probabilities":
+            if view.jacobian_lipschitz and rows in ("logits", "true-logit"):
                 radius = max(_norms(inputs).max(), _norms(version).max())
                 lipschitz = view.jacobian_lipschitz(radius)
                 bound[w, a, d] = np.sqrt(len(inputs)) * lipschitz * displacement[a, d]

@@ -1,0 +1,86 @@
+"""What is left of rows when they are too many to be kept: their norms, or a random projection.
+
+With the rows "cross-entropy" these are of per-example gradients J_i' r_i, r_i = softmax(f) - y_i.
+"""
+
+import jax
+import numpy as np
+from scipy import sparse
+
+from ntk_aug.aliases import Float, Float64, Images, KeyArray, Labels, Progress
+from ntk_aug.checks import check_at_least
+from ntk_aug.jacobian.rows import JacobianRows
+
+
+def row_norms(
+    rows: JacobianRows,
+    images: Images,
+    labels: Labels | None = None,
+    *,
+    progress: Progress | None = None,
+) -> Float64[np.ndarray, " N"]:
+    """The Euclidean norm of each row of J, which is never held.
+
+    Args:
+      rows: of one network.
+      images: network inputs [n, h, w, c].
+      labels: [n]; needed for `LABELLED_ROWS` only.
+      progress: called with ("norms", images done, images in all).
+
+    Raises:
+      InputError: as `JacobianRows.blocks` does.
+    """
+    k = rows.outputs_per_example
+    squares = np.empty(len(images) * k)
+    for first, last, factors in rows.factor_blocks(images, labels):
+        total = np.einsum("ij,ij->i", factors.rows, factors.rows, dtype=np.float64)
+        for x, d in zip(factors.inputs, factors.cotangents, strict=True):
+            inputs, cotangents = (np.einsum("ij,ij->i", a, a, dtype=np.float64) for a in (x, d))
+            total += np.repeat(inputs, k) * cotangents
+        squares[first * k : last * k] = total
+        if progress:
+            progress("norms", last, len(images))
+    return np.sqrt(squares)
+
+
+def projected_rows(
+    key: KeyArray,
+    rows: JacobianRows,
+    images: Images,
+    labels: Labels | None = None,
+    *,
+    dimension: int,
+    progress: Progress | None = None,
+) -> Float[np.ndarray, "N dimension"]:
+    """J S for a random S [P, dimension], which keeps inner products: E <a S, b S> = <a, b>.
+
+    Each column of J is added, with a random sign, to one random column of the result (the count
+    sketch), so that S costs nothing but its P signs and places. The standard deviation of an inner
+    product is at most sqrt(2 / dimension) |a| |b|.
+
+    Args:
+      key: that S is drawn with; the same for whatever is to be compared.
+      rows: of one network.
+      images: network inputs [n, h, w, c].
+      labels: [n]; needed for `LABELLED_ROWS` only.
+      dimension: columns that are left.
+      progress: called with ("projection", images done, images in all).
+
+    Raises:
+      InputError: a dimension below 1, or what `JacobianRows.blocks` refuses.
+
+    Reference:
+      Charikar, Chen, Farach-Colton: Finding frequent items in data streams, 2002.
+    """
+    check_at_least(dimension, 1, "dimension")
+    P, k = rows.num_params, rows.outputs_per_example
+    place_key, sign_key = jax.random.split(key)
+    places = np.asarray(jax.random.randint(place_key, (P,), 0, dimension))
+    signs = np.asarray(jax.random.rademacher(sign_key, (P,), rows.dtype))
+    transposed = sparse.csr_array((signs, (places, np.arange(P))), shape=(dimension, P))
+    result = np.empty((len(images) * k, dimension), rows.dtype)
+    for span, values in rows.blocks(images, labels):
+        result[span] = (transposed @ values.T).T
+        if progress:
+            progress("projection", span.stop // k, len(images))
+    return result
