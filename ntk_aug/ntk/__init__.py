@@ -14,6 +14,7 @@ from ntk_aug.ntk.neural_tangents import (
     NEURAL_TANGENTS_IMPLEMENTATIONS,
     NeuralTangentsEstimate,
     estimate_neural_tangents,
+    neural_tangents_kernel,
     neural_tangents_triples,
 )
 from ntk_aug.ntk.neural_tangents_bridge import load_neural_tangents
@@ -31,6 +32,7 @@ __all__ = [
     "images_per_tile",
     "kernel_triples",
     "load_neural_tangents",
+    "neural_tangents_kernel",
     "neural_tangents_triples",
     "row_products",
 ]

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ntk_aug.aliases import ApplyFn, Images, Labels, Params, Progress
+from ntk_aug.aliases import ApplyFn, Float64, Images, Labels, Params, Progress
 from ntk_aug.checks import (
     InputError,
     check_at_least,
@@ -104,6 +104,26 @@ def neural_tangents_triples(
             plain = blocks.symmetric(images, pending)
         augmented = blocks.symmetric(version, pending)
         yield KernelTriple(plain, blocks.cross(images, version, pending), augmented)
+
+
+def neural_tangents_kernel(
+    apply_fn: ApplyFn,
+    params: Params,
+    images: Images,
+    labels: Labels | None = None,
+    *,
+    rows: str = "logits",
+    implementation: str = DEFAULT_IMPLEMENTATION,
+    batch_size: int = DEFAULT_BATCH_SIZE,
+    dtype: str = "float32",
+    progress: Progress | None = None,
+) -> Float64[np.ndarray, "N N"]:
+    """K alone; arguments and errors are those of `neural_tangents_triples`."""
+    images = check_images(images)
+    blocks = _Blocks(apply_fn, params, images, labels, rows, implementation, batch_size, dtype)
+    return blocks.symmetric(
+        images, _Steps(progress, blocks.num_blocks(versions=0, with_plain=True))
+    )
 
 
 def estimate_neural_tangents(

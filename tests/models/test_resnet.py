@@ -3,6 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from benchmarks.torch_networks import flax_variables, torch_resnet
 from ntk_aug import models
 from ntk_aug.models import CifarResNet
 
@@ -81,82 +82,6 @@ def test_convolutions_have_no_bias_and_the_norms_start_neutral(initial):
 
 
 # Against PyTorch
-
-
-def torch_resnet(num_classes, blocks, channels, filters=16):
-    """The network of He et al. 2016 (section 4.2, option A) as it is usually written in PyTorch."""
-    torch = pytest.importorskip("torch")
-    nn, functional = torch.nn, torch.nn.functional
-
-    class Block(nn.Module):
-        def __init__(self, before, after, stride):
-            super().__init__()
-            self.stride, self.extra = stride, after - before
-            self.conv1 = nn.Conv2d(before, after, 3, stride, padding=1, bias=False)
-            self.conv2 = nn.Conv2d(after, after, 3, 1, padding=1, bias=False)
-            self.norm1, self.norm2 = nn.BatchNorm2d(after), nn.BatchNorm2d(after)
-
-        def forward(self, x):
-            y = self.norm2(self.conv2(self.norm1(self.conv1(x)).relu()))
-            half = self.extra // 2
-            shortcut = x[:, :, :: self.stride, :: self.stride]
-            shortcut = functional.pad(shortcut, (0, 0, 0, 0, half, self.extra - half))
-            return (y + shortcut).relu()
-
-    class Net(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.conv = nn.Conv2d(channels, filters, 3, padding=1, bias=False)
-            self.norm = nn.BatchNorm2d(filters)
-            before = filters
-            self.blocks = nn.ModuleList()
-            for stage in range(3):
-                for block in range(blocks):
-                    after = filters * 2**stage
-                    self.blocks.append(Block(before, after, 1 + (stage > 0 and block == 0)))
-                    before = after
-            self.linear = nn.Linear(before, num_classes)
-
-        def forward(self, x):
-            x = self.norm(self.conv(x)).relu()
-            for block in self.blocks:
-                x = block(x)
-            return self.linear(x.mean(dim=(2, 3)))
-
-    return Net()
-
-
-def flax_variables(net):
-    """The same weights and statistics under the names and in the layout of Flax."""
-
-    def conv(module):
-        return {"kernel": module.weight.detach().numpy().transpose(2, 3, 1, 0)}
-
-    def norm(module):
-        return {"scale": module.weight.detach().numpy(), "bias": module.bias.detach().numpy()}
-
-    def statistics(module):
-        return {"mean": module.running_mean.numpy(), "var": module.running_var.numpy()}
-
-    linear = {
-        "kernel": net.linear.weight.detach().numpy().T,
-        "bias": net.linear.bias.detach().numpy(),
-    }
-    params = {"stem": conv(net.conv), "stem_norm": norm(net.norm), "output": linear}
-    batch_stats = {"stem_norm": statistics(net.norm)}
-    for i, block in enumerate(net.blocks):
-        params[f"ResidualBlock_{i}"] = {
-            "Conv_0": conv(block.conv1),
-            "Conv_1": conv(block.conv2),
-            "BatchNorm_0": norm(block.norm1),
-            "BatchNorm_1": norm(block.norm2),
-        }
-        batch_stats[f"ResidualBlock_{i}"] = {
-            "BatchNorm_0": statistics(block.norm1),
-            "BatchNorm_1": statistics(block.norm2),
-        }
-    # A copy: PyTorch updates its own arrays in place.
-    return jax.tree.map(np.array, {"params": params, "batch_stats": batch_stats})
 
 
 def random_torch_resnet(blocks, channels=3):

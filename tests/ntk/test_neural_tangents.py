@@ -148,6 +148,8 @@ def test_kernels_agree_with_those_of_our_own_rows(views, images, rotated):
             assert kernel.dtype == np.float64
             assert largest_difference(kernel, other) <= TOLERANCE["float32"]
     assert theirs[0].plain is theirs[1].plain
+    alone = backend.neural_tangents_kernel(view.apply_fn, view.params, images, batch_size=2)
+    np.testing.assert_array_equal(alone, theirs[0].plain)
 
 
 def test_a_unit_at_a_kink_is_found(small_resnet, images, monkeypatch):
