@@ -1,6 +1,6 @@
 """Rows of the Jacobian J(W, X), block by block in bounded memory."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -21,7 +21,6 @@ from ntk_aug.checks import (
 from ntk_aug.jacobian.layerwise import example_rows, factored_leaves, routes
 from ntk_aug.jacobian.outputs import LABELLED_ROWS, output_function
 from ntk_aug.jacobian.sites import SiteTrace
-from ntk_aug.models import num_params
 
 # Rows that are computed at once; what leaves the processor's caches is slower.
 _BLOCK_BYTES = 12 * 2**20
@@ -57,7 +56,7 @@ class RowFactors(NamedTuple):
 class JacobianRows:
     """Computes rows of J for one network: row i * k + c is the gradient of output c of image i.
 
-    Parameters are in the order of `jax.tree.leaves(params)`, each raveled in C order. Rows are
+    Columns are in the order of `jax.tree.leaves(params)`, each raveled in C order. Rows are
     computed layer by layer (`layerwise.example_rows`), whatever the network is written in.
 
     Attributes:
@@ -79,6 +78,7 @@ class JacobianRows:
         rows: str = "logits",
         dtype: str = "float32",
         block_size: int | None = None,
+        select: Callable[[str], bool] | None = None,
     ):
         """Prepares the computation; nothing is compiled before the first block.
 
@@ -89,9 +89,12 @@ class JacobianRows:
           rows: a key of `jacobian.ROWS`.
           dtype: "float32" or "float64".
           block_size: images at once; None chooses one by memory.
+          select: from a parameter's path, such as "['output']['kernel']", to whether J has columns
+            for it; None takes all.
 
         Raises:
-          InputError: parameters that are no finite floats, an unknown kind of rows or dtype.
+          InputError: parameters that are no finite floats, an unknown kind of rows or dtype, or a
+            selection of none.
         """
         check_params(params)
         self.dtype = check_choice(dtype, ("float32", "float64"), "dtype")
@@ -100,19 +103,29 @@ class JacobianRows:
         self._image_shape = tuple(image_shape)
         self._needs_labels = rows in LABELLED_ROWS
         self._kind = rows
-        leaves, treedef = jax.tree.flatten(params)
+        all_leaves, treedef = jax.tree.flatten(params)
+        paths = [jax.tree_util.keystr(p) for p, _ in jax.tree_util.tree_leaves_with_path(params)]
+        chosen = [i for i, path in enumerate(paths) if select is None or select(path)]
+        if not chosen:
+            raise InputError(f"no parameter is selected; there are {', '.join(paths)}")
         with jax.enable_x64(self._x64):
-            self._leaves = [jnp.asarray(leaf, dtype) for leaf in leaves]
+            all_leaves = [jnp.asarray(leaf, dtype) for leaf in all_leaves]
+            self._leaves = [all_leaves[i] for i in chosen]
+
+            def with_chosen(leaves):
+                given = dict(zip(chosen, leaves, strict=True))
+                return treedef.unflatten([given.get(i, leaf) for i, leaf in enumerate(all_leaves)])
+
             image = jax.ShapeDtypeStruct(image_shape, dtype)
             label = jax.ShapeDtypeStruct((), "int32")
             images = jax.ShapeDtypeStruct((1, *image_shape), dtype)
-            with_params = treedef.unflatten(self._leaves)
-            self._num_logits = jax.eval_shape(apply_fn, with_params, images).shape[1]
-            k = jax.eval_shape(outputs, with_params, image, label).shape[0]
+            whole = treedef.unflatten(all_leaves)
+            self._num_logits = jax.eval_shape(apply_fn, whole, images).shape[1]
+            k = jax.eval_shape(outputs, whole, image, label).shape[0]
 
             def traced(leaves, image, label, offset):
                 # The offset, zero, makes a site even of an output that sees no image.
-                return outputs(treedef.unflatten(leaves), image, label) + offset
+                return outputs(with_chosen(leaves), image, label) + offset
 
             offset = jax.ShapeDtypeStruct((k,), dtype)
             trace = SiteTrace(traced, self._leaves, [image, label, offset])
@@ -124,9 +137,9 @@ class JacobianRows:
             pieces = jax.eval_shape(self._in_factors, self._leaves, images, labels)
         self._factor_shapes = [piece.shape[1:] for piece in pieces]
         self._num_factors = len(factored)
-        self._num_rest = len(leaves) - len(factored)
+        self._num_rest = len(chosen) - len(factored)
         self.outputs_per_example = k
-        self.num_params = num_params(params)
+        self.num_params = sum(leaf.size for leaf in self._leaves)
         itemsize = np.dtype(dtype).itemsize
         self.row_bytes = self.num_params * itemsize
         self.factor_bytes = sum(r * size for r, size in self._factor_shapes) * itemsize
@@ -135,10 +148,8 @@ class JacobianRows:
             block_size = min(max(fitting, 1), _MAX_BLOCK_SIZE)
         check_at_least(block_size, 1, "block_size")
         self.block_size = block_size
-        paths = [path for path, _ in jax.tree_util.tree_leaves_with_path(params)]
-        self.routes = dict(
-            zip(map(jax.tree_util.keystr, paths), routes(trace, len(leaves)), strict=True)
-        )
+        names = [paths[i] for i in chosen]
+        self.routes = dict(zip(names, routes(trace, len(chosen)), strict=True))
 
     def blocks(
         self,

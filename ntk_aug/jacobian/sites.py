@@ -114,7 +114,7 @@ class SiteTrace:
         leaves: Sequence[jax.Array],
         example: Sequence[jax.Array],
         perturbations: Sequence[Sequence[jax.Array]],
-    ) -> tuple[jax.Array, list[list[jax.Array]]]:
+    ) -> tuple[jax.Array, list[list[Any]]]:
         """The function with something added to the results of each site.
 
         Returns:

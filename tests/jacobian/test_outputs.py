@@ -35,10 +35,17 @@ def test_the_true_logit_is_that_of_the_label_alone(label):
     np.testing.assert_allclose(result[0], LOGITS[label], rtol=1e-6)
 
 
-def test_only_the_true_logit_looks_at_the_label():
+@pytest.mark.parametrize("label", [0, 1, 2])
+def test_the_cross_entropy_is_minus_the_logarithm_of_the_probability(label):
+    result = outputs("cross-entropy", label)
+    assert result.shape == (1,)
+    np.testing.assert_allclose(result[0], -np.log(special.softmax(LOGITS)[label]), rtol=1e-5)
+
+
+def test_only_labelled_rows_look_at_the_label():
     for rows in jacobian.ROWS:
         same = np.array_equal(outputs(rows, 0), outputs(rows, 2))
-        assert same == (rows != "true-logit"), rows
+        assert same == (rows not in jacobian.LABELLED_ROWS), rows
 
 
 def test_another_kind_of_rows_is_refused_before_anything_runs():

@@ -247,3 +247,13 @@ def test_the_image_whose_rows_are_not_finite_is_named(block_size):
 def test_images_of_another_shape_are_refused(float64_rows, digit_images):
     with pytest.raises(InputError, match=r"\(4, 16, 1\).*expected.*\(8, 8, 1\)"):
         float64_rows(digit_images.reshape(12, 4, 16, 1))
+
+
+def test_selected_parameters_give_their_columns(mlp, digit_images, J):
+    rows = rows_of(mlp, digit_images, dtype="float64", select=lambda path: "output" in path)
+    assert list(rows.routes) == ["['output']['bias']", "['output']['kernel']"]
+    assert rows.num_params == WIDTH * OUTPUTS + OUTPUTS
+    last = J[:, -rows.num_params :]
+    np.testing.assert_allclose(rows(digit_images), last, rtol=1e-12, atol=1e-14)
+    with pytest.raises(InputError, match=r"no parameter is selected; there are \['hidden'\]\['bi"):
+        rows_of(mlp, digit_images, select=lambda path: "conv" in path)
