@@ -31,8 +31,9 @@ PUBLIC = {
     "ntk": """
         DEFAULT_IMPLEMENTATION DEFAULT_MEMORY_BYTES KernelAgreement KernelTriple
         NEURAL_TANGENTS_IMPLEMENTATIONS NeuralTangentsEstimate compare_with_neural_tangents
-        estimate_neural_tangents factor_products images_per_tile kernel_triples load_neural_tangents
-        neural_tangents_kernel neural_tangents_triples row_products
+        empirical_kernel estimate_neural_tangents factor_products images_per_tile kernel_diagonal
+        kernel_triples load_neural_tangents neural_tangents_kernel neural_tangents_triples
+        parameter_kernels row_products
     """,
     "spectrum": """
         AugmentationSummary BACKENDS BIN_QUANTITIES BinComparison DEFAULT_BINS Factors MeanAndSpread
@@ -68,7 +69,11 @@ POSITIONAL_WITH_DEFAULT = {
     "ntk.compare_with_neural_tangents": ["labels"],
     "ntk.estimate_neural_tangents": ["labels"],
     "ntk.kernel_triples": ["labels"],
+    "ntk.kernel_diagonal": ["labels"],
     "ntk.neural_tangents_kernel": ["labels"],
+    "ntk.parameter_kernels": ["labels"],
+    # two sets of images, as K(X, X') names them
+    "ntk.empirical_kernel": ["others"],
     "ntk.neural_tangents_triples": ["labels"],
     # a single option, whose meaning the function's name gives
     "progress.progress_bars": ["prefix"],

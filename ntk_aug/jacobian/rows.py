@@ -129,15 +129,15 @@ class JacobianRows:
 
             offset = jax.ShapeDtypeStruct((k,), dtype)
             trace = SiteTrace(traced, self._leaves, [image, label, offset])
-            factored = factored_leaves(trace)
+            self._factored = factored_leaves(trace)
             self._whole, self._in_factors = (
-                _block_program(trace, k, dtype, which) for which in ({}, factored)
+                _block_program(trace, k, dtype, which) for which in ({}, self._factored)
             )
             labels = jax.ShapeDtypeStruct((1,), "int32")
             pieces = jax.eval_shape(self._in_factors, self._leaves, images, labels)
         self._factor_shapes = [piece.shape[1:] for piece in pieces]
-        self._num_factors = len(factored)
-        self._num_rest = len(chosen) - len(factored)
+        self._num_factors = len(self._factored)
+        self._num_rest = len(chosen) - self._num_factors
         self.outputs_per_example = k
         self.num_params = sum(leaf.size for leaf in self._leaves)
         itemsize = np.dtype(dtype).itemsize
@@ -229,6 +229,22 @@ class JacobianRows:
         pieces = [*columns, *out.inputs, *out.cotangents]
         self._fill(pieces, self._in_factors, images, labels, start, stop)
         return out
+
+    def by_parameter(self, factors: RowFactors) -> dict[str, RowFactors]:
+        """From each parameter's path to its columns of these rows, as views."""
+        sizes = [size for _, size in self._factor_shapes[: self._num_rest]]
+        rest = iter(_columns(factors.rows, sizes))
+        in_factors = zip(factors.inputs, factors.cotangents, strict=True)
+        found = {}
+        for number, path in enumerate(self.routes):
+            if number in self._factored:
+                x, d = next(in_factors)
+                found[path] = factors._replace(
+                    rows=factors.rows[:, :0], inputs=(x,), cotangents=(d,)
+                )
+            else:
+                found[path] = factors._replace(rows=next(rest), inputs=(), cotangents=())
+        return found
 
     def factor_blocks(
         self, images: Images, labels: Labels | None = None

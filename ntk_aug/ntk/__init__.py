@@ -1,6 +1,7 @@
 """Neural tangent kernels of a network on finite sets of images."""
 
 from ntk_aug.ntk.agreement import KernelAgreement, compare_with_neural_tangents
+from ntk_aug.ntk.empirical import empirical_kernel, kernel_diagonal, parameter_kernels
 from ntk_aug.ntk.kernels import (
     DEFAULT_MEMORY_BYTES,
     KernelTriple,
@@ -27,12 +28,15 @@ __all__ = [
     "KernelTriple",
     "NeuralTangentsEstimate",
     "compare_with_neural_tangents",
+    "empirical_kernel",
     "estimate_neural_tangents",
     "factor_products",
     "images_per_tile",
+    "kernel_diagonal",
     "kernel_triples",
     "load_neural_tangents",
     "neural_tangents_kernel",
     "neural_tangents_triples",
+    "parameter_kernels",
     "row_products",
 ]
