@@ -3,7 +3,8 @@
 from ntk_aug.jacobian.layerwise import ROUTES
 from ntk_aug.jacobian.outputs import LABELLED_ROWS, ROWS, output_function
 from ntk_aug.jacobian.reductions import projected_rows, row_norms
-from ntk_aug.jacobian.rows import JacobianRows, RowFactors
+from ntk_aug.jacobian.row_factors import RowFactors
+from ntk_aug.jacobian.rows import JacobianRows
 
 __all__ = [
     "LABELLED_ROWS",

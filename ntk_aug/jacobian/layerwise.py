@@ -7,7 +7,7 @@ came out. Under `jax.vmap` over examples the passes are ordinary batched ones, w
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 import jax
@@ -69,6 +69,27 @@ def example_rows(
         for number in factored.values()
     ]
     return [row for leaf, row in enumerate(rows) if leaf not in factored], factors
+
+
+def block_program(
+    trace: SiteTrace, k: int, dtype: str, factored: Mapping[int, int]
+) -> Callable[..., list[jax.Array]]:
+    """A compiled program (parameters, images, labels) -> pieces [images, r, size].
+
+    First the rows of each parameter that is not in factors, r = k; then the inputs of those that
+    are, r = 1; then their cotangents, r = k.
+    """
+
+    def pieces_of_example(leaves, image, label):
+        example = [image, label, jnp.zeros(k, dtype)]
+        rows, factors = example_rows(trace, leaves, example, jnp.eye(k, dtype=dtype), factored)
+        return [
+            *(row.reshape(k, -1) for row in rows),
+            *(x[None] for x, _ in factors),
+            *(d for _, d in factors),
+        ]
+
+    return jax.jit(jax.vmap(pieces_of_example, in_axes=(None, 0, 0)))
 
 
 def factored_leaves(trace: SiteTrace) -> dict[int, int]:

@@ -1,8 +1,9 @@
 """Rows of the Jacobian J(W, X), block by block in bounded memory."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,39 +19,15 @@ from ntk_aug.checks import (
     check_params,
     check_same_shape,
 )
-from ntk_aug.jacobian.layerwise import example_rows, factored_leaves, routes
+from ntk_aug.jacobian.layerwise import block_program, factored_leaves, routes
 from ntk_aug.jacobian.outputs import LABELLED_ROWS, output_function
+from ntk_aug.jacobian.row_factors import RowFactors
 from ntk_aug.jacobian.sites import SiteTrace
 
 # Rows that are computed at once; what leaves the processor's caches is slower.
 _BLOCK_BYTES = 12 * 2**20
 _MAX_BLOCK_SIZE = 256
-
-
-class RowFactors(NamedTuple):
-    """Rows of J of n images, with the columns of dense layers' kernels in factors.
-
-    Attributes:
-      rows: [n * k, ...], the columns of all other parameters.
-      inputs: for each such layer x, [n, inputs].
-      cotangents: for each such layer d, [n * k, outputs]: in the columns of its kernel, row
-        i * k + c of J is the outer product of x[i] and d[i * k + c].
-      outputs_per_example: k.
-    """
-
-    rows: Float[np.ndarray, "N rest"]
-    inputs: tuple[np.ndarray, ...]
-    cotangents: tuple[np.ndarray, ...]
-    outputs_per_example: int
-
-    def part(self, start: int, stop: int) -> "RowFactors":
-        """Those of the images start to stop - 1, as views."""
-        rows = slice(start * self.outputs_per_example, stop * self.outputs_per_example)
-        return self._replace(
-            rows=self.rows[rows],
-            inputs=tuple(x[start:stop] for x in self.inputs),
-            cotangents=tuple(d[rows] for d in self.cotangents),
-        )
+_MAX_THREADS = 16
 
 
 class JacobianRows:
@@ -101,7 +78,6 @@ class JacobianRows:
         outputs = output_function(apply_fn, rows)
         self._x64 = dtype == "float64"
         self._image_shape = tuple(image_shape)
-        self._needs_labels = rows in LABELLED_ROWS
         self._kind = rows
         all_leaves, treedef = jax.tree.flatten(params)
         paths = [jax.tree_util.keystr(p) for p, _ in jax.tree_util.tree_leaves_with_path(params)]
@@ -131,7 +107,7 @@ class JacobianRows:
             trace = SiteTrace(traced, self._leaves, [image, label, offset])
             self._factored = factored_leaves(trace)
             self._whole, self._in_factors = (
-                _block_program(trace, k, dtype, which) for which in ({}, self._factored)
+                block_program(trace, k, dtype, which) for which in ({}, self._factored)
             )
             labels = jax.ShapeDtypeStruct((1,), "int32")
             pieces = jax.eval_shape(self._in_factors, self._leaves, images, labels)
@@ -266,53 +242,55 @@ class JacobianRows:
             )
 
     def _fill(self, destinations, program, images, labels, start, stop):
-        n = stop - start
-        for first, last, pieces in self._blocks(program, images, labels, start, stop):
+        """Writes the pieces of images start to stop - 1 into their arrays, several blocks at once.
+
+        One small block does not keep several cores busy; blocks beside each other do.
+        """
+        images, labels = self._checked(images, labels)
+
+        def compute(first):
+            last = min(first + self.block_size, stop)
+            pieces = self._block(program, images, labels, first, last)
             for destination, piece in zip(destinations, pieces, strict=True):
-                r = len(destination) // n
+                r = len(destination) // (stop - start)
                 destination[(first - start) * r : (last - start) * r] = piece
 
+        with ThreadPoolExecutor(min(os.cpu_count() or 1, _MAX_THREADS)) as threads:
+            try:
+                for _ in threads.map(compute, range(start, stop, self.block_size)):
+                    pass
+            except BaseException:
+                threads.shutdown(cancel_futures=True)
+                raise
+
     def _blocks(self, program, images, labels, start, stop):
-        """Yields (first image, the one after the last, pieces [images * r, size]) by blocks."""
+        """Yields (first image, the one after the last, their pieces) block by block."""
+        images, labels = self._checked(images, labels)
+        for first in range(start, stop, self.block_size):
+            last = min(first + self.block_size, stop)
+            yield first, last, self._block(program, images, labels, first, last)
+
+    def _checked(self, images, labels):
         images = check_images(images)
         if images.dtype == np.uint8:
             raise InputError("images are uint8, expected the network's inputs: see data.unit_range")
         check_same_shape(images.shape[1:], self._image_shape, "an image")
-        if self._needs_labels and labels is None:
+        if self._kind not in LABELLED_ROWS:
+            return images, np.zeros(len(images), np.int32)
+        if labels is None:
             raise InputError(f"rows {self._kind!r} need the labels of the images")
-        if self._needs_labels:
-            labels = check_labels(labels, len(images), self._num_logits)
-        else:
-            labels = np.zeros(len(images), np.int32)
+        return images, check_labels(labels, len(images), self._num_logits)
+
+    def _block(self, program, images, labels, first, last):
+        """The pieces [images * r, size] of images first to last - 1."""
+        # A block is filled up with its last image, so that one program serves all.
         size = min(self.block_size, len(images))
-        for first in range(start, stop, size):
-            last = min(first + size, stop)
-            # The last block is filled up with its last image, so that one program serves all.
-            members = np.minimum(np.arange(first, first + size), last - 1)
-            with jax.enable_x64(self._x64), jax.default_matmul_precision("highest"):
-                block = program(self._leaves, images[members].astype(self.dtype), labels[members])
-            pieces = [np.asarray(piece)[: last - first] for piece in block]
-            _check_finite(pieces, first)
-            yield first, last, [piece.reshape(-1, piece.shape[-1]) for piece in pieces]
-
-
-def _block_program(trace, k, dtype, factored):
-    """A program (parameters, images, labels) -> pieces [images, r, size].
-
-    First the rows of each parameter that is not in factors, r = k; then the inputs of those that
-    are, r = 1; then their cotangents, r = k.
-    """
-
-    def pieces_of_example(leaves, image, label):
-        example = [image, label, jnp.zeros(k, dtype)]
-        rows, factors = example_rows(trace, leaves, example, jnp.eye(k, dtype=dtype), factored)
-        return [
-            *(row.reshape(k, -1) for row in rows),
-            *(x[None] for x, _ in factors),
-            *(d for _, d in factors),
-        ]
-
-    return jax.jit(jax.vmap(pieces_of_example, in_axes=(None, 0, 0)))
+        members = np.minimum(np.arange(first, first + size), last - 1)
+        with jax.enable_x64(self._x64), jax.default_matmul_precision("highest"):
+            block = program(self._leaves, images[members].astype(self.dtype), labels[members])
+        pieces = [np.asarray(piece)[: last - first] for piece in block]
+        _check_finite(pieces, first)
+        return [piece.reshape(-1, piece.shape[-1]) for piece in pieces]
 
 
 def _columns(matrix: np.ndarray, sizes: Sequence[int]) -> list[np.ndarray]:

@@ -1,0 +1,33 @@
+"""Rows of the Jacobian in the form that products of rows need."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ntk_aug.aliases import Float
+
+
+class RowFactors(NamedTuple):
+    """Rows of J of n images, with the columns of dense layers' kernels in factors.
+
+    Attributes:
+      rows: [n * k, ...], the columns of all other parameters.
+      inputs: for each such layer x, [n, inputs].
+      cotangents: for each such layer d, [n * k, outputs]: in the columns of its kernel, row
+        i * k + c of J is the outer product of x[i] and d[i * k + c].
+      outputs_per_example: k.
+    """
+
+    rows: Float[np.ndarray, "N rest"]
+    inputs: tuple[np.ndarray, ...]
+    cotangents: tuple[np.ndarray, ...]
+    outputs_per_example: int
+
+    def part(self, start: int, stop: int) -> "RowFactors":
+        """Those of the images start to stop - 1, as views."""
+        rows = slice(start * self.outputs_per_example, stop * self.outputs_per_example)
+        return self._replace(
+            rows=self.rows[rows],
+            inputs=tuple(x[start:stop] for x in self.inputs),
+            cotangents=tuple(d[rows] for d in self.cotangents),
+        )
