@@ -255,7 +255,7 @@ class JacobianRows:
                 r = len(destination) // (stop - start)
                 destination[(first - start) * r : (last - start) * r] = piece
 
-        with ThreadPoolExecutor(min(os.cpu_count() or 1, _MAX_THREADS)) as threads:
+        with ThreadPoolExecutor(min(_num_cores(), _MAX_THREADS)) as threads:
             try:
                 for _ in threads.map(compute, range(start, stop, self.block_size)):
                     pass
@@ -296,6 +296,13 @@ class JacobianRows:
 def _columns(matrix: np.ndarray, sizes: Sequence[int]) -> list[np.ndarray]:
     """Views of consecutive columns."""
     return [matrix[:, slice(*span)] for span in pairwise(np.cumsum([0, *sizes]))]
+
+
+def _num_cores() -> int:
+    """The cores that this process may use, where the system tells; otherwise all."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _check_finite(pieces, first):

@@ -5,10 +5,8 @@ from ntk_aug.ntk.empirical import empirical_kernel, kernel_diagonal, parameter_k
 from ntk_aug.ntk.kernels import (
     DEFAULT_MEMORY_BYTES,
     KernelTriple,
-    factor_products,
     images_per_tile,
     kernel_triples,
-    row_products,
 )
 from ntk_aug.ntk.neural_tangents import (
     DEFAULT_IMPLEMENTATION,
@@ -19,6 +17,7 @@ from ntk_aug.ntk.neural_tangents import (
     neural_tangents_triples,
 )
 from ntk_aug.ntk.neural_tangents_bridge import load_neural_tangents
+from ntk_aug.ntk.products import factor_products, row_products
 
 __all__ = [
     "DEFAULT_IMPLEMENTATION",

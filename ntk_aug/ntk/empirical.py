@@ -4,7 +4,8 @@ import numpy as np
 
 from ntk_aug.aliases import Array, Float, Float64, Images, Int, Labels, Progress
 from ntk_aug.jacobian import JacobianRows, row_norms
-from ntk_aug.ntk.kernels import DEFAULT_MEMORY_BYTES, factor_products, images_per_tile
+from ntk_aug.ntk.kernels import DEFAULT_MEMORY_BYTES, images_per_tile
+from ntk_aug.ntk.products import factor_products
 
 
 def empirical_kernel(

@@ -5,18 +5,17 @@ Rows may be float32; their products are converted to float64 before they are sum
 float32 Gram matrix is blind to singular values below 3e-4 of the largest.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 
-from ntk_aug.aliases import Float, Float64, Images, Labels, Progress
+from ntk_aug.aliases import Float64, Images, Labels, Progress
 from ntk_aug.checks import InputError, check_same_shape
-from ntk_aug.jacobian import JacobianRows, RowFactors
+from ntk_aug.jacobian import JacobianRows
+from ntk_aug.ntk.products import add_products
 
 DEFAULT_MEMORY_BYTES = 2 * 2**30
-# Columns converted to float64 at a time: many enough for a fast product, few beside the rows.
-_CHUNK = 8192
 # Images between two reports of progress.
 _REPORTED = 60
 
@@ -33,53 +32,6 @@ class KernelTriple(NamedTuple):
     plain: Float64[np.ndarray, "N N"]
     cross: Float64[np.ndarray, "N N"]
     augmented: Float64[np.ndarray, "N N"]
-
-
-def row_products(
-    A: Float[np.ndarray, "N P"], B: Float[np.ndarray, "M P"]
-) -> Float64[np.ndarray, "N M"]:
-    """A B' of float32 or float64 rows, with products and sums in float64."""
-    total = np.zeros((len(A), len(B)))
-    _add_row_products([(total, A, B)])
-    return total
-
-
-def factor_products(A: RowFactors, B: RowFactors) -> Float64[np.ndarray, "N M"]:
-    """A B' of rows in factors, with products and sums in float64; A is B costs half."""
-    total = np.zeros((len(A.rows), len(B.rows)))
-    _add_products([(total, A, B)])
-    return total
-
-
-def _add_products(products: Sequence[tuple[np.ndarray, RowFactors, RowFactors]]) -> None:
-    """Adds A B' to `total` for each (total, A, B), in float64."""
-    _add_row_products([(total, A.rows, B.rows) for total, A, B in products])
-    for total, A, B in products:
-        layers = zip(A.inputs, B.inputs, A.cotangents, B.cotangents, strict=True)
-        for x, y, d, e in layers:
-            # <x (x) d, y (x) e> = <x, y> <d, e>, where x and y are the same for all outputs.
-            inputs = row_products(x, y)
-            by_output = total.reshape(len(x), A.outputs_per_example, len(y), B.outputs_per_example)
-            by_output += inputs[:, None, :, None] * row_products(d, e).reshape(by_output.shape)
-
-
-def _add_row_products(products: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> None:
-    """Adds A B' to `total` for each (total, A, B), in float64."""
-    arrays = {id(array): array for _, *factors in products for array in factors}
-    num_columns = products[0][1].shape[1]
-    # Columns are converted into the same buffers again and again, once for all products.
-    buffers = {
-        key: np.empty((len(array), min(_CHUNK, num_columns))) for key, array in arrays.items()
-    }
-    for start in range(0, num_columns, _CHUNK):
-        converted = {}
-        for key, array in arrays.items():
-            chunk = array[:, start : start + _CHUNK]
-            converted[key] = buffers[key][:, : chunk.shape[1]]
-            np.copyto(converted[key], chunk)
-        for total, A, B in products:
-            # The same array on both sides lets BLAS compute one triangle only.
-            total += converted[id(A)] @ converted[id(B)].T
 
 
 def images_per_tile(rows: JacobianRows, n: int, memory_bytes: int) -> tuple[int, int]:
@@ -166,7 +118,7 @@ class _Tiles:
             stop = min(start + self._tile, self._n)
             a, J, J_aug = self._computed(self._held, images, version, labels, start, stop)
             products = [(M[a, a], J, J_aug), (K_aug[a, a], J_aug, J_aug)]
-            _add_products(products if K is plain_kernel else [*products, (K[a, a], J, J)])
+            add_products(products if K is plain_kernel else [*products, (K[a, a], J, J)])
             for first in range(stop, self._n, max(self._streaming, 1)):
                 last = min(first + self._streaming, self._n)
                 b, J_b, J_aug_b = self._computed(
@@ -177,7 +129,7 @@ class _Tiles:
                     (M[b, a], J_b, J_aug),
                     (K_aug[a, b], J_aug, J_aug_b),
                 ]
-                _add_products(products if K is plain_kernel else [*products, (K[a, b], J, J_b)])
+                add_products(products if K is plain_kernel else [*products, (K[a, b], J, J_b)])
                 K_aug[b, a] = K_aug[a, b].T
                 if K is not plain_kernel:
                     K[b, a] = K[a, b].T
