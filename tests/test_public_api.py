@@ -21,7 +21,8 @@ PUBLIC = {
         load_tfds normalize select_classes unit_range
     """,
     "jacobian": """
-        JacobianRows LABELLED_ROWS ROUTES ROWS RowFactors output_function projected_rows row_norms
+        JacobianOperator JacobianRows LABELLED_ROWS ROUTES ROWS RowFactors output_function
+        projected_rows row_norms
     """,
     "models": """
         CifarResNet DEFAULT_LEARNING_RATE MLP MODELS ModelEntry ModelView Network as_network
@@ -36,9 +37,10 @@ PUBLIC = {
         parameter_kernels row_products
     """,
     "spectrum": """
-        AugmentationSummary BACKENDS BIN_QUANTITIES BinComparison DEFAULT_BINS Factors MeanAndSpread
-        SpectrumPair SpectrumStudy StudyCost StudySettings angles_from_overlaps bin_means
-        boundary_gaps compare_bins equal_count_bins estimate_cost factors_of_kernel null_bins
+        AugmentationSummary BACKENDS BIN_QUANTITIES BinComparison DEFAULT_BINS Factors
+        LargestSingularTriplets MeanAndSpread SpectrumPair SpectrumStudy StudyCost StudySettings
+        angles_from_overlaps bin_means boundary_gaps compare_bins equal_count_bins estimate_cost
+        factors_of_kernel largest_singular_triplets null_bins
         null_tolerance pair_from_jacobians pair_from_kernels principal_angles random_subspace_angle
         study_spectrum summarize_study tied_bins
     """,
@@ -60,6 +62,7 @@ POSITIONAL_WITH_DEFAULT = {
     "checks.check_images": ["what"],
     "checks.check_params": ["what"],
     # labels are data, like the images before them; only one kind of rows needs them
+    "jacobian.JacobianOperator.__init__": ["labels"],
     "jacobian.JacobianRows.__call__": ["labels"],
     "jacobian.JacobianRows.blocks": ["labels"],
     "jacobian.JacobianRows.factor_blocks": ["labels"],

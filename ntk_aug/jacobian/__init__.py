@@ -1,6 +1,7 @@
 """The Jacobian of a network's outputs with respect to its parameters."""
 
 from ntk_aug.jacobian.layerwise import ROUTES
+from ntk_aug.jacobian.operator import JacobianOperator
 from ntk_aug.jacobian.outputs import LABELLED_ROWS, ROWS, output_function
 from ntk_aug.jacobian.reductions import projected_rows, row_norms
 from ntk_aug.jacobian.row_factors import RowFactors
@@ -10,6 +11,7 @@ __all__ = [
     "LABELLED_ROWS",
     "ROUTES",
     "ROWS",
+    "JacobianOperator",
     "JacobianRows",
     "RowFactors",
     "output_function",

@@ -21,6 +21,7 @@ from ntk_aug.checks import (
 )
 from ntk_aug.jacobian.layerwise import block_program, factored_leaves, routes
 from ntk_aug.jacobian.outputs import LABELLED_ROWS, output_function
+from ntk_aug.jacobian.precision import derivative_precision
 from ntk_aug.jacobian.row_factors import RowFactors
 from ntk_aug.jacobian.sites import SiteTrace
 
@@ -76,7 +77,6 @@ class JacobianRows:
         check_params(params)
         self.dtype = check_choice(dtype, ("float32", "float64"), "dtype")
         outputs = output_function(apply_fn, rows)
-        self._x64 = dtype == "float64"
         self._image_shape = tuple(image_shape)
         self._kind = rows
         all_leaves, treedef = jax.tree.flatten(params)
@@ -84,7 +84,7 @@ class JacobianRows:
         chosen = [i for i, path in enumerate(paths) if select is None or select(path)]
         if not chosen:
             raise InputError(f"no parameter is selected; there are {', '.join(paths)}")
-        with jax.enable_x64(self._x64):
+        with derivative_precision(dtype):
             all_leaves = [jnp.asarray(leaf, dtype) for leaf in all_leaves]
             self._leaves = [all_leaves[i] for i in chosen]
 
@@ -286,7 +286,7 @@ class JacobianRows:
         # A block is filled up with its last image, so that one program serves all.
         size = min(self.block_size, len(images))
         members = np.minimum(np.arange(first, first + size), last - 1)
-        with jax.enable_x64(self._x64), jax.default_matmul_precision("highest"):
+        with derivative_precision(self.dtype):
             block = program(self._leaves, images[members].astype(self.dtype), labels[members])
         pieces = [np.asarray(piece)[: last - first] for piece in block]
         _check_finite(pieces, first)

@@ -19,6 +19,7 @@ from ntk_aug.spectrum.decomposition import (
     pair_from_jacobians,
     pair_from_kernels,
 )
+from ntk_aug.spectrum.largest import LargestSingularTriplets, largest_singular_triplets
 from ntk_aug.spectrum.result import SpectrumStudy, StudySettings
 from ntk_aug.spectrum.study import BACKENDS, study_spectrum
 from ntk_aug.spectrum.subspaces import angles_from_overlaps, principal_angles
@@ -36,6 +37,7 @@ __all__ = [
     "AugmentationSummary",
     "BinComparison",
     "Factors",
+    "LargestSingularTriplets",
     "MeanAndSpread",
     "SpectrumPair",
     "SpectrumStudy",
@@ -48,6 +50,7 @@ __all__ = [
     "equal_count_bins",
     "estimate_cost",
     "factors_of_kernel",
+    "largest_singular_triplets",
     "null_bins",
     "null_tolerance",
     "pair_from_jacobians",

@@ -1,0 +1,127 @@
+"""J as a linear operator: products J v and J' u of all images, without any row of J."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.flatten_util import ravel_pytree
+
+from ntk_aug.aliases import ApplyFn, Float, Images, Labels, Params
+from ntk_aug.checks import (
+    InputError,
+    check_at_least,
+    check_choice,
+    check_images,
+    check_labels,
+    check_params,
+    check_same_shape,
+)
+from ntk_aug.jacobian.outputs import LABELLED_ROWS, output_function
+from ntk_aug.jacobian.precision import derivative_precision
+
+
+class JacobianOperator:
+    """J(W, X) [N, P] by its products with vectors; rows i * k + c, columns as in `JacobianRows`.
+
+    J v is a forward-mode and J' u a reverse-mode derivative of a batch of images at a time; memory
+    is that of one batch and of the images.
+
+    Attributes:
+      shape: (N, P).
+      dtype: "float32" or "float64", in which the network is run and differentiated.
+      outputs_per_example: k.
+    """
+
+    def __init__(
+        self,
+        apply_fn: ApplyFn,
+        params: Params,
+        images: Images,
+        labels: Labels | None = None,
+        *,
+        rows: str = "logits",
+        dtype: str = "float32",
+        batch_size: int = 1000,
+    ):
+        """Prepares the products; nothing is compiled before the first.
+
+        Args:
+          apply_fn: evaluation view of a network.
+          params: pytree of floating-point arrays.
+          images: network inputs [n, h, w, c].
+          labels: [n]; needed for `LABELLED_ROWS` only.
+          rows: a key of `jacobian.ROWS`.
+          dtype: "float32" or "float64".
+          batch_size: images at once.
+
+        Raises:
+          InputError: images, labels or parameters that cannot be used; an unknown kind of rows.
+        """
+        check_params(params)
+        images = check_images(images)
+        self.dtype = check_choice(dtype, ("float32", "float64"), "dtype")
+        check_at_least(batch_size, 1, "batch_size")
+        outputs = output_function(apply_fn, rows)
+        if rows in LABELLED_ROWS and labels is None:
+            raise InputError(f"rows {rows!r} need the labels of the images")
+        with derivative_precision(dtype):
+            params = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), params)
+            self._flat, unravel = ravel_pytree(params)
+            image = jax.ShapeDtypeStruct(images.shape[1:], dtype)
+            label = jax.ShapeDtypeStruct((), "int32")
+            batch = jax.ShapeDtypeStruct((1, *images.shape[1:]), dtype)
+            num_logits = jax.eval_shape(apply_fn, params, batch).shape[1]
+            k = jax.eval_shape(outputs, params, image, label).shape[0]
+        n = len(images)
+        given = np.zeros(n, np.int32) if labels is None else check_labels(labels, n, num_logits)
+        self._images, self._labels = images, given
+        self._batch_size = min(batch_size, n)
+        self.outputs_per_example = k
+        self.shape = (n * k, self._flat.size)
+
+        def batch_outputs(images, labels, flat):
+            # Of a whole batch at once: an ordinary forward pass.
+            return jax.vmap(outputs, (None, 0, 0))(unravel(flat), images, labels)
+
+        @jax.jit
+        def forward(flat, vector, images, labels):
+            return jax.jvp(partial(batch_outputs, images, labels), (flat,), (vector,))[1]
+
+        @jax.jit
+        def backward(flat, cotangents, images, labels):
+            return jax.vjp(partial(batch_outputs, images, labels), flat)[1](cotangents)[0]
+
+        self._forward, self._backward = forward, backward
+
+    def matvec(self, vector: Float[np.ndarray, " P"]) -> Float[np.ndarray, " N"]:
+        """J v."""
+        check_same_shape(np.shape(vector), self.shape[1:], "the vector")
+        result = np.empty((len(self._images), self.outputs_per_example), self.dtype)
+        with derivative_precision(self.dtype):
+            vector = jnp.asarray(vector, self.dtype)
+            for members, count in self._batches():
+                block = self._forward(self._flat, vector, *self._batch(members))
+                result[members[:count]] = np.asarray(block)[:count]
+        return result.ravel()
+
+    def rmatvec(self, vector: Float[np.ndarray, " N"]) -> Float[np.ndarray, " P"]:
+        """J' u, summed over the batches in float64."""
+        check_same_shape(np.shape(vector), self.shape[:1], "the vector")
+        cotangents = np.asarray(vector, self.dtype).reshape(-1, self.outputs_per_example)
+        total = np.zeros(self.shape[1])
+        with derivative_precision(self.dtype):
+            for members, count in self._batches():
+                own = cotangents[members]
+                own[count:] = 0  # images that only fill the batch up
+                total += np.asarray(self._backward(self._flat, own, *self._batch(members)))
+        return total.astype(self.dtype)
+
+    def _batches(self):
+        """The places of each batch's images and how many count: the last is filled up."""
+        n, size = len(self._images), self._batch_size
+        for start in range(0, n, size):
+            yield np.minimum(np.arange(start, start + size), n - 1), min(size, n - start)
+
+    def _batch(self, members):
+        return self._images[members].astype(self.dtype), self._labels[members]

@@ -1,0 +1,13 @@
+"""In which precision derivatives are computed."""
+
+import contextlib
+from collections.abc import Iterator
+
+import jax
+
+
+@contextlib.contextmanager
+def derivative_precision(dtype: str) -> Iterator[None]:
+    """float64 where it is asked for, and matrix products without shortened inputs."""
+    with jax.enable_x64(dtype == "float64"), jax.default_matmul_precision("highest"):
+        yield
