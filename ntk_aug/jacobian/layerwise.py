@@ -153,59 +153,40 @@ def _convolution_rows(params, images, kernel_shape, cotangents):
     """Cotangents [m, *kernel_shape] of a convolution's kernel, from those of its result.
 
     That of the kernel's entry at an offset is the sum over positions of the image's value at
-    position + offset times the cotangent at the position: one product of matrices
-    (offset and input channel) x position and position x output channel, for each row.
+    position + offset times the cotangent at the position: one product of matrices, (row and output
+    channel) x position and position x (offset and input channel).
     """
     dims = params["dimension_numbers"]
-    groups = params["feature_group_count"]
-    images = jnp.transpose(images, dims.lhs_spec)[0]  # [channels, *spatial]
+    groups, strides = params["feature_group_count"], params["window_strides"]
+    _, in_channel, *in_spatial = dims.lhs_spec
+    # [*spatial, channels]: runs of channels are what is copied into patches.
+    images = jnp.transpose(images, (dims.lhs_spec[0], *in_spatial, in_channel))[0]
+    padding = zip(params["padding"], params["lhs_dilation"], strict=True)
     images = jax.lax.pad(
         images,
         jnp.zeros((), images.dtype),
-        [(0, 0, 0)]
-        + [
-            (low, high, dilation - 1)
-            for (low, high), dilation in zip(params["padding"], params["lhs_dilation"], strict=True)
-        ],
+        [*((low, high, dilation - 1) for (low, high), dilation in padding), (0, 0, 0)],
     )
     out_batch, out_channel, *out_spatial = dims.out_spec
     cotangents = jnp.transpose(
-        cotangents, [0] + [1 + axis for axis in (out_batch, *out_spatial, out_channel)]
+        cotangents, (0, *(1 + axis for axis in (out_batch, *out_spatial, out_channel)))
     )[:, 0]  # [m, *spatial, channels]
     m, *sizes, channels_out = cotangents.shape
-    strides = params["window_strides"]
     window = [kernel_shape[axis] for axis in dims.rhs_spec[2:]]
-    patches = jnp.stack(
-        [
-            jax.lax.slice(
-                images,
-                [0, *start],
-                [
-                    len(images),
-                    *(
-                        s + (size - 1) * stride + 1
-                        for s, size, stride in zip(start, sizes, strides, strict=True)
-                    ),
-                ],
-                [1, *strides],
-            ).reshape(groups, len(images) // groups, -1)
-            for start in (
-                tuple(np.multiply(offset, params["rhs_dilation"])) for offset in np.ndindex(*window)
-            )
-        ],
-        axis=1,
-    )  # [groups, offsets, channels of a group, positions]
-    patches = patches.reshape(groups, -1, patches.shape[-1])
+    patches = []
+    for offset in np.ndindex(*window):
+        start = np.multiply(offset, params["rhs_dilation"])
+        stop = start + np.multiply(np.subtract(sizes, 1), strides) + 1
+        values = jax.lax.slice(images, (*start, 0), (*stop, images.shape[-1]), (*strides, 1))
+        patches.append(values.reshape(-1, groups, images.shape[-1] // groups))
+    patches = jnp.stack(patches, axis=2)  # [positions, groups, offsets, channels of a group]
+    patches = jnp.moveaxis(patches, 1, 0).reshape(groups, len(patches), -1)
     cotangents = cotangents.reshape(m, -1, groups, channels_out // groups)
-    # One product for each row: a single wide one would need its operands transposed first.
-    kernel = jnp.stack([jnp.einsum("gkp,pgo->kgo", patches, row) for row in cotangents])
-    kernel = kernel.reshape(m, *window, -1, channels_out)
-    # From [m, *window, in, out] to the kernel's own order of axes.
-    axis_of = dict(
-        zip(
-            dims.rhs_spec,
-            [len(window) + 2, len(window) + 1, *range(1, len(window) + 1)],
-            strict=True,
-        )
+    cotangents = jnp.transpose(cotangents, (2, 0, 3, 1)).reshape(groups, -1, patches.shape[1])
+    kernel = jnp.matmul(cotangents, patches).reshape(
+        groups, m, channels_out // groups, *window, images.shape[-1] // groups
     )
-    return jnp.transpose(kernel, [0] + [axis_of[axis] for axis in range(len(kernel_shape))])
+    # To [m, out, in, *window], and from there to the kernel's own order of axes.
+    kernel = jnp.moveaxis(kernel, (1, 0, 2, -1), (0, 1, 2, 3))
+    kernel = kernel.reshape(m, channels_out, -1, *window)
+    return jnp.transpose(kernel, (0, *(1 + np.argsort(dims.rhs_spec))))
