@@ -35,4 +35,7 @@ def test_a_preset_trains_and_can_be_shown(tmp_path, capsys):
 
 def test_an_unknown_preset_is_told_in_one_line(capsys):
     assert experiments("run", "digits") == 2
-    assert "known: digits-mlp" in capsys.readouterr().err
+    assert (
+        "did you mean 'digits-mlp'?); known: cifar10-resnet20-3, digits-mlp"
+        in capsys.readouterr().err
+    )
