@@ -8,7 +8,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from analysis.spectrum_cost import print_cost, print_neural_tangents_cost
+from analysis.spectrum_cost import check_memory, print_cost, print_neural_tangents_cost
 from analysis.spectrum_inputs import (
     StudyInputs,
     initial_view,
@@ -38,6 +38,7 @@ def run_spectrum(options: SpectrumOptions) -> None:
     check_count(options.compare_kernels, len(inputs.study), "--compare-kernels", minimum=0)
     # An unknown model or option is told before anything is computed.
     view = runs[0].view if runs else initial_view(options, inputs)
+    check_memory(options, inputs, view)
     if options.dry_run:
         return print_cost(options, inputs, view, runs)
     if options.backend == "neural_tangents":

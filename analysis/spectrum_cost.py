@@ -12,6 +12,22 @@ from analysis.spectrum_options import SpectrumOptions, memory_bytes
 from ntk_aug import data, jacobian, models, ntk, spectrum, training
 
 
+def check_memory(options: SpectrumOptions, inputs: StudyInputs, view: models.ModelView) -> None:
+    """Raises InputError if the rows do not fit the budget; before anything is trained."""
+    if options.backend == "kernel":
+        images = network_inputs(inputs)
+        ntk.images_per_tile(rows_engine(options, images, view), len(images), memory_bytes(options))
+
+
+def rows_engine(
+    options: SpectrumOptions, images: np.ndarray, view: models.ModelView
+) -> jacobian.JacobianRows:
+    """What computes the rows of a network's Jacobian."""
+    return jacobian.JacobianRows(
+        view.apply_fn, view.params, images.shape[1:], rows=options.rows, dtype=options.dtype
+    )
+
+
 def print_cost(
     options: SpectrumOptions,
     inputs: StudyInputs,
@@ -20,10 +36,10 @@ def print_cost(
 ) -> None:
     """Says what the study will take, after a few seconds of measurement on the first network."""
     images = network_inputs(inputs)
-    engine = jacobian.JacobianRows(
-        view.apply_fn, view.params, images.shape[1:], rows=options.rows, dtype=options.dtype
+    engine = rows_engine(options, images, view)
+    cost = spectrum.estimate_cost(
+        engine, images, inputs.study.labels, memory_bytes=memory_bytes(options)
     )
-    cost = spectrum.estimate_cost(engine, images, memory_bytes=memory_bytes(options))
     num_networks = len(runs) or options.networks
     num_pairs = num_networks * len(options.augment) * options.draws
     seconds = num_networks * cost.seconds_plain + num_pairs * cost.seconds_per_draw
@@ -44,7 +60,9 @@ def print_cost(
             f"pretraining {num_networks * training_seconds / 60:.1f} minutes "
             "(none where a network is found pretrained)"
         )
-    if options.backend == "neural_tangents":
+    if options.backend == "svd":
+        print(f"spectra     by direct decomposition, of {2 * cost.jacobian_bytes / 2**30:.3g} GiB")
+    elif options.backend == "neural_tangents":
         print_neural_tangents_cost(options, inputs, view, num_networks)
     else:
         print(

@@ -5,6 +5,7 @@ from functools import partial
 from typing import NamedTuple
 
 import jax
+import numpy as np
 
 from analysis.spectrum_options import SpectrumOptions
 from ntk_aug import data, models, training
@@ -48,7 +49,8 @@ def load_inputs(options: SpectrumOptions, runs: list[training.PretrainedNetwork]
             f"images of {name} are {train.image_shape}, but the checkpoint's network was trained "
             f"on {tuple(recorded['image_shape'])}"
         )
-    n = options.n if options.n is not None else min(300, len(train))
+    available = np.bincount(train.labels).min() if options.per_class else len(train)
+    n = options.n if options.n is not None else min(300, int(available))
     key = jax.random.fold_in(jax.random.key(options.seed), 2)
     study = data.draw_examples(key, train, n, per_class=options.per_class)
     return StudyInputs(study if options.pretrain_on == "study" else train, test, study)

@@ -1,6 +1,7 @@
 """The options of `python -m analysis spectrum`, and what can be checked of them without data."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, fields
 from typing import Annotated
 
 import tyro
@@ -89,10 +90,26 @@ class SpectrumOptions:
     """Say how many rows and parameters, how much memory and time it takes, and stop."""
 
 
+OF_PRETRAINING = (
+    "model",
+    "width",
+    "activation",
+    "networks",
+    "epochs",
+    "batch_size",
+    "learning_rate",
+    "momentum",
+    "weight_decay",
+    "train_augment",
+)
+
+
 def check_options(options: SpectrumOptions) -> None:
     """Checks what can be checked without data, so that nothing long starts in vain."""
     check_at_least(options.networks, 1, "--networks")
     check_at_least(options.draws, 1, "--draws")
+    if not (options.memory_gib > 0 and math.isfinite(options.memory_gib)):
+        raise InputError(f"--memory-gib is {options.memory_gib}, expected a number above 0")
     check_at_least(options.bins, 1, "--bins")
     check_choice(options.rows, jacobian.ROWS, "kind of rows")
     check_choice(options.backend, spectrum.BACKENDS, "backend")
@@ -105,11 +122,17 @@ def check_options(options: SpectrumOptions) -> None:
         raise InputError(f"--augment is {options.augment}, expected at least one, and none twice")
     if options.images and options.data:
         raise InputError("--images and --data exclude each other")
+    if options.checkpoint:
+        for field in fields(options):
+            if field.name in OF_PRETRAINING and getattr(options, field.name) != field.default:
+                raise InputError(
+                    f"--{field.name.replace('_', '-')} is of pretraining, and the networks of "
+                    "--checkpoint are trained"
+                )
     if options.epoch is not None and not options.checkpoint:
         raise InputError("--epoch chooses a checkpoint of --checkpoint, which is not given")
 
 
 def memory_bytes(options: SpectrumOptions) -> int:
     """The budget of Jacobian rows."""
-    check_at_least(options.memory_gib, 0, "--memory-gib")
     return int(options.memory_gib * 2**30)

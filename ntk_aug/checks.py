@@ -63,6 +63,14 @@ def check_images(images: Any, what: str = "images") -> np.ndarray:
     return images
 
 
+def check_network_inputs(images: Any) -> np.ndarray:
+    """Returns images as `check_images` does, if they are floating point as a network takes them."""
+    images = check_images(images)
+    if images.dtype == np.uint8:
+        raise InputError("images are uint8, expected the network's inputs: see data.unit_range")
+    return images
+
+
 def check_labels(labels: Any, n: int, num_classes: int) -> np.ndarray:
     """Returns labels as int32 [n], after checking that each is in 0 .. num_classes - 1."""
     labels = np.asarray(labels)

@@ -70,6 +70,7 @@ POSITIONAL_WITH_DEFAULT = {
     "jacobian.projected_rows": ["labels"],
     "jacobian.row_norms": ["labels"],
     "ntk.compare_with_neural_tangents": ["labels"],
+    "spectrum.estimate_cost": ["labels"],
     "ntk.estimate_neural_tangents": ["labels"],
     "ntk.kernel_triples": ["labels"],
     "ntk.kernel_diagonal": ["labels"],

@@ -53,8 +53,8 @@ def example_rows(
         trace.zero_perturbations(),
         has_aux=True,
     )
-    (of_results,) = jax.vmap(backward)(cotangents)
     m = len(cotangents)
+    (of_results,) = jax.vmap(backward)(cotangents)
     at_sites = [
         _site_rows(site, values, result)
         if number not in factored.values()
@@ -63,7 +63,7 @@ def example_rows(
             zip(trace.sites, operands, of_results, strict=True)
         )
     ]
-    (rows,) = jax.vmap(pull_back)(at_sites)
+    (rows,) = jax.vmap(pull_back, axis_size=m)(at_sites)
     factors = [
         (operands[number][0].reshape(-1), of_results[number][0].reshape(m, -1))
         for number in factored.values()
@@ -159,25 +159,28 @@ def _convolution_rows(params, images, kernel_shape, cotangents):
     dims = params["dimension_numbers"]
     groups, strides = params["feature_group_count"], params["window_strides"]
     _, in_channel, *in_spatial = dims.lhs_spec
-    # [*spatial, channels]: runs of channels are what is copied into patches.
-    images = jnp.transpose(images, (dims.lhs_spec[0], *in_spatial, in_channel))[0]
+    # [n, *spatial, channels]: runs of channels are what is copied into patches. One example may
+    # be several images to a layer, such as the frames of a film: those are further positions.
+    images = jnp.transpose(images, (dims.lhs_spec[0], *in_spatial, in_channel))
     padding = zip(params["padding"], params["lhs_dilation"], strict=True)
     images = jax.lax.pad(
         images,
         jnp.zeros((), images.dtype),
-        [*((low, high, dilation - 1) for (low, high), dilation in padding), (0, 0, 0)],
+        [(0, 0, 0), *((low, high, dilation - 1) for (low, high), dilation in padding), (0, 0, 0)],
     )
     out_batch, out_channel, *out_spatial = dims.out_spec
     cotangents = jnp.transpose(
         cotangents, (0, *(1 + axis for axis in (out_batch, *out_spatial, out_channel)))
-    )[:, 0]  # [m, *spatial, channels]
-    m, *sizes, channels_out = cotangents.shape
+    )  # [m, n, *spatial, channels]
+    m, n, *sizes, channels_out = cotangents.shape
     window = [kernel_shape[axis] for axis in dims.rhs_spec[2:]]
     patches = []
     for offset in np.ndindex(*window):
         start = np.multiply(offset, params["rhs_dilation"])
         stop = start + np.multiply(np.subtract(sizes, 1), strides) + 1
-        values = jax.lax.slice(images, (*start, 0), (*stop, images.shape[-1]), (*strides, 1))
+        values = jax.lax.slice(
+            images, (0, *start, 0), (n, *stop, images.shape[-1]), (1, *strides, 1)
+        )
         patches.append(values.reshape(-1, groups, images.shape[-1] // groups))
     patches = jnp.stack(patches, axis=2)  # [positions, groups, offsets, channels of a group]
     patches = jnp.moveaxis(patches, 1, 0).reshape(groups, len(patches), -1)

@@ -12,8 +12,8 @@ from ntk_aug.checks import (
     InputError,
     check_at_least,
     check_choice,
-    check_images,
     check_labels,
+    check_network_inputs,
     check_params,
     check_same_shape,
 )
@@ -25,7 +25,7 @@ class JacobianOperator:
     """J(W, X) [N, P] by its products with vectors; rows i * k + c, columns as in `JacobianRows`.
 
     J v is a forward-mode and J' u a reverse-mode derivative of a batch of images at a time; memory
-    is that of one batch and of the images.
+    is that of one batch and of the images. A network with a `jax.custom_vjp` has no forward mode.
 
     Attributes:
       shape: (N, P).
@@ -59,7 +59,7 @@ class JacobianOperator:
           InputError: images, labels or parameters that cannot be used; an unknown kind of rows.
         """
         check_params(params)
-        images = check_images(images)
+        images = check_network_inputs(images)
         self.dtype = check_choice(dtype, ("float32", "float64"), "dtype")
         check_at_least(batch_size, 1, "batch_size")
         outputs = output_function(apply_fn, rows)

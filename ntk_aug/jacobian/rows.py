@@ -14,8 +14,8 @@ from ntk_aug.checks import (
     InputError,
     check_at_least,
     check_choice,
-    check_images,
     check_labels,
+    check_network_inputs,
     check_params,
     check_same_shape,
 )
@@ -96,7 +96,13 @@ class JacobianRows:
             label = jax.ShapeDtypeStruct((), "int32")
             images = jax.ShapeDtypeStruct((1, *image_shape), dtype)
             whole = treedef.unflatten(all_leaves)
-            self._num_logits = jax.eval_shape(apply_fn, whole, images).shape[1]
+            logits = jax.eval_shape(apply_fn, whole, images)
+            if getattr(logits, "ndim", None) != 2 or len(logits) != 1:
+                raise InputError(
+                    "the network maps one image to "
+                    f"{getattr(logits, 'shape', type(logits).__name__)}, expected logits [1, C]"
+                )
+            self._num_logits = logits.shape[1]
             k = jax.eval_shape(outputs, whole, image, label).shape[0]
 
             def traced(leaves, image, label, offset):
@@ -167,9 +173,12 @@ class JacobianRows:
         those of `blocks`.
         """
         stop = len(images) if stop is None else stop
+        images, labels = self._checked(images, labels, start, stop)
         shape = ((stop - start) * self.outputs_per_example, self.num_params)
         out = np.empty(shape, self.dtype) if out is None else out
         check_same_shape(out.shape, shape, "out")
+        if out.dtype != self.dtype:
+            raise InputError(f"out has dtype {out.dtype}, expected {self.dtype}")
         columns = _columns(out, [leaf.size for leaf in self._leaves])
         self._fill(columns, self._whole, images, labels, start, stop)
         return out
@@ -246,7 +255,7 @@ class JacobianRows:
 
         One small block does not keep several cores busy; blocks beside each other do.
         """
-        images, labels = self._checked(images, labels)
+        images, labels = self._checked(images, labels, start, stop)
 
         def compute(first):
             last = min(first + self.block_size, stop)
@@ -265,15 +274,15 @@ class JacobianRows:
 
     def _blocks(self, program, images, labels, start, stop):
         """Yields (first image, the one after the last, their pieces) block by block."""
-        images, labels = self._checked(images, labels)
+        images, labels = self._checked(images, labels, start, stop)
         for first in range(start, stop, self.block_size):
             last = min(first + self.block_size, stop)
             yield first, last, self._block(program, images, labels, first, last)
 
-    def _checked(self, images, labels):
-        images = check_images(images)
-        if images.dtype == np.uint8:
-            raise InputError("images are uint8, expected the network's inputs: see data.unit_range")
+    def _checked(self, images, labels, start, stop):
+        images = check_network_inputs(images)
+        if not 0 <= start < stop <= len(images):
+            raise InputError(f"images {start} to {stop} are asked for, there are {len(images)}")
         check_same_shape(images.shape[1:], self._image_shape, "an image")
         if self._kind not in LABELLED_ROWS:
             return images, np.zeros(len(images), np.int32)

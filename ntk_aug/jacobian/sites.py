@@ -136,10 +136,10 @@ class SiteTrace:
         return output.value, operands_of_sites
 
     def zero_perturbations(self) -> list[list[jax.Array | None]]:
-        """Zeros to be added to the results of each site; None where those are no floats."""
+        """Zeros to be added to the results of each site; None where those have no derivative."""
         return [
             [
-                jnp.zeros(v.aval.shape, v.aval.dtype) if _is_float(v.aval) else None
+                jnp.zeros(v.aval.shape, v.aval.dtype) if _is_differentiable(v.aval) else None
                 for v in site.equation.outvars
             ]
             for site in self.sites
@@ -168,14 +168,15 @@ def _interpret(jaxpr, constants, inputs, at_site):
         inside = _inside(equation) if leaves else None
         if inside is not None:
             results = _interpret(*inside, operands, at_site)
-        elif leaves and example:
+        elif leaves and example and any(_is_differentiable(v.aval) for v in equation.outvars):
             results = [Value(r, example=True) for r in at_site(equation, operands)]
         elif any(operand.example and operand.value is None for operand in operands):
             results = [Value(None, example=True)] * len(equation.outvars)
         else:
             results = [
-                # What is no float, such as an index, has no derivative.
-                Value(r, leaves if _is_float(v.aval) else frozenset(), example)
+                # What is no float, such as an index, has no derivative; nor has what an example and
+                # a parameter decide together, such as whether one is above the other.
+                Value(r, leaves if _is_differentiable(v.aval) and not example else _NONE, example)
                 for r, v in zip(
                     _apply(equation, [operand.value for operand in operands]),
                     equation.outvars,
@@ -209,8 +210,9 @@ def _apply(equation, operands):
     return core.jaxpr_as_fun(core.ClosedJaxpr(program, ()))(*operand_of.values())
 
 
-def _is_float(aval):
-    return jnp.issubdtype(aval.dtype, jnp.floating)
+def _is_differentiable(aval):
+    return jnp.issubdtype(aval.dtype, jnp.inexact)
 
 
+_NONE: frozenset[int] = frozenset()
 _EMPTY_PROGRAM = jax.make_jaxpr(lambda: ())().jaxpr

@@ -49,9 +49,10 @@ def images_per_tile(rows: JacobianRows, n: int, memory_bytes: int) -> tuple[int,
     if n <= fitting:
         return n, 0
     if fitting < 2:
+        least = min(n, 2)
         raise InputError(
-            f"a memory budget of {memory_bytes / 2**30:.2f} GiB does not hold the Jacobian rows of "
-            f"two images: at least {2 * pair_bytes / 2**30:.2f} GiB are needed"
+            f"a memory budget of {memory_bytes / 2**30:.3g} GiB does not hold the Jacobian rows of "
+            f"{least} images: at least {least * pair_bytes / 2**30:.3g} GiB are needed"
         )
     streaming = max(1, fitting // 6)
     return fitting - streaming, streaming
@@ -77,8 +78,8 @@ def kernel_triples(
       images: network inputs [n, h, w, c].
       augmented: each of the same shape, in the same order.
       labels: [n]; needed for `jacobian.LABELLED_ROWS` only.
-      memory_bytes: budget of the Jacobian rows held at once; the kernels, 3 * 8 * N^2 bytes, and
-        the block being computed come on top.
+      memory_bytes: budget of the Jacobian rows held at once; the kernels, 3 * 8 * N^2 bytes,
+        about as much for the products, and the blocks being computed come on top.
       progress: called with ("Jacobian", images done, images in all).
 
     Raises:
@@ -139,8 +140,11 @@ class _Tiles:
         """The slice of the rows of some images, and their rows plain and augmented."""
         span = slice(start * self._k, stop * self._k)
         J, J_aug = (buffer.part(0, stop - start) for buffer in buffers)
-        for first in range(start, stop, _REPORTED):
-            last = min(first + _REPORTED, stop)
+        # In whole blocks, for what is missing in a block is computed in vain.
+        size = self._rows.block_size
+        size *= max(_REPORTED // size, 1)
+        for first in range(start, stop, size):
+            last = min(first + size, stop)
             part = first - start, last - start
             if not self._holds_all_plain:
                 self._rows.factors(images, labels, start=first, stop=last, out=J.part(*part))

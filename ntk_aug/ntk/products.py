@@ -15,8 +15,9 @@ from ntk_aug.jacobian import RowFactors
 
 # Columns converted to float64 at a time: many enough for a fast product, few beside the rows.
 _CHUNK = 8192
+_CHUNK_BYTES, _LEAST_CHUNK = 512 * 2**20, 512
 # Rows of a block of the result: a symmetric product needs only the blocks of a triangle.
-_SIDE = 1024
+_SIDE = 320
 _ALIGNMENT = 64
 
 Product = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -45,22 +46,30 @@ def add_products(products: Sequence[tuple[np.ndarray, RowFactors, RowFactors]]) 
         layers = zip(A.inputs, B.inputs, A.cotangents, B.cotangents, strict=True)
         for x, y, d, e in layers:
             # <x (x) d, y (x) e> = <x, y> <d, e>, where x and y are the same for all outputs.
-            inputs = row_products(x, y)
-            by_output = total.reshape(len(x), A.outputs_per_example, len(y), B.outputs_per_example)
-            by_output += inputs[:, None, :, None] * row_products(d, e).reshape(by_output.shape)
+            k = A.outputs_per_example
+            for start in range(0, len(x), _SIDE):
+                inputs = row_products(x[start : start + _SIDE], y)
+                cotangents = row_products(d[start * k : (start + _SIDE) * k], e)
+                block = total[start * k : (start + _SIDE) * k].reshape(
+                    -1, k, len(y), B.outputs_per_example
+                )
+                block += inputs[:, None, :, None] * cotangents.reshape(block.shape)
+        if A is B:
+            _mirror(total)
 
 
 def _add_row_products(products: Sequence[Product]) -> None:
     arrays = {id(array): array for _, *factors in products for array in factors}
     num_columns = products[0][1].shape[1]
-    width = min(_CHUNK, num_columns)
+    num_rows = sum(len(array) for array in arrays.values())
+    width = min(max(num_columns, 1), max(_CHUNK_BYTES // (8 * num_rows), _LEAST_CHUNK), _CHUNK)
     # Columns are converted into the same memory again and again, once for all products.
     converted = {key: _aligned_zeros(len(array), width) for key, array in arrays.items()}
     with jax.enable_x64(True):
-        for start in range(0, num_columns, _CHUNK):
+        for start in range(0, num_columns, width):
             blocks = {}
             for key, array in arrays.items():
-                chunk = array[:, start : start + _CHUNK]
+                chunk = array[:, start : start + width]
                 converted[key][:, : chunk.shape[1]] = chunk
                 converted[key][:, chunk.shape[1] :] = 0
                 blocks[key] = _row_blocks(converted[key])

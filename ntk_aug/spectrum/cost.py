@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ntk_aug.aliases import Images
+from ntk_aug.aliases import Images, Labels
 from ntk_aug.jacobian import JacobianRows
 from ntk_aug.ntk import DEFAULT_MEMORY_BYTES, images_per_tile
 from ntk_aug.spectrum.decomposition import factors_of_kernel
@@ -36,7 +36,11 @@ class StudyCost(NamedTuple):
 
 
 def estimate_cost(
-    engine: JacobianRows, images: Images, *, memory_bytes: int = DEFAULT_MEMORY_BYTES
+    engine: JacobianRows,
+    images: Images,
+    labels: Labels | None = None,
+    *,
+    memory_bytes: int = DEFAULT_MEMORY_BYTES,
 ) -> StudyCost:
     """Times one block of rows, one matrix product and one eigensolve, and scales them up.
 
@@ -46,6 +50,7 @@ def estimate_cost(
     Args:
       engine: of the network.
       images: network inputs [n, h, w, c]; one block of them is differentiated.
+      labels: [n]; needed for `jacobian.LABELLED_ROWS` only.
       memory_bytes: the study's budget of Jacobian rows.
 
     Raises:
@@ -54,9 +59,9 @@ def estimate_cost(
     n, P = len(images), engine.num_params
     N = n * engine.outputs_per_example
     tile, streaming = images_per_tile(engine, n, memory_bytes)
-    block = np.asarray(images[: engine.block_size])
-    engine.factors(block)  # compiles
-    seconds_per_image = _seconds(lambda: engine.factors(block)) / len(block)
+    block = min(engine.block_size, n)
+    engine.factors(images, labels, stop=block)  # compiles
+    seconds_per_image = _seconds(lambda: engine.factors(images, labels, stop=block)) / block
 
     rng = np.random.default_rng(0)  # what is timed does not depend on the numbers
     matrix = rng.standard_normal((_PRODUCT_SIDE, _PRODUCT_SIDE))

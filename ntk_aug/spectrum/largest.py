@@ -76,15 +76,16 @@ def largest_singular_triplets(
     normal = linalg.LinearOperator((side, side), matvec=product, dtype=operator.dtype)
     try:
         eigenvalues, vectors = linalg.eigsh(
-            normal, k, which="LA", v0=start, maxiter=max_iterations, tol=tolerance**2
+            normal, k, which="LA", v0=start, maxiter=max_iterations, tol=tolerance
         )
     except linalg.ArpackNoConvergence as error:
         raise InputError(
             f"{len(error.eigenvalues)} of {k} singular values converged within max_iterations = "
             f"{max_iterations}: allow more, or a tolerance above {tolerance:g}"
         ) from None
-    order = np.argsort(-eigenvalues)
-    vectors = vectors[:, order]
+    except linalg.ArpackError as error:
+        raise InputError(f"ARPACK fails on this Jacobian, which may be zero: {error}") from None
+    vectors = vectors[:, np.argsort(-eigenvalues)]
     return _triplets(operator, vectors, by_columns, tolerance, count)
 
 
@@ -101,8 +102,10 @@ def _triplets(operator, vectors, by_columns, tolerance, count):
         residuals.append(np.linalg.norm(back(other.astype(operator.dtype)) - value * vector))
         others.append(other)
         values.append(value)
-    values, residuals = np.array(values), np.array(residuals) / values[0]
-    others = np.stack(others, axis=1)
+    # Equal values may come in another order than their eigenvalues, by rounding.
+    order = np.argsort(-np.array(values))
+    values, residuals = np.array(values)[order], np.array(residuals)[order] / max(values)
+    vectors, others = vectors[:, order], np.stack(others, axis=1)[:, order]
     left, right = (others, vectors) if by_columns else (vectors, others)
     return LargestSingularTriplets(
         values, left, right, residuals, residuals <= tolerance, 2 * (count + len(values))

@@ -67,6 +67,12 @@ def test_the_network_is_found_again_for_other_augmentations(small, cache, finish
     assert set(cache.iterdir()) == before
 
 
+@pytest.mark.parametrize("rows", ["cross-entropy", "true-logit"])
+def test_dry_run_with_labelled_rows(small, rows, capsys):
+    assert analysis(*small, "--dry-run", "--rows", rows, "--per-class") == 0
+    assert "rows        36 (36 images x 1)" in capsys.readouterr().out
+
+
 def test_dry_run_writes_nothing(small, tmp_path, capsys):
     assert analysis(*small, "--dry-run", "--out", tmp_path / "out") == 0
     assert "rows        36 (12 images x 3)" in capsys.readouterr().out
@@ -110,6 +116,9 @@ def test_kernels_by_both_routes_are_compared_where_asked(small, tmp_path, capsys
         (["--bins", "0"], "--bins is 0"),
         (["--backend", "svd"], "needs --dtype float64"),
         (["--epoch", "3"], "not given"),
+        (["--memory-gib", "inf"], "--memory-gib is inf, expected a number above 0"),
+        (["--memory-gib", "1e-6"], "GiB does not hold the Jacobian rows of 2 images"),
+        (["--checkpoint", ".", "--epochs", "3"], "--epochs is of pretraining"),
         (["--implementation", "autos"], "did you mean 'auto'"),
         (["--n", "5", "--compare-kernels", "6"], "--compare-kernels is 6, expected 0 to 5"),
     ],

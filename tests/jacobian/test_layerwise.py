@@ -77,6 +77,28 @@ class WeightNormed(nn.Module):
         return nn.WeightNorm(nn.Dense(3))(x.reshape(len(x), -1))
 
 
+class Frames(nn.Module):
+    """Several images of one example in the batch of one convolution."""
+
+    @nn.compact
+    def __call__(self, x):
+        frames = jnp.stack([x, 2 * x, x[:, ::-1]], axis=1)
+        return nn.Conv(3, (3, 3), strides=2)(frames).mean(axis=1)
+
+
+class MappedConv(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        conv = nn.vmap(
+            nn.Conv,
+            variable_axes={"params": None},
+            split_rngs={"params": False},
+            in_axes=1,
+            out_axes=1,
+        )(3, (3, 3))
+        return conv(jnp.stack([x, x**2], axis=1))
+
+
 NETWORKS = {
     "dense": lambda m: [nn.Dense(4)],
     "convolution": conv(3, (3, 3)),
@@ -98,6 +120,8 @@ NETWORKS = {
     "embedding": lambda m: [Embedded()],
     "used twice": lambda m: [UsedTwice()],
     "weight norm": lambda m: [WeightNormed()],
+    "convolution of frames": lambda m: [Frames()],
+    "convolution under vmap": lambda m: [MappedConv()],
     "rematerialised": lambda m: [nn.remat(nn.Conv)(3, (3, 3))],
 }
 
@@ -196,6 +220,16 @@ def pure(name):
             {**w, "s": scalar},
         ),
         "a recurrent network": (recurrent, {**w, "u": 0.1 * w["w"][:OUTPUTS]}),
+        "a filter of frequencies": (
+            lambda p, x: jnp.fft.irfft2(
+                jnp.fft.rfft2(x, axes=(1, 2)) * jax.lax.complex(p["re"], p["im"]), axes=(1, 2)
+            ).reshape(len(x), -1)[:, :OUTPUTS],
+            {name: w["w"][:12].reshape(6, 3, 2) * sign for name, sign in (("re", 1), ("im", -2))},
+        ),
+        "a threshold": (
+            lambda p, x: jnp.where(x.mean((1, 2)).sum(1, keepdims=True) > p["s"], dense(p, x), 0.1),
+            {**w, "s": np.float32(0)},
+        ),
         "a function compiled inside": (
             lambda p, x: jax.jit(lambda q: jnp.tanh(dense(q, x)) * q["s"])(p),
             {**w, "s": scalar},
@@ -215,6 +249,8 @@ def pure(name):
         "a power",
         "a loop",
         "a recurrent network",
+        "a filter of frequencies",
+        "a threshold",
         "a function compiled inside",
     ],
 )
@@ -230,6 +266,12 @@ def test_the_routes_of_each_parameter_are_told(images, small_resnet, digit_image
     assert rows.routes["['output']['kernel']"] == ("product",)
     recurrent = jacobian.JacobianRows(*pure("a recurrent network"), IMAGE_SHAPE)
     assert recurrent.routes == {"['u']": ("general",), "['w']": ("general",)}
+    assert (
+        jacobian.JacobianRows(
+            *pure("a parameter without effect"), IMAGE_SHAPE, select=lambda path: "unused" in path
+        )(images).any()
+        == np.False_
+    )
     without_effect = jacobian.JacobianRows(*pure("a parameter without effect"), IMAGE_SHAPE)
     assert without_effect.routes == {"['unused']": (), "['w']": ("product",)}
     assert set().union(*rows.routes.values()) <= set(jacobian.ROUTES)

@@ -257,3 +257,25 @@ def test_selected_parameters_give_their_columns(mlp, digit_images, J):
     np.testing.assert_allclose(rows(digit_images), last, rtol=1e-12, atol=1e-14)
     with pytest.raises(InputError, match=r"no parameter is selected; there are \['hidden'\]\['bi"):
         rows_of(mlp, digit_images, select=lambda path: "conv" in path)
+
+
+@pytest.mark.parametrize("span", [(3, 13), (5, 5), (-1, 4)])
+def test_a_range_without_images_is_refused(mlp, digit_images, span):
+    rows = rows_of(mlp, digit_images)
+    with pytest.raises(InputError, match="are asked for, there are 12"):
+        rows(digit_images, start=span[0], stop=span[1])
+
+
+def test_memory_of_another_type_is_refused(mlp, digit_images, J):
+    with pytest.raises(InputError, match="out has dtype float64, expected float32"):
+        rows_of(mlp, digit_images)(digit_images, out=np.empty(J.shape))
+
+
+def test_bytes_are_refused(mlp, digit_images):
+    with pytest.raises(InputError, match="images are uint8, expected the network's inputs"):
+        rows_of(mlp, digit_images)._checked(np.uint8(digit_images), None, 0, 12)
+
+
+def test_outputs_that_are_no_logits_are_refused(digit_images):
+    with pytest.raises(InputError, match=r"maps one image to \(1,\), expected logits \[1, C\]"):
+        jacobian.JacobianRows(lambda p, x: (x * p).sum((1, 2, 3)), np.ones((), "f4"), (8, 8, 1))

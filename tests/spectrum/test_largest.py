@@ -1,4 +1,5 @@
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -51,5 +52,24 @@ def test_impossible_requests_are_refused(tanh_mlp, digit_images):
     operator = jacobian.JacobianOperator(tanh_mlp.apply_fn, tanh_mlp.params, digit_images)
     with pytest.raises(InputError, match=r"k \(singular values\) is 36, expected 1 to 35"):
         spectrum.largest_singular_triplets(jax.random.key(0), operator, 36)
-    with pytest.raises(InputError, match=r"of 9 singular values converged within max_iter"):
-        spectrum.largest_singular_triplets(jax.random.key(0), operator, 9, max_iterations=1)
+    images = np.random.default_rng(0).normal(size=(60, 8, 8, 1)).astype("f4")
+    larger = jacobian.JacobianOperator(tanh_mlp.apply_fn, tanh_mlp.params, images)
+    with pytest.raises(InputError, match="of 9 singular values converged within max_iterations"):
+        spectrum.largest_singular_triplets(
+            jax.random.key(0), larger, 9, tolerance=1e-12, max_iterations=1
+        )
+
+
+def test_equal_values_are_in_order_and_a_zero_jacobian_is_refused(digit_images):
+    view = models.ModelView(
+        lambda p, x: jnp.stack([x[:, 2:5, 3, 0] @ q for q in p], axis=1), np.ones((3, 3), "f4")
+    )
+    operator = jacobian.JacobianOperator(view.apply_fn, view.params, digit_images)
+    values = spectrum.largest_singular_triplets(jax.random.key(0), operator, 5).values
+    assert (np.diff(values) <= 0).all()
+    np.testing.assert_allclose(values[:3], values[0], rtol=1e-5)  # one for each output
+    blind = jacobian.JacobianOperator(
+        lambda p, x: view.apply_fn(0 * p, x), view.params, digit_images
+    )
+    with pytest.raises(InputError, match="ARPACK fails on this Jacobian"):
+        spectrum.largest_singular_triplets(jax.random.key(0), blind, 2)
