@@ -26,7 +26,7 @@ from ntk_aug.jacobian.row_factors import RowFactors
 from ntk_aug.jacobian.sites import SiteTrace
 
 # Rows that are computed at once; what leaves the processor's caches is slower.
-_BLOCK_BYTES = 12 * 2**20
+_BLOCK_BYTES = 8 * 2**20
 _MAX_BLOCK_SIZE = 256
 _MAX_THREADS = 16
 
