@@ -1,5 +1,8 @@
 """What the command-line programs share: choosing a command, and telling a user's mistakes."""
 
+import contextlib
+import io
+import itertools
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -31,14 +34,23 @@ def run_program(
       arguments: instead of those of the process.
 
     Returns:
-      0 on success, 2 with one line on standard error for an `InputError`, 130 if interrupted.
+      0 on success, 2 with one line on standard error for arguments that cannot be parsed or an
+      `InputError`, 130 if interrupted.
     """
-    options = tyro.extras.subcommand_cli_from_dict(
-        {name: kind for name, (kind, _) in commands.items()},
-        prog=prog,
-        description=description,
-        args=arguments,
-    )
+    told = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(told):
+            options = tyro.extras.subcommand_cli_from_dict(
+                {name: kind for name, (kind, _) in commands.items()},
+                prog=prog,
+                description=description,
+                args=arguments,
+            )
+    except SystemExit as stop:
+        if not stop.code:
+            raise  # --help
+        print(f"error: {_one_line(told.getvalue())}; see {prog} --help", file=sys.stderr)
+        return 2
     use_compilation_cache()
     run = dict(commands.values())[type(options)]
     try:
@@ -50,6 +62,24 @@ def run_program(
         print("interrupted", file=sys.stderr)
         return 130
     return 0
+
+
+def _one_line(box: str) -> str:
+    """What tyro tells in a box of several lines, and the first option that it suggests.
+
+    Without a terminal it draws rules only, and the title is a section of its own.
+    """
+    lines = [line.strip("│| ") for line in box.splitlines() if not line.startswith("╭")]
+    by_kind = itertools.groupby(lines, key=lambda line: bool(line.strip("─-╰╯ ")))
+    sections = [list(group) for is_text, group in by_kind if is_text]
+    if not box.startswith("╭"):
+        sections = sections[1:]
+    message = " ".join(sections[0]).rstrip(".") if sections else "the arguments do not fit"
+    for title, *options in sections[1:]:
+        if title == "Perhaps you meant:":
+            suggested = [line.split()[0] for line in options if line.startswith("--")]
+            message += f" (did you mean {suggested[0]}?)" if suggested else ""
+    return message
 
 
 def use_compilation_cache() -> None:

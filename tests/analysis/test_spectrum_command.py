@@ -120,6 +120,9 @@ def test_kernels_by_both_routes_are_compared_where_asked(small, tmp_path, capsys
         (["--memory-gib", "1e-6"], "GiB does not hold the Jacobian rows of 2 images"),
         (["--checkpoint", ".", "--epochs", "3"], "--epochs is of pretraining"),
         (["--implementation", "autos"], "did you mean 'auto'"),
+        (["--drws", "2"], "Unrecognized options: --drws, 2 (did you mean --draws?); see analysis"),
+        (["--n", "some"], "Error parsing --n: "),
+        (["--fast"], "Unrecognized options: --fast"),
         (["--n", "5", "--compare-kernels", "6"], "--compare-kernels is 6, expected 0 to 5"),
     ],
 )
