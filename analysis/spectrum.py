@@ -98,10 +98,12 @@ def compare_kernels(
     name = next((name for name in augmentations if name != "identity"), options.augment[0])
     key = jax.random.key(options.seed)
     augmented = augment.augment_batch(augmentations[name], key, plain, some.indices)
+    preprocess = preprocessing(inputs)
     agreement = ntk.compare_with_neural_tangents(
         view.apply_fn,
         view.params,
-        *(np.asarray(preprocessing(inputs)(images)) for images in (plain, augmented)),
+        np.asarray(preprocess(plain)),
+        np.asarray(preprocess(augmented)),
         some.labels,
         rows=options.rows,
         implementation=options.implementation,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 
 from analysis.spectrum_figures import draw_augmentation, draw_overview, save_figure
@@ -34,7 +34,7 @@ def file_name(augmentation: str) -> str:
     return augmentation.replace(":", "-").replace("/", "-")
 
 
-TABLE_COLUMNS = (
+TABLE_COLUMNS: tuple[tuple[str, JustifyMethod], ...] = (
     ("augmentation", "left"),
     ("eps0", "right"),
     ("||E||", "right"),
@@ -48,7 +48,7 @@ TABLE_COLUMNS = (
 
 def table_rows(study: spectrum.SpectrumStudy) -> list[tuple[str, ...]]:
     """The table's cells, one row per augmentation, under `TABLE_COLUMNS`."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for item in spectrum.summarize_study(study):
         relative = 100 * item.bins["relative_difference"].mean
         angle = item.bins["left_angle"].mean

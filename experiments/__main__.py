@@ -11,7 +11,7 @@ from rich.table import Table
 from experiments.presets import PRESETS, Preset
 from ntk_aug import data, training
 from ntk_aug.checks import check_choice
-from ntk_aug.programs import run_program
+from ntk_aug.programs import Command, run_program
 from ntk_aug.progress import progress_bars
 
 
@@ -122,7 +122,7 @@ def print_history(history: list[training.EpochRecord]) -> None:
     Console().print(table)
 
 
-COMMANDS = {
+COMMANDS: dict[str, Command] = {
     "list": (ListOptions, list_presets),
     "run": (RunOptions, run_preset),
     "show": (ShowOptions, show_run),

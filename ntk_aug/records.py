@@ -84,7 +84,7 @@ def write_npz(path: StrPath, arrays: Mapping[str, np.ndarray]) -> None:
         if np.asarray(array).dtype.hasobject:
             raise TypeError(f"{name} is an object array: only plain arrays are written")
     with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, **dict(arrays))
+        np.savez_compressed(file, allow_pickle=False, **dict(arrays))  # type: ignore[arg-type]
 
 
 def read_npz(path: StrPath) -> dict[str, np.ndarray]:

@@ -1,6 +1,6 @@
 """Labelled images in memory: what every data set becomes."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import jax.numpy as jnp
 import numpy as np
@@ -24,7 +24,9 @@ class Dataset:
       class_names: one name per class.
       indices: int32 [n], the place of each example in its whole split. Augmentation keys are folded
         from it, so that an example keeps its augmentation in every subset and batch.
+        Empty: 0 .. n - 1.
       mean, std: per channel, of pixels in [0, 1]: the network's input is (pixel - mean) / std.
+        Empty: 0 and 1.
     """
 
     name: str
@@ -32,9 +34,9 @@ class Dataset:
     images: np.ndarray
     labels: np.ndarray
     class_names: tuple[str, ...]
-    indices: np.ndarray | None = None
-    mean: tuple[float, ...] | None = None
-    std: tuple[float, ...] | None = None
+    indices: np.ndarray = field(default_factory=lambda: np.empty(0, np.int32))
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
 
     def __post_init__(self):
         images = check_images(self.images, f"images of {self.name}")
@@ -49,13 +51,13 @@ class Dataset:
         fields = {
             "images": images,
             "labels": check_labels(self.labels, len(images), len(self.class_names)),
-            "indices": np.arange(len(images)) if self.indices is None else self.indices,
-            "mean": (0.0,) * channels if self.mean is None else self.mean,
-            "std": (1.0,) * channels if self.std is None else self.std,
+            "indices": self.indices if np.size(self.indices) else np.arange(len(images)),
+            "mean": self.mean or (0.0,) * channels,
+            "std": self.std or (1.0,) * channels,
         }
         fields["indices"] = np.asarray(fields["indices"], np.int32)
-        for field, value in fields.items():
-            object.__setattr__(self, field, value)
+        for name, value in fields.items():
+            object.__setattr__(self, name, value)
         if self.indices.shape != (len(images),) or self.indices.min() < 0:
             raise InputError(
                 f"indices of {self.name} have shape {self.indices.shape}, expected {len(images)} "

@@ -64,6 +64,7 @@ def draw_examples(key: KeyArray, dataset: Dataset, n: int, *, per_class: bool = 
     for number, name in enumerate(dataset.class_names):
         positions = np.flatnonzero(dataset.labels == number)
         check_count(n, len(positions), f"n per class (images of class {name!r})")
-        order = jax.random.permutation(jax.random.fold_in(key, number), len(positions))
-        chosen.append(positions[np.asarray(order)[:n]])
+        own_key = jax.random.fold_in(key, number)
+        order = np.asarray(jax.random.permutation(own_key, len(positions)))
+        chosen.append(positions[order[:n]])
     return dataset.take(np.sort(np.concatenate(chosen)))

@@ -85,8 +85,8 @@ def load_tfds(
     *,
     data_dir: StrPath | None = None,
     cache_dir: StrPath | None = None,
-    mean: tuple[float, ...] | None = None,
-    std: tuple[float, ...] | None = None,
+    mean: tuple[float, ...] = (),
+    std: tuple[float, ...] = (),
 ) -> Dataset:
     """Loads one split of a prepared data set: its images, labels and class names.
 
@@ -98,8 +98,8 @@ def load_tfds(
       split: "train" or "test".
       data_dir: where prepared data sets lie, as `data_folder`.
       cache_dir: where decoded images are kept for the next time, as `cache.cache_folder`.
-      mean: per channel, of pixels in [0, 1]; None is 0.
-      std: likewise; None is 1.
+      mean: per channel, of pixels in [0, 1]; empty is 0.
+      std: likewise; empty is 1.
 
     Raises:
       InputError: not prepared (the command that does it is named), broken or half prepared, in a

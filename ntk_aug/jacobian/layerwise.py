@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ntk_aug.jacobian.sites import Site, SiteTrace
+from ntk_aug.jacobian.sites import Site, SiteTrace, shape_of
 
 ROUTES = {
     "patches": "a convolution: products of image patches and cotangents",
@@ -104,7 +104,7 @@ def factored_leaves(trace: SiteTrace) -> dict[int, int]:
             continue
         (leaves,) = site.leaves
         contracted, batched = site.equation.params["dimension_numbers"]
-        inputs, kernel = (variable.aval for variable in site.equation.invars)
+        inputs, kernel = (shape_of(variable) for variable in site.equation.invars)
         one_vector = inputs.size == int(np.prod([inputs.shape[axis] for axis in contracted[0]]))
         once = len(leaves) == 1 and site.unchanged[0] and uses[min(leaves)] == 1
         if once and one_vector and kernel.ndim == 2 and len(contracted[1]) == 1 and not batched[0]:
@@ -114,7 +114,7 @@ def factored_leaves(trace: SiteTrace) -> dict[int, int]:
 
 def routes(trace: SiteTrace, num_leaves: int) -> list[tuple[str, ...]]:
     """For each parameter the `ROUTES` that its rows take; several where it is used in several."""
-    taken = [set() for _ in range(num_leaves)]
+    taken: list[set[str]] = [set() for _ in range(num_leaves)]
     for site in trace.sites:
         for position, leaves in zip(site.positions, site.leaves, strict=True):
             for leaf in leaves:

@@ -99,9 +99,9 @@ class JacobianOperator:
         check_same_shape(np.shape(vector), self.shape[1:], "the vector")
         result = np.empty((len(self._images), self.outputs_per_example), self.dtype)
         with derivative_precision(self.dtype):
-            vector = jnp.asarray(vector, self.dtype)
+            direction = jnp.asarray(vector, self.dtype)
             for members, count in self._batches():
-                block = self._forward(self._flat, vector, *self._batch(members))
+                block = self._forward(self._flat, direction, *self._batch(members))
                 result[members[:count]] = np.asarray(block)[:count]
         return result.ravel()
 

@@ -51,7 +51,7 @@ class JacobianRows:
         self,
         apply_fn: ApplyFn,
         params: Params,
-        image_shape: tuple[int, int, int],
+        image_shape: tuple[int, ...],
         *,
         rows: str = "logits",
         dtype: str = "float32",
@@ -90,12 +90,13 @@ class JacobianRows:
 
             def with_chosen(leaves):
                 given = dict(zip(chosen, leaves, strict=True))
-                return treedef.unflatten([given.get(i, leaf) for i, leaf in enumerate(all_leaves)])
+                merged = [given.get(i, leaf) for i, leaf in enumerate(all_leaves)]
+                return jax.tree.unflatten(treedef, merged)
 
             image = jax.ShapeDtypeStruct(image_shape, dtype)
             label = jax.ShapeDtypeStruct((), "int32")
             images = jax.ShapeDtypeStruct((1, *image_shape), dtype)
-            whole = treedef.unflatten(all_leaves)
+            whole = jax.tree.unflatten(treedef, all_leaves)
             logits = jax.eval_shape(apply_fn, whole, images)
             if getattr(logits, "ndim", None) != 2 or len(logits) != 1:
                 raise InputError(

@@ -139,7 +139,7 @@ class SiteTrace:
         """Zeros to be added to the results of each site; None where those have no derivative."""
         return [
             [
-                jnp.zeros(v.aval.shape, v.aval.dtype) if _is_differentiable(v.aval) else None
+                jnp.zeros(shape_of(v).shape, shape_of(v).dtype) if _is_differentiable(v) else None
                 for v in site.equation.outvars
             ]
             for site in self.sites
@@ -168,7 +168,7 @@ def _interpret(jaxpr, constants, inputs, at_site):
         inside = _inside(equation) if leaves else None
         if inside is not None:
             results = _interpret(*inside, operands, at_site)
-        elif leaves and example and any(_is_differentiable(v.aval) for v in equation.outvars):
+        elif leaves and example and any(_is_differentiable(v) for v in equation.outvars):
             results = [Value(r, example=True) for r in at_site(equation, operands)]
         elif any(operand.example and operand.value is None for operand in operands):
             results = [Value(None, example=True)] * len(equation.outvars)
@@ -176,7 +176,7 @@ def _interpret(jaxpr, constants, inputs, at_site):
             results = [
                 # What is no float, such as an index, has no derivative; nor has what an example and
                 # a parameter decide together, such as whether one is above the other.
-                Value(r, leaves if _is_differentiable(v.aval) and not example else _NONE, example)
+                Value(r, leaves if _is_differentiable(v) and not example else _NONE, example)
                 for r, v in zip(
                     _apply(equation, [operand.value for operand in operands]),
                     equation.outvars,
@@ -210,8 +210,13 @@ def _apply(equation, operands):
     return core.jaxpr_as_fun(core.ClosedJaxpr(program, ()))(*operand_of.values())
 
 
-def _is_differentiable(aval):
-    return jnp.issubdtype(aval.dtype, jnp.inexact)
+def shape_of(variable: Any) -> Any:
+    """Shape and type of a traced value: what has `shape`, `size`, `ndim` and `dtype`."""
+    return variable.aval
+
+
+def _is_differentiable(variable):
+    return jnp.issubdtype(shape_of(variable).dtype, jnp.inexact)
 
 
 _NONE: frozenset[int] = frozenset()

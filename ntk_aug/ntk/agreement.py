@@ -87,10 +87,17 @@ def compare_with_neural_tangents(
         )
     )
     end = time.perf_counter()
-    differences = (
+    plain, cross, augmented_difference = (
         float(np.abs(other - own).max() / np.abs(own).max())
         for own, other in zip(ours, theirs, strict=True)
     )
     return KernelAgreement(
-        len(images), implementation, dtype, *differences, middle - start, end - middle
+        num_examples=len(images),
+        implementation=implementation,
+        dtype=dtype,
+        plain=plain,
+        cross=cross,
+        augmented=augmented_difference,
+        seconds=middle - start,
+        neural_tangents_seconds=end - middle,
     )

@@ -135,7 +135,7 @@ def null_tolerance(
     their rounding changes a singular value by per cents. A kernel that neural_tangents sums in
     float32 resolves sqrt(eps) of float32, 3.5e-4 (rounded up to 4e-4).
     """
-    resolution = max(num_rows, num_params) * _EPS
+    resolution: float = max(num_rows, num_params) * _EPS
     if backend != "svd":
         resolution = max(resolution, 2e-8)
     if dtype == "float32":

@@ -115,7 +115,7 @@ def train(
                 f"the training loss of epoch {epoch} (steps {(epoch - 1) * steps + 1} to "
                 f"{epoch * steps}) is not finite: try a learning rate below {config.learning_rate}"
             )
-        test = (None, None)
+        test: tuple[float | None, float | None] = (None, None)
         if test_arrays:
             test = evaluate((train_state.params, train_state.state), *test_arrays).means()
         record = EpochRecord(epoch, train_loss, train_accuracy, *test)

@@ -89,10 +89,11 @@ def train_named_model(
         },
         "test": None if test_set is None else test_set.fingerprint(),
     }
-    if folder is None:
+    if cache is not None:
         digest = fingerprint(run_configuration(description, train_set, config))[:16]
         name = f"{model}-{train_set.name}-{digest}".replace(":", "-").replace("/", "-")
         folder = Path(cache) / name
+    assert folder is not None  # one of the two is given
     trained = train(
         network,
         train_set,

@@ -52,17 +52,17 @@ class MetricSums(NamedTuple):
     Attributes:
       loss: of the cross-entropies.
       hits: number of images whose largest logit is that of their class.
-      count: of images.
+      num_images: of images.
     """
 
     loss: jax.Array
     hits: jax.Array
-    count: IntLike
+    num_images: IntLike
 
     def means(self) -> tuple[float, float]:
         """Mean loss, and accuracy in [0, 1]."""
-        count = float(self.count)
-        return float(self.loss) / count, float(self.hits) / count
+        num_images = float(self.num_images)
+        return float(self.loss) / num_images, float(self.hits) / num_images
 
 
 def steps_per_epoch(num_examples: int, batch_size: int) -> int:
@@ -120,7 +120,7 @@ def epoch_program(
         sums = MetricSums(
             sums.loss + loss * len(batch),
             sums.hits + jnp.sum(jnp.argmax(logits, axis=-1) == targets),
-            sums.count + len(batch),
+            sums.num_images + len(batch),
         )
         return optax.apply_updates(params, updates), state, opt_state, sums
 
