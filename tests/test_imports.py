@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1]
 BASE = ("aliases", "checks", "imports", "losses", "programs", "progress", "records")
 LAYERS = ("data", "augment", "models", "jacobian", "ntk", "spectrum", "coreset", "training")
 ORDER = (*BASE, *LAYERS)
-PROGRAMS = ("analysis", "experiments")
+PROGRAMS = ("analysis", "benchmarks", "experiments")
 
 
 def allowed(part):
@@ -69,10 +69,11 @@ def wrong_way_imports(root):
                 wrong.append(f"{file} imports the program {name}")
             elif top == "ntk_aug" and other != "__version__" and other not in allowed(own):
                 wrong.append(f"{file} imports {name}")
-    for program, other in (PROGRAMS, PROGRAMS[::-1]):
+    for program in PROGRAMS:
+        others = {*PROGRAMS} - {program}
         for file, names in imports_by_file(root, program).items():
             wrong += [
-                f"{file} imports {name}" for name in sorted(names) if name.split(".")[0] == other
+                f"{file} imports {name}" for name in sorted(names) if name.split(".")[0] in others
             ]
     return wrong
 
