@@ -25,7 +25,7 @@ from ntk_aug.jacobian.precision import derivative_precision
 from ntk_aug.jacobian.row_factors import RowFactors
 from ntk_aug.jacobian.sites import SiteTrace
 
-# Rows that are computed at once; what leaves the processor's caches is slower.
+# What is computed at once: more leaves the processor's caches, and is slower.
 _BLOCK_BYTES = 8 * 2**20
 _MAX_BLOCK_SIZE = 256
 _MAX_THREADS = 16
@@ -127,7 +127,8 @@ class JacobianRows:
         self.row_bytes = self.num_params * itemsize
         self.factor_bytes = sum(r * size for r, size in self._factor_shapes) * itemsize
         if block_size is None:
-            fitting = _BLOCK_BYTES // (k * self.row_bytes)
+            # Rows of an image, what its sites hold, and a cotangent of that for each row.
+            fitting = _BLOCK_BYTES // (k * self.row_bytes + (k + 1) * trace.num_outputs * itemsize)
             block_size = min(max(fitting, 1), _MAX_BLOCK_SIZE)
         check_at_least(block_size, 1, "block_size")
         self.block_size = block_size

@@ -135,6 +135,11 @@ class SiteTrace:
         (output,) = _interpret(self._jaxpr, self._constants, inputs, at_site)
         return output.value, operands_of_sites
 
+    @property
+    def num_outputs(self) -> int:
+        """How many numbers the results of all sites are, for one example."""
+        return sum(shape_of(v).size for site in self.sites for v in site.equation.outvars)
+
     def zero_perturbations(self) -> list[list[jax.Array | None]]:
         """Zeros to be added to the results of each site; None where those have no derivative."""
         return [

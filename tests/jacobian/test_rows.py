@@ -189,7 +189,7 @@ def test_rows_of_a_range_of_images_are_those_of_the_whole(mlp, digit_images, J):
         rows(digit_images, out=out)
 
 
-@pytest.mark.parametrize(("width", "expected"), [(10, 256), (2**14, 4), (2**20, 1)])
+@pytest.mark.parametrize(("width", "expected"), [(10, 256), (3 * 2**12, 5), (2**20, 1)])
 def test_the_default_block_fits_8_mebibytes(width, expected):
     # Two rows of 16 * width float32 values are 128 * width bytes for each image.
     def apply_fn(params, images):
@@ -198,6 +198,15 @@ def test_the_default_block_fits_8_mebibytes(width, expected):
     rows = jacobian.JacobianRows(apply_fn, np.ones(16 * width, "f4"), (1, 1, 1))
     assert rows.block_size == min(max(8 * 2**13 // width, 1), 256) == expected
     assert rows.row_bytes == 64 * width
+
+
+def test_a_block_counts_what_the_layers_hold(digit_images):
+    # One layer holds 8 x 8 x 600 numbers and the other 2, with a cotangent for each of two rows.
+    def apply_fn(params, images):
+        return (images * params[:600]).mean(axis=(1, 2, 3))[:, None] * params[600:]
+
+    rows = jacobian.JacobianRows(apply_fn, np.ones(602, "f4"), (8, 8, 1))
+    assert rows.block_size == 8 * 2**20 // (3 * 4 * (8 * 8 * 600 + 2) + 2 * 4 * 602) == 18
 
 
 # Bad input
