@@ -17,7 +17,7 @@ from ntk_aug.checks import (
     check_params,
     check_same_shape,
 )
-from ntk_aug.jacobian.outputs import LABELLED_ROWS, output_function
+from ntk_aug.jacobian.outputs import LABELLED_ROWS, count_logits, output_function
 from ntk_aug.jacobian.precision import derivative_precision
 
 
@@ -70,8 +70,7 @@ class JacobianOperator:
             self._flat, unravel = ravel_pytree(params)
             image = jax.ShapeDtypeStruct(images.shape[1:], dtype)
             label = jax.ShapeDtypeStruct((), "int32")
-            batch = jax.ShapeDtypeStruct((1, *images.shape[1:]), dtype)
-            num_logits = jax.eval_shape(apply_fn, params, batch).shape[1]
+            num_logits = count_logits(apply_fn, params, images.shape[1:], dtype)
             k = jax.eval_shape(outputs, params, image, label).shape[0]
         n = len(images)
         given = np.zeros(n, np.int32) if labels is None else check_labels(labels, n, num_logits)
@@ -95,7 +94,7 @@ class JacobianOperator:
         self._forward, self._backward = forward, backward
 
     def matvec(self, vector: Float[np.ndarray, " P"]) -> Float[np.ndarray, " N"]:
-        """J v."""
+        """J v; raises InputError for a vector of another length."""
         check_same_shape(np.shape(vector), self.shape[1:], "the vector")
         result = np.empty((len(self._images), self.outputs_per_example), self.dtype)
         with derivative_precision(self.dtype):
@@ -106,7 +105,7 @@ class JacobianOperator:
         return result.ravel()
 
     def rmatvec(self, vector: Float[np.ndarray, " N"]) -> Float[np.ndarray, " P"]:
-        """J' u, summed over the batches in float64."""
+        """J' u, summed over the batches in float64; raises InputError as `matvec`."""
         check_same_shape(np.shape(vector), self.shape[:1], "the vector")
         cotangents = np.asarray(vector, self.dtype).reshape(-1, self.outputs_per_example)
         total = np.zeros(self.shape[1])

@@ -20,7 +20,7 @@ from ntk_aug.checks import (
     check_same_shape,
 )
 from ntk_aug.jacobian.layerwise import block_program, factored_leaves, routes
-from ntk_aug.jacobian.outputs import LABELLED_ROWS, output_function
+from ntk_aug.jacobian.outputs import LABELLED_ROWS, count_logits, output_function
 from ntk_aug.jacobian.precision import derivative_precision
 from ntk_aug.jacobian.row_factors import RowFactors
 from ntk_aug.jacobian.sites import SiteTrace
@@ -97,13 +97,7 @@ class JacobianRows:
             label = jax.ShapeDtypeStruct((), "int32")
             images = jax.ShapeDtypeStruct((1, *image_shape), dtype)
             whole = jax.tree.unflatten(treedef, all_leaves)
-            logits = jax.eval_shape(apply_fn, whole, images)
-            if getattr(logits, "ndim", None) != 2 or len(logits) != 1:
-                raise InputError(
-                    "the network maps one image to "
-                    f"{getattr(logits, 'shape', type(logits).__name__)}, expected logits [1, C]"
-                )
-            self._num_logits = logits.shape[1]
+            self._num_logits = count_logits(apply_fn, whole, self._image_shape, dtype)
             k = jax.eval_shape(outputs, whole, image, label).shape[0]
 
             def traced(leaves, image, label, offset):
@@ -206,8 +200,13 @@ class JacobianRows:
         stop: int | None = None,
         out: RowFactors | None = None,
     ) -> RowFactors:
-        """The same rows as `__call__` gives, as `RowFactors`: all that products of rows need."""
+        """The same rows as `__call__` gives, as `RowFactors`: all that products of rows need.
+
+        Memory is n * factor_bytes; `out` is what to write into, of `empty_factors`. Other arguments
+        and errors are those of `blocks`.
+        """
         stop = len(images) if stop is None else stop
+        images, labels = self._checked(images, labels, start, stop)
         out = self.empty_factors(stop - start) if out is None else out
         check_same_shape(
             out.rows.shape[:1], ((stop - start) * self.outputs_per_example,), "rows of out"
@@ -236,7 +235,10 @@ class JacobianRows:
     def factor_blocks(
         self, images: Images, labels: Labels | None = None
     ) -> Iterator[tuple[int, int, RowFactors]]:
-        """Yields (first image, the one after the last, their `RowFactors`) by blocks."""
+        """Yields (first image, the one after the last, their `RowFactors`) by blocks.
+
+        Arguments and errors are those of `blocks`.
+        """
         blocks = self._blocks(self._in_factors, images, labels, 0, len(images))
         for first, last, pieces in blocks:
             rest, factors = pieces[: self._num_rest], pieces[self._num_rest :]
@@ -257,7 +259,6 @@ class JacobianRows:
 
         One small block does not keep several cores busy; blocks beside each other do.
         """
-        images, labels = self._checked(images, labels, start, stop)
 
         def compute(first):
             last = min(first + self.block_size, stop)

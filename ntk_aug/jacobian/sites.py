@@ -75,7 +75,6 @@ class SiteTrace:
         """
         closed = jax.make_jaxpr(function)(list(leaves), *example)
         self._jaxpr, self._constants = closed.jaxpr, closed.consts
-        self._num_leaves = len(leaves)
         self.sites: list[Site] = []
         jax.eval_shape(lambda values: self._parameters_at_sites(values, self.sites), list(leaves))
 
