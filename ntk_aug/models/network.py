@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 from flax import nnx
 
 from ntk_aug.aliases import ApplyFn, Array, Float, Images, KeyArray, Params
@@ -49,10 +50,25 @@ class Network(NamedTuple):
         """The evaluation view at these weights."""
 
         def apply_fn(params, images):
-            return self.apply(params, state, images, False, None)[0]
+            return self.apply(params, _as_precise(state, params), images, False, None)[0]
 
         lipschitz = self.jacobian_lipschitz
         return ModelView(apply_fn, params, lipschitz and partial(lipschitz, params))
+
+
+def _as_precise(state: Any, params: Params) -> Any:
+    """The state in the precision of the parameters, where that is higher.
+
+    A network that is run in float64 must not round what it computes from its statistics alone.
+    """
+    dtype = jnp.result_type(bool, *jax.tree.leaves(params))  # bool: there may be none
+
+    def promoted(leaf):
+        if not jnp.issubdtype(leaf.dtype, jnp.floating):
+            return leaf
+        return jnp.asarray(leaf, jnp.promote_types(leaf.dtype, dtype))
+
+    return jax.tree.map(promoted, state)
 
 
 def _mode_argument(call: Callable, train: bool) -> dict[str, bool]:
@@ -144,7 +160,7 @@ def nnx_view(module: nnx.Module) -> ModelView:
     graphdef, params, state = nnx.split(nnx.clone(module), nnx.Param, ...)
 
     def apply_fn(params, images):
-        merged = nnx.merge(graphdef, params, state, copy=True)
+        merged = nnx.merge(graphdef, params, _as_precise(state, params), copy=True)
         merged.eval()
         return merged(images)
 

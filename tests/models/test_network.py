@@ -149,6 +149,17 @@ def test_a_view_is_the_network_in_evaluation_mode_at_any_weights(case):
         np.testing.assert_allclose(view.apply_fn(params, IMAGES), expected, rtol=1e-5, atol=1e-6)
 
 
+def test_a_view_in_float64_is_float64_throughout(case):
+    view = case.network.view(case.params, case.state)
+    mean, variance = (part.astype(np.float64) for part in case.statistics(case.state))
+    kernel = np.asarray(jax.tree.leaves(case.params["last"]["kernel"])[0], np.float64)
+    expected = (case.hidden(IMAGES) - mean) / np.sqrt(variance + 1e-5) @ kernel
+    with jax.enable_x64(True):
+        params = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), case.params)
+        logits = view.apply_fn(params, jnp.asarray(IMAGES, jnp.float64))
+    np.testing.assert_allclose(logits, expected, rtol=1e-13, atol=1e-14)
+
+
 # Views of a user's own module
 
 
