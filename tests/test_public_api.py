@@ -21,8 +21,8 @@ PUBLIC = {
         load_tfds normalize select_classes unit_range
     """,
     "jacobian": """
-        JacobianOperator JacobianRows LABELLED_ROWS ROUTES ROWS RowFactors output_function
-        projected_rows row_norms
+        JacobianOperator JacobianRows LABELLED_ROWS ROUTES ROWS RowFactors
+        ShardedRows output_function projected_rows row_norms
     """,
     "models": """
         CifarResNet DEFAULT_LEARNING_RATE MLP MODELS ModelEntry ModelView Network as_network
@@ -66,6 +66,7 @@ POSITIONAL_WITH_DEFAULT = {
     "jacobian.JacobianRows.__call__": ["labels"],
     "jacobian.JacobianRows.blocks": ["labels"],
     "jacobian.JacobianRows.factor_blocks": ["labels"],
+    "jacobian.ShardedRows.__call__": ["labels"],
     "jacobian.JacobianRows.factors": ["labels"],
     "jacobian.projected_rows": ["labels"],
     "jacobian.row_norms": ["labels"],

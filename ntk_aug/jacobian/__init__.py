@@ -6,6 +6,7 @@ from ntk_aug.jacobian.outputs import LABELLED_ROWS, ROWS, output_function
 from ntk_aug.jacobian.reductions import projected_rows, row_norms
 from ntk_aug.jacobian.row_factors import RowFactors
 from ntk_aug.jacobian.rows import JacobianRows
+from ntk_aug.jacobian.sharded import ShardedRows
 
 __all__ = [
     "LABELLED_ROWS",
@@ -14,6 +15,7 @@ __all__ = [
     "JacobianOperator",
     "JacobianRows",
     "RowFactors",
+    "ShardedRows",
     "output_function",
     "projected_rows",
     "row_norms",

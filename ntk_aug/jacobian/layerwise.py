@@ -7,7 +7,7 @@ came out. Under `jax.vmap` over examples the passes are ordinary batched ones, w
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 import jax
@@ -73,7 +73,7 @@ def example_rows(
 
 def block_program(
     trace: SiteTrace, k: int, dtype: str, factored: Mapping[int, int]
-) -> Callable[..., list[jax.Array]]:
+) -> jax.stages.Wrapped:
     """A compiled program (parameters, images, labels) -> pieces [images, r, size].
 
     First the rows of each parameter that is not in factors, r = k; then the inputs of those that

@@ -1,14 +1,12 @@
 """Rows of the Jacobian in the form that products of rows need."""
 
-from typing import NamedTuple
-
-import numpy as np
-
-from ntk_aug.aliases import Float
+from typing import Any, NamedTuple
 
 
 class RowFactors(NamedTuple):
     """Rows of J of n images, with the columns of dense layers' kernels in factors.
+
+    Arrays are numpy's, or JAX's where rows are kept on devices.
 
     Attributes:
       rows: [n * k, ...], the columns of all other parameters.
@@ -18,9 +16,9 @@ class RowFactors(NamedTuple):
       outputs_per_example: k.
     """
 
-    rows: Float[np.ndarray, "N rest"]
-    inputs: tuple[np.ndarray, ...]
-    cotangents: tuple[np.ndarray, ...]
+    rows: Any
+    inputs: tuple[Any, ...]
+    cotangents: tuple[Any, ...]
     outputs_per_example: int
 
     def part(self, start: int, stop: int) -> "RowFactors":

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ntk_aug.aliases import ApplyFn, Float, Images, Labels, Params
+from ntk_aug.aliases import ApplyFn, Array, Float, Images, Labels, Params
 from ntk_aug.checks import (
     InputError,
     check_at_least,
@@ -24,9 +24,11 @@ from ntk_aug.jacobian.outputs import LABELLED_ROWS, count_logits, output_functio
 from ntk_aug.jacobian.precision import derivative_precision
 from ntk_aug.jacobian.row_factors import RowFactors
 from ntk_aug.jacobian.sites import SiteTrace
+from ntk_aug.records import fingerprint
 
-# What is computed at once: more leaves the processor's caches, and is slower.
-_BLOCK_BYTES = 8 * 2**20
+# What is computed at once: on a CPU more leaves the caches, an accelerator needs more to be busy.
+_BLOCK_BYTES = {"cpu": 8 * 2**20}
+_ACCELERATOR_BLOCK_BYTES = 512 * 2**20
 _MAX_BLOCK_SIZE = 256
 _MAX_THREADS = 16
 
@@ -44,6 +46,9 @@ class JacobianRows:
       row_bytes: of one row, P * itemsize.
       factor_bytes: of the rows of one image as `RowFactors`.
       block_size: images that are differentiated at once; sets the speed and the working memory.
+      leaves: the parameters of J's columns, in their order.
+      factor_program: compiled (leaves, images, labels) -> the pieces of `RowFactors`, [images, r,
+        size]; `as_factors` puts them together.
       routes: for each parameter, by its path, which of `ROUTES` its rows take.
     """
 
@@ -86,7 +91,7 @@ class JacobianRows:
             raise InputError(f"no parameter is selected; there are {', '.join(paths)}")
         with derivative_precision(dtype):
             all_leaves = [jnp.asarray(leaf, dtype) for leaf in all_leaves]
-            self._leaves = [all_leaves[i] for i in chosen]
+            self.leaves = [all_leaves[i] for i in chosen]
 
             def with_chosen(leaves):
                 given = dict(zip(chosen, leaves, strict=True))
@@ -105,24 +110,26 @@ class JacobianRows:
                 return outputs(with_chosen(leaves), image, label) + offset
 
             offset = jax.ShapeDtypeStruct((k,), dtype)
-            trace = SiteTrace(traced, self._leaves, [image, label, offset])
+            trace = SiteTrace(traced, self.leaves, [image, label, offset])
             self._factored = factored_leaves(trace)
-            self._whole, self._in_factors = (
+            self._whole, self.factor_program = (
                 block_program(trace, k, dtype, which) for which in ({}, self._factored)
             )
             labels = jax.ShapeDtypeStruct((1,), "int32")
-            pieces = jax.eval_shape(self._in_factors, self._leaves, images, labels)
+            pieces = jax.eval_shape(self.factor_program, self.leaves, images, labels)
         self._factor_shapes = [piece.shape[1:] for piece in pieces]
         self._num_factors = len(self._factored)
         self._num_rest = len(chosen) - self._num_factors
         self.outputs_per_example = k
-        self.num_params = sum(leaf.size for leaf in self._leaves)
+        self.num_params = sum(leaf.size for leaf in self.leaves)
         itemsize = np.dtype(dtype).itemsize
         self.row_bytes = self.num_params * itemsize
         self.factor_bytes = sum(r * size for r, size in self._factor_shapes) * itemsize
         if block_size is None:
             # Rows of an image, what its sites hold, and a cotangent of that for each row.
-            fitting = _BLOCK_BYTES // (k * self.row_bytes + (k + 1) * trace.num_outputs * itemsize)
+            of_image = k * self.row_bytes + (k + 1) * trace.num_outputs * itemsize
+            on_device = _BLOCK_BYTES.get(jax.default_backend(), _ACCELERATOR_BLOCK_BYTES)
+            fitting = on_device // of_image
             block_size = min(max(fitting, 1), _MAX_BLOCK_SIZE)
         check_at_least(block_size, 1, "block_size")
         self.block_size = block_size
@@ -169,15 +176,23 @@ class JacobianRows:
         those of `blocks`.
         """
         stop = len(images) if stop is None else stop
-        images, labels = self._checked(images, labels, start, stop)
+        images, labels = self.checked(images, labels, start, stop)
         shape = ((stop - start) * self.outputs_per_example, self.num_params)
         out = np.empty(shape, self.dtype) if out is None else out
         check_same_shape(out.shape, shape, "out")
         if out.dtype != self.dtype:
             raise InputError(f"out has dtype {out.dtype}, expected {self.dtype}")
-        columns = _columns(out, [leaf.size for leaf in self._leaves])
+        columns = _columns(out, [leaf.size for leaf in self.leaves])
         self._fill(columns, self._whole, images, labels, start, stop)
         return out
+
+    def fingerprint(self) -> str:
+        """Of all that decides the rows of an image: the network, its weights, what is selected."""
+        image = jax.ShapeDtypeStruct((1, *self._image_shape), self.dtype)
+        label = jax.ShapeDtypeStruct((1,), "int32")
+        with derivative_precision(self.dtype):
+            program = self.factor_program.lower(self.leaves, image, label).as_text()
+        return fingerprint([program, *(fingerprint(leaf) for leaf in self.leaves)])
 
     def empty_factors(self, n: int) -> RowFactors:
         """Memory for the rows of n images."""
@@ -206,14 +221,14 @@ class JacobianRows:
         and errors are those of `blocks`.
         """
         stop = len(images) if stop is None else stop
-        images, labels = self._checked(images, labels, start, stop)
+        images, labels = self.checked(images, labels, start, stop)
         out = self.empty_factors(stop - start) if out is None else out
         check_same_shape(
             out.rows.shape[:1], ((stop - start) * self.outputs_per_example,), "rows of out"
         )
         columns = _columns(out.rows, [size for _, size in self._factor_shapes[: self._num_rest]])
         pieces = [*columns, *out.inputs, *out.cotangents]
-        self._fill(pieces, self._in_factors, images, labels, start, stop)
+        self._fill(pieces, self.factor_program, images, labels, start, stop)
         return out
 
     def by_parameter(self, factors: RowFactors) -> dict[str, RowFactors]:
@@ -239,20 +254,16 @@ class JacobianRows:
 
         Arguments and errors are those of `blocks`.
         """
-        blocks = self._blocks(self._in_factors, images, labels, 0, len(images))
+        blocks = self._blocks(self.factor_program, images, labels, 0, len(images))
         for first, last, pieces in blocks:
-            rest, factors = pieces[: self._num_rest], pieces[self._num_rest :]
-            rows = np.concatenate(rest, axis=1) if rest else np.empty((len(factors[-1]), 0))
-            yield (
-                first,
-                last,
-                RowFactors(
-                    rows,
-                    tuple(factors[: self._num_factors]),
-                    tuple(factors[self._num_factors :]),
-                    self.outputs_per_example,
-                ),
-            )
+            yield first, last, self.as_factors(pieces, np.concatenate)
+
+    def as_factors(self, pieces: Sequence[Array], concatenate: Callable[..., Array]) -> RowFactors:
+        """The `RowFactors` that `factor_program`'s pieces, each [images * r, size], are."""
+        rest, factors = pieces[: self._num_rest], pieces[self._num_rest :]
+        rows = concatenate(rest, axis=1) if rest else factors[-1][:, :0]
+        inputs, cotangents = factors[: self._num_factors], factors[self._num_factors :]
+        return RowFactors(rows, tuple(inputs), tuple(cotangents), self.outputs_per_example)
 
     def _fill(self, destinations, program, images, labels, start, stop):
         """Writes the pieces of images start to stop - 1 into their arrays, several blocks at once.
@@ -277,12 +288,15 @@ class JacobianRows:
 
     def _blocks(self, program, images, labels, start, stop):
         """Yields (first image, the one after the last, their pieces) block by block."""
-        images, labels = self._checked(images, labels, start, stop)
+        images, labels = self.checked(images, labels, start, stop)
         for first in range(start, stop, self.block_size):
             last = min(first + self.block_size, stop)
             yield first, last, self._block(program, images, labels, first, last)
 
-    def _checked(self, images, labels, start, stop):
+    def checked(
+        self, images: Array, labels: Array | None, start: int, stop: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Images and labels as the programs take them; errors are those of `blocks`."""
         images = check_network_inputs(images)
         if not 0 <= start < stop <= len(images):
             raise InputError(f"images {start} to {stop} are asked for, there are {len(images)}")
@@ -299,7 +313,7 @@ class JacobianRows:
         size = min(self.block_size, len(images))
         members = np.minimum(np.arange(first, first + size), last - 1)
         with derivative_precision(self.dtype):
-            block = program(self._leaves, images[members].astype(self.dtype), labels[members])
+            block = program(self.leaves, images[members].astype(self.dtype), labels[members])
         pieces = [np.asarray(piece)[: last - first] for piece in block]
         _check_finite(pieces, first)
         return [piece.reshape(-1, piece.shape[-1]) for piece in pieces]

@@ -5,7 +5,6 @@ from ntk_aug.ntk.empirical import empirical_kernel, kernel_diagonal, parameter_k
 from ntk_aug.ntk.kernels import (
     DEFAULT_MEMORY_BYTES,
     KernelTriple,
-    images_per_tile,
     kernel_triples,
 )
 from ntk_aug.ntk.neural_tangents import (
@@ -18,6 +17,7 @@ from ntk_aug.ntk.neural_tangents import (
 )
 from ntk_aug.ntk.neural_tangents_bridge import load_neural_tangents
 from ntk_aug.ntk.products import factor_products, row_products
+from ntk_aug.ntk.tiles import images_per_tile
 
 __all__ = [
     "DEFAULT_IMPLEMENTATION",

@@ -1,11 +1,23 @@
 """The empirical neural tangent kernel J J' in the forms that are asked for, in float64."""
 
 import numpy as np
+from jax.sharding import Mesh
 
 from ntk_aug.aliases import Array, Float, Float64, Images, Int, Labels, Progress
 from ntk_aug.jacobian import JacobianRows, row_norms
-from ntk_aug.ntk.kernels import DEFAULT_MEMORY_BYTES, images_per_tile
+from ntk_aug.ntk.blocks import (
+    counter,
+    images_computed,
+    kernel_blocks,
+    num_rows,
+    rows_of_images,
+    tile_pairs,
+)
+from ntk_aug.ntk.finished import FinishedBlocks
+from ntk_aug.ntk.kernels import DEFAULT_MEMORY_BYTES
 from ntk_aug.ntk.products import factor_products
+from ntk_aug.ntk.tiles import HeldRows, images_per_tile, tiles_of
+from ntk_aug.records import StrPath
 
 
 def empirical_kernel(
@@ -17,6 +29,8 @@ def empirical_kernel(
     other_labels: Int[Array, " m"] | None = None,
     traced: bool = False,
     memory_bytes: int = DEFAULT_MEMORY_BYTES,
+    mesh: Mesh | None = None,
+    blocks_folder: StrPath | None = None,
     progress: Progress | None = None,
 ) -> Float64[np.ndarray, "rows columns"]:
     """K(X, X), or K(X, X') between two sets of images.
@@ -29,7 +43,9 @@ def empirical_kernel(
       other_labels: [m]; of the others.
       traced: sum over the outputs, sum_c K[(i, c), (j, c)], as many works define the kernel.
       memory_bytes: budget of the Jacobian rows held at once.
-      progress: called with ("kernel", entries done, entries in all), in images x images.
+      mesh: as `kernel_triples` takes it.
+      blocks_folder: where finished blocks are kept; the same call goes on from them.
+      progress: as `kernel_triples` calls it.
 
     Returns:
       [n * k, m * k], rows i * k + c; or [n, m] if traced.
@@ -40,36 +56,39 @@ def empirical_kernel(
     images = np.asarray(images)
     symmetric = others is None
     others, other_labels = (images, labels) if symmetric else (np.asarray(others), other_labels)
-    n, m = len(images), len(others)
-    k = 1 if traced else rows.outputs_per_example
-    kernel = np.empty((n * k, m * k))
+    n, m, outputs = len(images), len(others), rows.outputs_per_example
+    k = 1 if traced else outputs
     # Of two sets one tile is held and the other streams; so half of the images of a pair fit.
     tile, streaming = images_per_tile(rows, max(n, m), memory_bytes)
-    streaming = streaming or m
-    held, passing = rows.empty_factors(min(tile, n)), None
-    done, total = 0, n * m
-    for start in range(0, n, tile):
-        stop = min(start + tile, n)
-        A = rows.factors(images, labels, start=start, stop=stop, out=held.part(0, stop - start))
-        a = slice(start * k, stop * k)
+    pairs = tile_pairs(n, m, tile, streaming or m, symmetric=symmetric)
+    tiles = tiles_of(rows, mesh)
+    held, passing = HeldRows(tiles, min(tile, n)), HeldRows(tiles, min(streaming or m, m))
+    report_rows = counter(progress, "Jacobian", images_computed(pairs, symmetric=symmetric))
+
+    def products(a, b, rows_a, rows_b, report):
+        sides = num_rows(a, outputs), num_rows(b, outputs)
+        (product,) = tiles.products([(*rows_a, *rows_b)], sides, report)
+        return [_traced(product, outputs) if traced else product]
+
+    kernel = np.empty((n * k, m * k))
+    for a, b, (block,) in kernel_blocks(
+        pairs,
+        lambda span: [held(images, labels, span, report_rows)],
+        lambda span: [passing(others, other_labels, span, report_rows)],
+        products,
+        FinishedBlocks(
+            blocks_folder,
+            rows,
+            f"{symmetric=} {traced=}",
+            [images, labels, others, other_labels],
+        ),
+        symmetric=symmetric,
+        progress=progress,
+    ):
+        i, j = rows_of_images(a, k), rows_of_images(b, k)
+        kernel[i, j] = block
         if symmetric:
-            kernel[a, a] = _reduced(factor_products(A, A), rows.outputs_per_example, traced)
-            done += (stop - start) ** 2
-        for first in range(stop if symmetric else 0, m, streaming):
-            last = min(first + streaming, m)
-            passing = rows.empty_factors(min(streaming, m)) if passing is None else passing
-            B = rows.factors(
-                others, other_labels, start=first, stop=last, out=passing.part(0, last - first)
-            )
-            b = slice(first * k, last * k)
-            kernel[a, b] = _reduced(factor_products(A, B), rows.outputs_per_example, traced)
-            if symmetric:
-                kernel[b, a] = kernel[a, b].T
-            done += (stop - start) * (last - first) * (2 if symmetric else 1)
-            if progress:
-                progress("kernel", done, total)
-    if progress:
-        progress("kernel", total, total)
+            kernel[j, i] = block.T
     return kernel
 
 
@@ -95,8 +114,6 @@ def parameter_kernels(
     return {path: factor_products(A, A) for path, A in by_parameter.items()}
 
 
-def _reduced(kernel, k, traced):
-    if not traced:
-        return kernel
+def _traced(kernel, k):
     n, m = (side // k for side in kernel.shape)
     return np.einsum("icjc->ij", kernel.reshape(n, k, m, k))

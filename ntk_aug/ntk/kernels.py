@@ -6,18 +6,28 @@ float32 Gram matrix is blind to singular values below 3e-4 of the largest.
 """
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
+from jax.sharding import Mesh
 
 from ntk_aug.aliases import Float64, Images, Labels, Progress
-from ntk_aug.checks import InputError, check_same_shape
+from ntk_aug.checks import check_same_shape
 from ntk_aug.jacobian import JacobianRows
-from ntk_aug.ntk.products import add_products
+from ntk_aug.ntk.blocks import (
+    counter,
+    images_computed,
+    kernel_blocks,
+    num_rows,
+    rows_of_images,
+    tile_pairs,
+)
+from ntk_aug.ntk.finished import FinishedBlocks
+from ntk_aug.ntk.tiles import HeldRows, images_per_tile, tiles_of
+from ntk_aug.records import StrPath
 
 DEFAULT_MEMORY_BYTES = 2 * 2**30
-# Images between two reports of progress.
-_REPORTED = 60
 
 
 class KernelTriple(NamedTuple):
@@ -34,30 +44,6 @@ class KernelTriple(NamedTuple):
     augmented: Float64[np.ndarray, "N N"]
 
 
-def images_per_tile(rows: JacobianRows, n: int, memory_bytes: int) -> tuple[int, int]:
-    """How many images' rows, plain and augmented, are held, and how many stream past at a time.
-
-    All n are held, and none stream, where the budget allows it. Otherwise a sixth of the budget is
-    for those that stream: fewer would leave the products waiting for conversions to float64, more
-    would need more passes.
-
-    Raises:
-      InputError: not even one of each fits the budget (the least that works is stated).
-    """
-    pair_bytes = 2 * rows.factor_bytes
-    fitting = memory_bytes // pair_bytes
-    if n <= fitting:
-        return n, 0
-    if fitting < 2:
-        least = min(n, 2)
-        raise InputError(
-            f"a memory budget of {memory_bytes / 2**30:.3g} GiB does not hold the Jacobian rows of "
-            f"{least} images: at least {least * pair_bytes / 2**30:.3g} GiB are needed"
-        )
-    streaming = max(1, fitting // 6)
-    return fitting - streaming, streaming
-
-
 def kernel_triples(
     rows: JacobianRows,
     images: Images,
@@ -65,6 +51,8 @@ def kernel_triples(
     labels: Labels | None = None,
     *,
     memory_bytes: int = DEFAULT_MEMORY_BYTES,
+    mesh: Mesh | None = None,
+    blocks_folder: StrPath | None = None,
     progress: Progress | None = None,
 ) -> Iterator[KernelTriple]:
     """Yields the three kernels for each augmented version of the same images.
@@ -80,77 +68,66 @@ def kernel_triples(
       labels: [n]; needed for `jacobian.LABELLED_ROWS` only.
       memory_bytes: budget of the Jacobian rows held at once; the kernels, 3 * 8 * N^2 bytes,
         about as much for the products, and the blocks being computed come on top.
-      progress: called with ("Jacobian", images done, images in all).
+      mesh: devices that compute, keep and multiply the rows, divided by images; None takes the
+        GPUs that there are, and otherwise the host's cores.
+      blocks_folder: where finished blocks are kept; the same call goes on from them.
+      progress: called with ("Jacobian", images done, images in all) and with ("kernel", entries
+        done, entries in all) in images x images, for each version.
 
     Raises:
       InputError: shapes that differ, a budget that is too small, rows that are not finite.
     """
     images = np.asarray(images)
-    tiles = _Tiles(rows, len(images), memory_bytes, progress)
-    plain_kernel = None
+    n, k = len(images), rows.outputs_per_example
+    tile, streaming = images_per_tile(rows, n, memory_bytes)
+    pairs = tile_pairs(n, n, tile, streaming, symmetric=True)
+    tiles = tiles_of(rows, mesh)
+    held, held_augmented = HeldRows(tiles, tile), HeldRows(tiles, tile)
+    passing, passing_augmented = HeldRows(tiles, streaming), HeldRows(tiles, streaming)
+    known = None
+
+    def products(a, b, rows_a, rows_b, report):
+        (J_a, J_aug_a), (J_b, J_aug_b) = rows_a, rows_b
+        wanted = {"cross": (J_a, J_aug_b), "augmented": (J_aug_a, J_aug_b)}
+        if rows_a is not rows_b:
+            wanted["transposed"] = (J_aug_a, J_b)
+        if known is None:
+            wanted["plain"] = (J_a, J_b)
+        values = tiles.products(list(wanted.values()), (num_rows(a, k), num_rows(b, k)), report)
+        found = dict(zip(wanted, values, strict=True))
+        return (
+            found["plain"] if known is None else known[rows_of_images(a, k), rows_of_images(b, k)],
+            found["cross"],
+            found.get("transposed", found["cross"].T),
+            found["augmented"],
+        )
+
     for version in augmented:
         version = np.asarray(version)
         check_same_shape(version.shape, images.shape, "a batch of augmented images")
-        triple = tiles.triple(images, version, labels, plain_kernel)
-        plain_kernel = triple.plain
-        yield triple
+        finished = FinishedBlocks(blocks_folder, rows, "triple", [images, version, labels])
+        # Rows of plain and augmented images go side by side: one of them tells of both.
+        report = counter(progress, "Jacobian", images_computed(pairs, symmetric=True))
 
+        def rows_of(plain, augmented, span, version=version, report=report):
+            return (
+                plain(images, labels, span, lambda count: None),
+                augmented(version, labels, span, report),
+            )
 
-class _Tiles:
-    """Computes kernels tile by tile, in memory that is allocated once."""
-
-    def __init__(self, rows, n, memory_bytes, progress):
-        self._rows, self._n, self._k = rows, n, rows.outputs_per_example
-        self._tile, self._streaming = images_per_tile(rows, n, memory_bytes)
-        self._progress = progress
-        self._held, self._passing = (
-            [rows.empty_factors(size) for _ in range(2)] for size in (self._tile, self._streaming)
-        )
-        self._holds_all_plain = False
-
-    def triple(self, images, version, labels, plain_kernel):
-        """K, M, K~; K is the given one, if there is one."""
-        N = self._n * self._k
-        K = np.zeros((N, N)) if plain_kernel is None else plain_kernel
-        M, K_aug = np.zeros((N, N)), np.zeros((N, N))
-        starts = range(0, self._n, self._tile)
-        self._done, self._total = 0, sum(self._n - start for start in starts)
-        for start in starts:
-            stop = min(start + self._tile, self._n)
-            a, J, J_aug = self._computed(self._held, images, version, labels, start, stop)
-            products = [(M[a, a], J, J_aug), (K_aug[a, a], J_aug, J_aug)]
-            add_products(products if K is plain_kernel else [*products, (K[a, a], J, J)])
-            for first in range(stop, self._n, max(self._streaming, 1)):
-                last = min(first + self._streaming, self._n)
-                b, J_b, J_aug_b = self._computed(
-                    self._passing, images, version, labels, first, last
-                )
-                products = [
-                    (M[a, b], J, J_aug_b),
-                    (M[b, a], J_b, J_aug),
-                    (K_aug[a, b], J_aug, J_aug_b),
-                ]
-                add_products(products if K is plain_kernel else [*products, (K[a, b], J, J_b)])
-                K_aug[b, a] = K_aug[a, b].T
-                if K is not plain_kernel:
-                    K[b, a] = K[a, b].T
-        return KernelTriple(K, M, K_aug)
-
-    def _computed(self, buffers, images, version, labels, start, stop):
-        """The slice of the rows of some images, and their rows plain and augmented."""
-        span = slice(start * self._k, stop * self._k)
-        J, J_aug = (buffer.part(0, stop - start) for buffer in buffers)
-        # In whole blocks, for what is missing in a block is computed in vain.
-        size = self._rows.block_size
-        size *= max(_REPORTED // size, 1)
-        for first in range(start, stop, size):
-            last = min(first + size, stop)
-            part = first - start, last - start
-            if not self._holds_all_plain:
-                self._rows.factors(images, labels, start=first, stop=last, out=J.part(*part))
-            self._rows.factors(version, labels, start=first, stop=last, out=J_aug.part(*part))
-            self._done += last - first
-            if self._progress:
-                self._progress("Jacobian", self._done, self._total)
-        self._holds_all_plain = self._streaming == 0
-        return span, J, J_aug
+        K, M, K_aug = (np.empty((n * k, n * k)) for _ in range(3))
+        for a, b, block in kernel_blocks(
+            pairs,
+            partial(rows_of, held, held_augmented),
+            partial(rows_of, passing, passing_augmented),
+            products,
+            finished,
+            symmetric=True,
+            progress=progress,
+        ):
+            i, j = rows_of_images(a, k), rows_of_images(b, k)
+            plain, cross, transposed, augmented_block = block
+            K[i, j], M[i, j], K_aug[i, j] = plain, cross, augmented_block
+            K[j, i], M[j, i], K_aug[j, i] = plain.T, transposed.T, augmented_block.T
+        known = K
+        yield KernelTriple(K, M, K_aug)

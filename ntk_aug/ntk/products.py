@@ -4,7 +4,7 @@ XLA multiplies: on recent processors it is up to twice as fast as the BLAS that 
 does not know all of them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -28,7 +28,7 @@ def row_products(
 ) -> Float64[np.ndarray, "N M"]:
     """A B' of float32 or float64 rows, with products and sums in float64; A is B costs less."""
     total = np.zeros((len(A), len(B)))
-    _add_row_products([(total, A, B)])
+    _add_row_products([(total, A, B)], lambda share: None)
     return total
 
 
@@ -39,9 +39,12 @@ def factor_products(A: RowFactors, B: RowFactors) -> Float64[np.ndarray, "N M"]:
     return total
 
 
-def add_products(products: Sequence[tuple[np.ndarray, RowFactors, RowFactors]]) -> None:
-    """Adds A B' to `total` for each (total, A, B), in float64."""
-    _add_row_products([(total, A.rows, B.rows) for total, A, B in products])
+def add_products(
+    products: Sequence[tuple[np.ndarray, RowFactors, RowFactors]],
+    report: Callable[[float], None] = lambda share: None,
+) -> None:
+    """Adds A B' to `total` for each (total, A, B), in float64; reports the share that is done."""
+    _add_row_products([(total, A.rows, B.rows) for total, A, B in products], report)
     for total, A, B in products:
         layers = zip(A.inputs, B.inputs, A.cotangents, B.cotangents, strict=True)
         for x, y, d, e in layers:
@@ -55,10 +58,10 @@ def add_products(products: Sequence[tuple[np.ndarray, RowFactors, RowFactors]]) 
                 )
                 block += inputs[:, None, :, None] * cotangents.reshape(block.shape)
         if A is B:
-            _mirror(total)
+            mirror(total)
 
 
-def _add_row_products(products: Sequence[Product]) -> None:
+def _add_row_products(products: Sequence[Product], report: Callable[[float], None]) -> None:
     arrays = {id(array): array for _, *factors in products for array in factors}
     num_columns = products[0][1].shape[1]
     num_rows = sum(len(array) for array in arrays.values())
@@ -78,9 +81,10 @@ def _add_row_products(products: Sequence[Product]) -> None:
                     for b, right in blocks[id(B)]:
                         if A is not B or a.start <= b.start:
                             total[a, b] += np.asarray(_product(left, right))
+            report(min(start + width, num_columns) / num_columns)
     for total, A, B in products:
         if A is B:
-            _mirror(total)
+            mirror(total)
 
 
 @jax.jit
@@ -88,8 +92,8 @@ def _product(A, B):
     return jnp.matmul(A, B.T, precision="highest")
 
 
-def _mirror(total):
-    """Copies what is above the diagonal below it: also in blocks that were computed whole."""
+def mirror(total: Float64[np.ndarray, "N N"]) -> None:
+    """Copies what is above the diagonal below it."""
     for start in range(0, len(total), _SIDE):
         block = total[start : start + _SIDE, start : start + _SIDE]
         block[...] = np.triu(block) + np.triu(block, 1).T

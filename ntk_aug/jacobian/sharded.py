@@ -1,0 +1,86 @@
+"""Rows of the Jacobian that are computed and kept on the devices of a mesh, by images."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from ntk_aug.aliases import Images, Labels
+from ntk_aug.checks import InputError
+from ntk_aug.jacobian.precision import derivative_precision
+from ntk_aug.jacobian.row_factors import RowFactors
+from ntk_aug.jacobian.rows import JacobianRows
+
+
+class ShardedRows:
+    """Computes rows as `JacobianRows` does, a share of the images on each device.
+
+    Attributes:
+      rows: of one network.
+      sharding: of every array of the result: along its first axis, over the mesh.
+    """
+
+    def __init__(self, rows: JacobianRows, mesh: Mesh):
+        """Prepares the computation; nothing is compiled before the first call.
+
+        Raises:
+          InputError: a mesh of more than one axis.
+        """
+        if len(mesh.axis_names) != 1:
+            raise InputError(f"the mesh has axes {mesh.axis_names}, expected one, for the images")
+        self.rows = rows
+        spec = PartitionSpec(mesh.axis_names)
+        self.sharding = NamedSharding(mesh, spec)
+
+        def on_a_device(leaves, images, labels):
+            def of_image(example):
+                image, label = example
+                pieces = rows.factor_program(leaves, image[None], label[None])
+                return [piece[0] for piece in pieces]
+
+            size = min(rows.block_size, len(images))
+            pieces = jax.lax.map(of_image, (images, labels), batch_size=size)
+            finite = jnp.stack([jnp.isfinite(piece).all(axis=(1, 2)) for piece in pieces])
+            flat = [piece.reshape(-1, piece.shape[-1]) for piece in pieces]
+            factors = rows.as_factors(flat, jnp.concatenate)
+            return factors[:3], finite.all(axis=0)
+
+        # Derivatives are those of one device's own images: nothing is to be summed over devices,
+        # as JAX would do for values that it knows to be the same on all.
+        self._compute = jax.jit(
+            jax.shard_map(
+                on_a_device,
+                mesh=mesh,
+                in_specs=(PartitionSpec(), spec, spec),
+                out_specs=spec,
+                check_vma=False,
+            )
+        )
+
+    def __call__(
+        self,
+        images: Images,
+        labels: Labels | None = None,
+        *,
+        start: int = 0,
+        stop: int | None = None,
+    ) -> RowFactors:
+        """The rows of images start to stop - 1; arguments and errors as `JacobianRows.factors`.
+
+        Images are filled up with the last one to a multiple of the devices.
+        """
+        stop = len(images) if stop is None else stop
+        images, labels = self.rows.checked(images, labels, start, stop)
+        devices = self.sharding.mesh.size
+        count = -(-(stop - start) // devices) * devices
+        members = np.minimum(np.arange(start, start + count), stop - 1)
+        with derivative_precision(self.rows.dtype):
+            batch = jax.device_put(
+                (images[members].astype(self.rows.dtype), labels[members]), self.sharding
+            )
+            (held, inputs, cotangents), finite = self._compute(self.rows.leaves, *batch)
+        finite = np.asarray(finite)
+        if not finite.all():
+            image = start + int(np.argmin(finite))
+            raise InputError(f"the Jacobian of image {image} holds NaN or infinity")
+        return RowFactors(held, inputs, cotangents, self.rows.outputs_per_example)

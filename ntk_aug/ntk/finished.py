@@ -1,0 +1,65 @@
+"""Finished blocks of a kernel on disk, from which a stopped computation goes on."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ntk_aug.aliases import Array, Float64
+from ntk_aug.checks import InputError, check_writable_folder
+from ntk_aug.jacobian import JacobianRows
+from ntk_aug.records import StrPath, fingerprint, replacing
+
+# The entries of one or several kernels for the same rows and columns.
+Block = Sequence[Float64[np.ndarray, "A B"]]
+
+
+class FinishedBlocks:
+    """Blocks of one kernel, each in a file of its own that is written whole or not at all.
+
+    They lie in a folder that is named after all that decides the kernel, so blocks of other
+    weights or images are never taken for them. Without a folder nothing is kept.
+    """
+
+    def __init__(
+        self,
+        folder: StrPath | None,
+        rows: JacobianRows,
+        kind: str,
+        arrays: Sequence[Array | None],
+    ):
+        """Names the folder of this kernel's blocks.
+
+        Args:
+          folder: in which the kernel's own folder lies; None keeps nothing.
+          rows: of the network.
+          kind: of kernel.
+          arrays: images and labels that it is computed from.
+
+        Raises:
+          InputError: a folder that cannot be written.
+        """
+        self.folder = None
+        if folder is not None:
+            check_writable_folder(folder)
+            decisive = [rows.fingerprint(), kind]
+            decisive += [a if a is None else fingerprint(np.asarray(a)) for a in arrays]
+            self.folder = Path(folder) / fingerprint(decisive)[:32]
+
+    def find(self, a: slice, b: slice) -> Block | None:
+        """The block of images a x b, if it is finished; raises InputError for a broken file."""
+        if self.folder is None or not self._path(a, b).exists():
+            return None
+        try:
+            return list(np.load(self._path(a, b), allow_pickle=False))
+        except (ValueError, OSError, EOFError) as error:
+            raise InputError(f"{self._path(a, b)} is no block of a kernel: {error}") from None
+
+    def keep(self, a: slice, b: slice, block: Block) -> None:
+        """Writes the block of images a x b."""
+        if self.folder is not None:
+            with replacing(self._path(a, b)) as temporary, temporary.open("wb") as file:
+                np.save(file, np.stack(block), allow_pickle=False)
+
+    def _path(self, a, b):
+        return self.folder / f"{a.start}-{a.stop}x{b.start}-{b.stop}.npy"

@@ -1,0 +1,202 @@
+"""Rows of tiles of images: how many are held at a time, where, and how they are multiplied.
+
+Rows are in the host's memory, computed and multiplied by its cores (`HostTiles`), or on the devices
+of a mesh (`DeviceTiles`).
+"""
+
+import abc
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+
+from ntk_aug.aliases import Float64, Images, Labels
+from ntk_aug.checks import InputError
+from ntk_aug.jacobian import JacobianRows, RowFactors, ShardedRows
+from ntk_aug.ntk.products import add_products, mirror
+
+Report = Callable[[Any], None]
+
+# Images between two reports of progress.
+_REPORTED = 60
+# Columns converted to float64 at a time on a device.
+_DEVICE_CHUNK = 8192
+
+
+def images_per_tile(rows: JacobianRows, n: int, memory_bytes: int) -> tuple[int, int]:
+    """How many images' rows, plain and augmented, are held, and how many stream past at a time.
+
+    All n are held, and none stream, where the budget allows it. Otherwise a sixth of the budget is
+    for those that stream: fewer would leave the products waiting for conversions to float64, more
+    would need more passes.
+
+    Raises:
+      InputError: not even one of each fits the budget (the least that works is stated).
+    """
+    pair_bytes = 2 * rows.factor_bytes
+    fitting = memory_bytes // pair_bytes
+    if n <= fitting:
+        return n, 0
+    if fitting < 2:
+        least = min(n, 2)
+        raise InputError(
+            f"a memory budget of {memory_bytes / 2**30:.3g} GiB does not hold the Jacobian rows of "
+            f"{least} images: at least {least * pair_bytes / 2**30:.3g} GiB are needed"
+        )
+    streaming = max(1, fitting // 6)
+    return fitting - streaming, streaming
+
+
+class Tiles(abc.ABC):
+    """What computes the rows of tiles and multiplies them."""
+
+    @abc.abstractmethod
+    def empty(self, n: int) -> Any:
+        """Memory for the rows of n images, to be given to `compute` again and again."""
+
+    @abc.abstractmethod
+    def compute(
+        self, out: Any, images: Images, labels: Labels | None, span: slice, report: Report
+    ) -> RowFactors:
+        """The rows of the images in span; reports how many images more are done."""
+
+    @abc.abstractmethod
+    def products(
+        self,
+        pairs: Sequence[tuple[RowFactors, RowFactors]],
+        sides: tuple[int, int],
+        report: Report,
+    ) -> list[Float64[np.ndarray, "A B"]]:
+        """A B' of each pair, all of so many rows; A is B costs less. Reports the share done."""
+
+
+def tiles_of(rows: JacobianRows, mesh: Mesh | None) -> Tiles:
+    """Tiles on the mesh; None takes the GPUs that there are, and otherwise the host."""
+    if mesh is None and jax.default_backend() == "gpu":
+        mesh = Mesh(np.array(jax.local_devices()), ("images",))
+    return HostTiles(rows) if mesh is None else DeviceTiles(rows, mesh)
+
+
+class HostTiles(Tiles):
+    """Rows in the host's memory."""
+
+    def __init__(self, rows: JacobianRows):
+        self._rows = rows
+
+    def empty(self, n: int) -> RowFactors:
+        """Arrays that are written to."""
+        return self._rows.empty_factors(n)
+
+    def compute(
+        self, out: RowFactors, images: Images, labels: Labels | None, span: slice, report: Report
+    ) -> RowFactors:
+        """By blocks, on all cores."""
+        # In whole blocks, for what is missing in a block is computed in vain.
+        size = self._rows.block_size
+        size *= max(_REPORTED // size, 1)
+        for start in range(span.start, span.stop, size):
+            stop = min(start + size, span.stop)
+            part = out.part(start - span.start, stop - span.start)
+            self._rows.factors(images, labels, start=start, stop=stop, out=part)
+            report(stop - start)
+        return out.part(0, span.stop - span.start)
+
+    def products(
+        self,
+        pairs: Sequence[tuple[RowFactors, RowFactors]],
+        sides: tuple[int, int],
+        report: Report,
+    ) -> list[Float64[np.ndarray, "A B"]]:
+        """In blocks of columns, by `add_products`."""
+        totals = [np.zeros(sides) for _ in pairs]
+        triples = [(total, A, B) for total, (A, B) in zip(totals, pairs, strict=True)]
+        add_products(triples, report)
+        return totals
+
+
+class DeviceTiles(Tiles):
+    """Rows on the devices of a mesh, divided by images; products there, too, in float64."""
+
+    def __init__(self, rows: JacobianRows, mesh: Mesh):
+        self._sharded = ShardedRows(rows, mesh)
+        self._product = jax.jit(_product)
+
+    def empty(self, n: int) -> None:
+        """Nothing: rows stay where they are computed."""
+        return None
+
+    def compute(
+        self, out: None, images: Images, labels: Labels | None, span: slice, report: Report
+    ) -> RowFactors:
+        """A share of the images on each device."""
+        factors = self._sharded(images, labels, start=span.start, stop=span.stop)
+        report(span.stop - span.start)
+        return factors
+
+    def products(
+        self,
+        pairs: Sequence[tuple[RowFactors, RowFactors]],
+        sides: tuple[int, int],
+        report: Report,
+    ) -> list[Float64[np.ndarray, "A B"]]:
+        """Compiled for all devices together."""
+        products = []
+        for A, B in pairs:
+            with jax.enable_x64(True):
+                product = np.asarray(self._product(A[:3], B[:3]))
+            # Rows that only fill up the devices come last.
+            product = product[: sides[0], : sides[1]].copy()
+            if A is B:
+                mirror(product)
+            products.append(product)
+        return products
+
+
+def _product(A, B):
+    """A B' in float64 of arrays that may be float32, a chunk of columns at a time."""
+    (a, *factors_a), (b, *factors_b) = A, B
+    width = min(_DEVICE_CHUNK, a.shape[1])
+
+    def product(x, y):
+        return jnp.matmul(x.astype(jnp.float64), y.astype(jnp.float64).T, precision="highest")
+
+    def add_chunk(number, total):
+        x, y = (jax.lax.dynamic_slice_in_dim(z, number * width, width, axis=1) for z in (a, b))
+        return total + product(x, y)
+
+    total = jnp.zeros((len(a), len(b)), jnp.float64)
+    whole = a.shape[1] // max(width, 1)
+    total = jax.lax.fori_loop(0, whole, add_chunk, total)
+    total += product(a[:, whole * width :], b[:, whole * width :])
+    for x, y, d, e in zip(factors_a[0], factors_b[0], factors_a[1], factors_b[1], strict=True):
+        # <x (x) d, y (x) e> = <x, y> <d, e>, where x and y are the same for all outputs.
+        inputs = product(x, y)[:, None, :, None]
+        cotangents = product(d, e).reshape(len(x), -1, len(y), len(e) // len(y))
+        total += (inputs * cotangents).reshape(total.shape)
+    return total
+
+
+class HeldRows:
+    """The rows of the last tile that was asked for, in memory that is allocated once."""
+
+    def __init__(self, tiles: Tiles, size: int):
+        """Of tiles of up to `size` images."""
+        self._tiles, self._size = tiles, size
+        self._memory: Any = None
+        self._current: Any = None
+
+    def __call__(
+        self, images: Images, labels: Labels | None, span: slice, report: Report
+    ) -> RowFactors:
+        """The rows of the images in span; computed unless they are those that are held."""
+        if self._current is None:
+            self._memory = self._tiles.empty(self._size)
+        elif self._current[0] is images and self._current[1] == span:
+            return self._current[2]
+        self._current = images, None, None  # rows that are half computed are nobody's
+        rows = self._tiles.compute(self._memory, images, labels, span, report)
+        self._current = images, span, rows
+        return rows

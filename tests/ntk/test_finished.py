@@ -1,0 +1,100 @@
+import jax
+import numpy as np
+import pytest
+
+from ntk_aug import jacobian, ntk
+from ntk_aug.checks import InputError
+
+
+def rows_of(view):
+    return jacobian.JacobianRows(view.apply_fn, view.params, (8, 8, 1), block_size=2)
+
+
+@pytest.fixture(scope="module")
+def rows(tanh_mlp):
+    return rows_of(tanh_mlp)
+
+
+class StoppedError(Exception):
+    pass
+
+
+class Told:
+    """Counts what is computed, and stops a computation after so many entries of the kernel."""
+
+    def __init__(self, stop_after=np.inf):
+        self.images, self.stop_after = 0, stop_after
+
+    def __call__(self, stage, done, total):
+        if stage == "Jacobian":
+            self.images = done
+        elif done >= self.stop_after:
+            raise StoppedError
+
+
+def empirical(rows, images, others, version, **options):
+    return (ntk.empirical_kernel(rows, images, others, **options),)
+
+
+def triples(rows, images, others, version, **options):
+    return next(ntk.kernel_triples(rows, images, [version], **options))
+
+
+@pytest.mark.parametrize("compute", [empirical, triples])
+@pytest.mark.parametrize("two_sets", [False, True])
+def test_a_stopped_kernel_goes_on_from_its_finished_blocks(
+    rows, digit_images, tmp_path, compute, two_sets
+):
+    sets = digit_images, digit_images[:7] if two_sets else None, 0.5 * digit_images
+    options = {"memory_bytes": 5 * 2 * rows.factor_bytes}
+    whole = Told()
+    expected = compute(rows, *sets, **options, progress=whole)
+    options["blocks_folder"] = tmp_path / "blocks"
+    with pytest.raises(StoppedError):
+        compute(rows, *sets, **options, progress=Told(stop_after=60))
+    resumed = Told()
+    for kernel, own in zip(
+        compute(rows, *sets, **options, progress=resumed), expected, strict=True
+    ):
+        np.testing.assert_array_equal(kernel, own)
+    assert 0 < resumed.images < whole.images
+    again = Told()
+    for kernel, own in zip(compute(rows, *sets, **options, progress=again), expected, strict=True):
+        np.testing.assert_array_equal(kernel, own)
+    assert again.images == 0
+
+
+def test_blocks_of_other_weights_statistics_or_images_are_not_taken(
+    rows, tanh_mlp, small_resnet, digit_images, tmp_path
+):
+    doubled = jax.tree.map(lambda leaf: 2 * leaf, tanh_mlp.params)
+    networks = [rows, rows_of(tanh_mlp._replace(params=doubled))]
+
+    def rows_of_scaled(scale):
+        # What a network closes over decides its rows, too.
+        scales = np.full((8, 8, 1), scale, np.float32)
+        return rows_of(
+            small_resnet._replace(
+                apply_fn=lambda params, images: small_resnet.apply_fn(params, scales * images)
+            )
+        )
+
+    networks += [rows_of_scaled(1), rows_of_scaled(2)]
+    assert len({network.fingerprint() for network in networks}) == len(networks)
+    assert rows_of(tanh_mlp).fingerprint() == rows.fingerprint()
+    for network in networks:
+        for images in (digit_images, digit_images[::-1]):
+            kernel = ntk.empirical_kernel(network, images, blocks_folder=tmp_path)
+            np.testing.assert_array_equal(kernel, ntk.empirical_kernel(network, images))
+    assert len(list(tmp_path.iterdir())) == 2 * len(networks)
+
+
+def test_a_broken_block_is_named_and_a_folder_must_be_one(rows, digit_images, tmp_path):
+    ntk.empirical_kernel(rows, digit_images, blocks_folder=tmp_path)
+    (block,) = tmp_path.glob("*/*.npy")
+    block.write_bytes(block.read_bytes()[:100])
+    with pytest.raises(InputError, match=rf"{block.name} is no block of a kernel"):
+        ntk.empirical_kernel(rows, digit_images, blocks_folder=tmp_path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="file"):
+        ntk.empirical_kernel(rows, digit_images, blocks_folder=tmp_path / "file")
