@@ -38,11 +38,12 @@ PUBLIC = {
     """,
     "spectrum": """
         AugmentationSummary BACKENDS BIN_QUANTITIES BinComparison DEFAULT_BINS Factors
-        LargestSingularTriplets MeanAndSpread SpectrumPair SpectrumStudy StudyCost StudySettings
-        angles_from_overlaps bin_means boundary_gaps compare_bins equal_count_bins estimate_cost
-        factors_of_kernel largest_singular_triplets null_bins
-        null_tolerance pair_from_jacobians pair_from_kernels principal_angles random_subspace_angle
-        study_spectrum summarize_study tied_bins
+        LabelAlignment LargestSingularTriplets MeanAndSpread SpectrumPair SpectrumStudy StudyCost
+        StudySettings angles_from_overlaps appended_kernel appended_spectrum bin_means boundary_gaps
+        compare_bins equal_count_bins estimate_cost factors_of_kernel kernel_alignment
+        label_alignment largest_singular_triplets null_bins null_tolerance pair_from_jacobians
+        pair_from_kernels principal_angles random_subspace_angle study_spectrum summarize_study
+        tied_bins
     """,
     "training": """
         EpochRecord Keys MetricSums PretrainedNetwork RunFolder TrainState TrainedNetwork
@@ -71,6 +72,7 @@ POSITIONAL_WITH_DEFAULT = {
     "jacobian.projected_rows": ["labels"],
     "jacobian.row_norms": ["labels"],
     "ntk.compare_with_neural_tangents": ["labels"],
+    "spectrum.appended_spectrum": ["labels"],
     "spectrum.estimate_cost": ["labels"],
     "ntk.estimate_neural_tangents": ["labels"],
     "ntk.kernel_triples": ["labels"],

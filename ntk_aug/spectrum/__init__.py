@@ -1,5 +1,7 @@
 """Singular values and subspaces of the Jacobian on plain and on augmented images."""
 
+from ntk_aug.spectrum.alignment import LabelAlignment, kernel_alignment, label_alignment
+from ntk_aug.spectrum.appended import appended_kernel, appended_spectrum
 from ntk_aug.spectrum.baseline import random_subspace_angle
 from ntk_aug.spectrum.bins import (
     DEFAULT_BINS,
@@ -37,6 +39,7 @@ __all__ = [
     "AugmentationSummary",
     "BinComparison",
     "Factors",
+    "LabelAlignment",
     "LargestSingularTriplets",
     "MeanAndSpread",
     "SpectrumPair",
@@ -44,12 +47,16 @@ __all__ = [
     "StudyCost",
     "StudySettings",
     "angles_from_overlaps",
+    "appended_kernel",
+    "appended_spectrum",
     "bin_means",
     "boundary_gaps",
     "compare_bins",
     "equal_count_bins",
     "estimate_cost",
     "factors_of_kernel",
+    "kernel_alignment",
+    "label_alignment",
     "largest_singular_triplets",
     "null_bins",
     "null_tolerance",

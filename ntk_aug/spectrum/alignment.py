@@ -1,0 +1,109 @@
+"""How much of the labels each eigenvector of a kernel carries, and how they align as a whole."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ntk_aug.aliases import Array, Float, Float64, Int
+from ntk_aug.checks import InputError, check_at_least, check_labels, check_same_shape
+
+Targets = Int[Array, " n"] | Float[Array, "n C"]
+
+
+class LabelAlignment(NamedTuple):
+    """The labels' squared norm, shared out among orthonormal vectors.
+
+    Attributes:
+      shares: (u_i' y)^2 / |y|^2 of each vector; over a complete basis they sum to 1.
+      cumulative: their running sum; what it lacks of 1 at its end is outside the vectors' span.
+    """
+
+    shares: Float64[np.ndarray, " r"]
+    cumulative: Float64[np.ndarray, " r"]
+
+
+def label_alignment(
+    left: Float64[np.ndarray, "N r"], labels: Targets, *, centered: bool = False
+) -> LabelAlignment:
+    """The share of the labels that each vector carries, in the order of the vectors.
+
+    For a kernel of n images and C outputs, y is the one-hot matrix Y [n, C] as one vector, in the
+    order of the rows i * C + c. For a traced kernel [n, n] the share is |u_i' Y|^2 / ||Y||_F^2.
+    Gradient flow on the squared loss fits the part along u_i at the rate lambda_i.
+
+    Args:
+      left: orthonormal in its columns, such as `Factors.left`.
+      labels: classes [n], or targets [n, C] such as one-hot ones.
+      centered: subtract from each output its mean over the images first.
+
+    Raises:
+      InputError: labels that do not fit the vectors' length, or are zero (after centring).
+
+    Reference:
+      Arora, Du, Hu, Li, Wang: Fine-grained analysis of optimization and generalization for
+      overparameterized two-layer neural networks, 2019, section 4.
+    """
+    Y = _targets(labels, len(left), centered)
+    shares = ((left.T @ Y) ** 2).sum(axis=1) / np.sum(Y**2)
+    return LabelAlignment(shares, np.cumsum(shares))
+
+
+def kernel_alignment(
+    kernel: Float64[np.ndarray, "N N"], labels: Targets, *, centered: bool = False
+) -> float:
+    """<K, Y Y'>_F / (||K||_F ||Y Y'||_F), the cosine between the kernel and the labels' own.
+
+    Args:
+      kernel: of rows i * C + c, where Y is one column; or traced [n, n], where Y is [n, C].
+      labels: classes [n], or targets [n, C] such as one-hot ones.
+      centered: subtract means over the images from the kernel (on both sides) and from the
+        labels, so that what all images share does not count (Cortes et al. 2012).
+
+    Raises:
+      InputError: labels that do not fit the kernel, or a kernel or labels that are zero (after
+        centring).
+
+    References:
+      Cristianini, Shawe-Taylor, Elisseeff, Kandola: On kernel-target alignment, 2001.
+      Cortes, Mohri, Rostamizadeh: Algorithms for learning kernels based on centered alignment,
+      2012. Of tangent kernels: Baratin et al.: Implicit regularization via neural feature
+      alignment, 2021.
+    """
+    check_same_shape(kernel.shape, (len(kernel),) * 2, "the kernel")
+    n = len(labels)
+    Y = _targets(labels, len(kernel), centered)
+    if centered:
+        kernel = _without_means(_without_means(kernel, n).T, n).T
+    norm = np.linalg.norm(kernel)
+    if norm == 0:
+        raise InputError("the kernel is zero, and aligned with nothing")
+    return float(np.sum(Y * (kernel @ Y)) / (norm * np.linalg.norm(Y.T @ Y)))
+
+
+def _targets(labels, num_rows, centered):
+    """Y [N, columns]: one column for a kernel of all outputs, C columns for a traced one."""
+    n = len(labels)
+    check_at_least(n, 1, "the number of labels")
+    if np.ndim(labels) == 2:
+        Y = np.asarray(labels, np.float64)
+    else:
+        # Classes without an example are columns of zeros, which change nothing.
+        traced = num_rows == n
+        classes = max(int(np.max(labels)) + 1, 1) if traced else max(num_rows // n, 1)
+        Y = np.eye(classes)[check_labels(labels, n, classes)]
+    if num_rows not in (n, Y.size):
+        raise InputError(
+            f"labels of {n} images and {Y.shape[1]} outputs do not fit {num_rows} rows of a "
+            f"kernel: expected {Y.size}, or {n} of a traced kernel"
+        )
+    if centered:
+        Y = Y - Y.mean(axis=0)
+    if not np.any(Y):
+        raise InputError("the labels are zero" + (" after centring: all are the same" * centered))
+    return Y.reshape(num_rows, -1)
+
+
+def _without_means(matrix, n):
+    """Subtracts from each output's rows their mean over the n images."""
+    by_image = matrix.reshape(n, -1, matrix.shape[1])
+    return (by_image - by_image.mean(axis=0)).reshape(matrix.shape)

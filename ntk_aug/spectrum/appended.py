@@ -1,0 +1,49 @@
+"""The spectrum of [J; J~], the Jacobian of the images with their augmentations appended."""
+
+import numpy as np
+
+from ntk_aug.aliases import Float64, Images, Labels, Progress
+from ntk_aug.jacobian import JacobianRows
+from ntk_aug.ntk import DEFAULT_MEMORY_BYTES, KernelTriple, kernel_triples
+from ntk_aug.spectrum.decomposition import Factors, factors_of_kernel
+
+
+def appended_kernel(triple: KernelTriple) -> Float64[np.ndarray, "twoN twoN"]:
+    """[[K, M], [M', K~]] = [J; J~] [J; J~]': the rows of J come first, then those of J~."""
+    plain, cross, augmented = triple
+    return np.block([[plain, cross], [cross.T, augmented]])
+
+
+def appended_spectrum(
+    rows: JacobianRows,
+    images: Images,
+    augmented: Images,
+    labels: Labels | None = None,
+    *,
+    memory_bytes: int = DEFAULT_MEMORY_BYTES,
+    progress: Progress | None = None,
+) -> Factors:
+    """Singular values and left vectors of [J; J~], in float64 from the three kernels.
+
+    Since [J; J~]' [J; J~] = J' J + J~' J~, no singular value is below the one of J, or of J~, of
+    the same rank (Weyl); appending the images themselves multiplies each by sqrt(2).
+
+    Args:
+      rows: of one network.
+      images: network inputs [n, h, w, c].
+      augmented: of the same shape, in the same order.
+      labels: [n]; needed for `jacobian.LABELLED_ROWS` only.
+      memory_bytes: budget of the Jacobian rows held at once; the kernels, 7 * 8 * N^2 bytes, and
+        about as much for the decomposition come on top.
+      progress: called as by `ntk.kernel_triples`.
+
+    Returns:
+      min(2 N, P) values, and vectors of length 2 N.
+
+    Raises:
+      InputError: as `ntk.kernel_triples` does.
+    """
+    (triple,) = kernel_triples(
+        rows, images, [augmented], labels, memory_bytes=memory_bytes, progress=progress
+    )
+    return factors_of_kernel(appended_kernel(triple), rows.num_params)
