@@ -21,7 +21,6 @@ from ntk_aug.spectrum.decomposition import (
     pair_from_jacobians,
     pair_from_kernels,
 )
-from ntk_aug.spectrum.largest import LargestSingularTriplets, largest_singular_triplets
 from ntk_aug.spectrum.result import SpectrumStudy, StudySettings
 from ntk_aug.spectrum.study import BACKENDS, study_spectrum
 from ntk_aug.spectrum.subspaces import angles_from_overlaps, principal_angles
@@ -30,6 +29,13 @@ from ntk_aug.spectrum.summary import (
     AugmentationSummary,
     MeanAndSpread,
     summarize_study,
+)
+from ntk_aug.spectrum.triplets import (
+    SingularTriplets,
+    SmallestFactors,
+    largest_singular_triplets,
+    smallest_of_kernel,
+    smallest_singular_triplets,
 )
 
 __all__ = [
@@ -40,8 +46,9 @@ __all__ = [
     "BinComparison",
     "Factors",
     "LabelAlignment",
-    "LargestSingularTriplets",
     "MeanAndSpread",
+    "SingularTriplets",
+    "SmallestFactors",
     "SpectrumPair",
     "SpectrumStudy",
     "StudyCost",
@@ -64,6 +71,8 @@ __all__ = [
     "pair_from_kernels",
     "principal_angles",
     "random_subspace_angle",
+    "smallest_of_kernel",
+    "smallest_singular_triplets",
     "study_spectrum",
     "summarize_study",
     "tied_bins",

@@ -93,7 +93,7 @@ def pair_from_kernels(plain: Factors, triple: KernelTriple, num_params: int) -> 
         augmented,
         lambda members: angles_from_overlaps(left_overlaps, members, left_floor),
         right_angles,
-        float(np.sqrt(max(_largest_eigenvalue(perturbation), 0))),
+        float(np.sqrt(max(largest_eigenvalue(perturbation), 0))),
     )
 
 
@@ -103,7 +103,8 @@ def _inverse(values):
     return np.divide(1, values, out=np.zeros_like(values), where=resolved)
 
 
-def _largest_eigenvalue(matrix):
+def largest_eigenvalue(matrix: Float64[np.ndarray, "N N"]) -> float:
+    """Of a symmetric matrix."""
     last = len(matrix) - 1
     with lapack_threads(len(matrix)):
         return linalg.eigh(matrix, eigvals_only=True, subset_by_index=[last, last])[0]
