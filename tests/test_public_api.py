@@ -37,13 +37,14 @@ PUBLIC = {
         parameter_kernels row_products
     """,
     "spectrum": """
-        AugmentationSummary BACKENDS BIN_QUANTITIES BinComparison DEFAULT_BINS Factors
-        LabelAlignment MeanAndSpread SingularTriplets SmallestFactors SpectrumPair
-        SpectrumStudy StudyCost StudySettings angles_from_overlaps appended_kernel appended_spectrum
-        bin_means boundary_gaps compare_bins equal_count_bins estimate_cost factors_of_kernel
-        kernel_alignment label_alignment largest_singular_triplets null_bins null_tolerance
-        pair_from_jacobians pair_from_kernels principal_angles random_subspace_angle
-        smallest_of_kernel smallest_singular_triplets study_spectrum summarize_study tied_bins
+        AugmentationSummary BACKENDS BIN_QUANTITIES BinComparison DEFAULT_BINS EntropyRank Estimate
+        Factors KernelMoments LabelAlignment MeanAndSpread SingularTriplets SmallestFactors
+        SpectrumPair SpectrumStudy StudyCost StudySettings angles_from_overlaps appended_kernel
+        appended_spectrum bin_means boundary_gaps compare_bins equal_count_bins estimate_cost
+        estimate_entropy_rank estimate_moments factors_of_kernel kernel_alignment label_alignment
+        largest_singular_triplets null_bins null_tolerance pair_from_jacobians pair_from_kernels
+        principal_angles random_subspace_angle smallest_of_kernel smallest_singular_triplets
+        study_spectrum summarize_study tied_bins
     """,
     "training": """
         EpochRecord Keys MetricSums PretrainedNetwork RunFolder TrainState TrainedNetwork

@@ -22,6 +22,13 @@ from ntk_aug.spectrum.decomposition import (
     pair_from_kernels,
 )
 from ntk_aug.spectrum.result import SpectrumStudy, StudySettings
+from ntk_aug.spectrum.stochastic import (
+    EntropyRank,
+    Estimate,
+    KernelMoments,
+    estimate_entropy_rank,
+    estimate_moments,
+)
 from ntk_aug.spectrum.study import BACKENDS, study_spectrum
 from ntk_aug.spectrum.subspaces import angles_from_overlaps, principal_angles
 from ntk_aug.spectrum.summary import (
@@ -44,7 +51,10 @@ __all__ = [
     "DEFAULT_BINS",
     "AugmentationSummary",
     "BinComparison",
+    "EntropyRank",
+    "Estimate",
     "Factors",
+    "KernelMoments",
     "LabelAlignment",
     "MeanAndSpread",
     "SingularTriplets",
@@ -61,6 +71,8 @@ __all__ = [
     "compare_bins",
     "equal_count_bins",
     "estimate_cost",
+    "estimate_entropy_rank",
+    "estimate_moments",
     "factors_of_kernel",
     "kernel_alignment",
     "label_alignment",
