@@ -1,13 +1,10 @@
 """Lanczos' iteration on a symmetric matrix, with full orthogonalisation in float64."""
 
-from collections.abc import Callable
-
 import jax
 import numpy as np
 
 from ntk_aug.aliases import Float64, KeyArray
-
-Product = Callable[[np.ndarray], np.ndarray]
+from ntk_aug.spectrum.operators import Product
 
 
 class KrylovBasis:

@@ -6,6 +6,9 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from ntk_aug.aliases import Float64, Progress
+from ntk_aug.checks import InputError
+
+Product = Callable[[np.ndarray], np.ndarray]
 
 
 @runtime_checkable
@@ -28,20 +31,16 @@ class GramProducts:
     Attributes:
       side: min(N, P).
       by_columns: whether it is J' J.
-      count: products so far.
     """
 
-    def __init__(self, operator: LinearMap, progress: Callable[[int], None]):
-        """Prepares the products; `progress` is called with the count after each."""
+    def __init__(self, operator: LinearMap):
+        """Prepares the products."""
         self.side = min(operator.shape)
         self.by_columns = operator.shape[1] == self.side
-        self.count = 0
-        self._operator, self._progress = operator, progress
+        self._operator = operator
 
     def __call__(self, vector: Float64[np.ndarray, " side"]) -> Float64[np.ndarray, " side"]:
         """The product with a vector, in the precision of the operator."""
-        self.count += 1
-        self._progress(self.count)
         return self.back(self.there(vector))
 
     def there(self, vector: np.ndarray) -> Float64[np.ndarray, " other"]:
@@ -57,8 +56,24 @@ class GramProducts:
         return np.asarray(product(np.asarray(vector, operator.dtype)), np.float64)
 
 
-def count_progress(progress: Progress | None, expected: int) -> Callable[[int], None]:
-    """Reports a count of products as ("products", count, an estimate of all)."""
-    if progress is None:
-        return lambda count: None
-    return lambda count: progress("products", count, max(count, expected))
+class CountedProducts:
+    """A product that counts its calls, reports each, and lets nothing pass that is not finite.
+
+    Attributes:
+      count: calls so far.
+    """
+
+    def __init__(self, product: Product, expected: int, progress: Progress | None):
+        """Reports ("products", count, the greater of count and `expected`)."""
+        self.count = 0
+        self._product, self._expected, self._progress = product, expected, progress
+
+    def __call__(self, vector: np.ndarray) -> np.ndarray:
+        """The product; raises InputError if it holds NaN or infinity."""
+        image = self._product(vector)
+        if not np.isfinite(image).all():
+            raise InputError("a product with the kernel holds NaN or infinity")
+        self.count += 1
+        if self._progress:
+            self._progress("products", self.count, max(self.count, self._expected))
+        return image

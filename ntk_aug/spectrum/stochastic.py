@@ -10,7 +10,7 @@ from scipy import linalg
 from ntk_aug.aliases import Float64, KeyArray, Progress
 from ntk_aug.checks import InputError, check_at_least, check_same_shape
 from ntk_aug.spectrum.lanczos import KrylovBasis
-from ntk_aug.spectrum.operators import GramProducts, LinearMap, count_progress
+from ntk_aug.spectrum.operators import CountedProducts, GramProducts, LinearMap
 
 # Samples between two looks at the standard errors.
 _BETWEEN_LOOKS = 10
@@ -208,26 +208,11 @@ def _x_ln_x(values):
 
 def _kernel_product(operator, expected, progress):
     """The products with K, and its side."""
-    report = count_progress(progress, expected)
     if isinstance(operator, np.ndarray):
-        side = len(operator)
-        check_same_shape(operator.shape, (side, side), "the kernel")
-        multiply = operator.__matmul__
-    else:
-        multiply = GramProducts(operator, lambda count: None)
-        side = multiply.side
-    count = 0
-
-    def product(vector):
-        nonlocal count
-        image = multiply(vector)
-        if not np.isfinite(image).all():
-            raise InputError("a product with the kernel holds NaN or infinity")
-        count += 1
-        report(count)
-        return image
-
-    return product, side
+        check_same_shape(operator.shape, (len(operator),) * 2, "the kernel")
+        return CountedProducts(operator.__matmul__, expected, progress), len(operator)
+    gram = GramProducts(operator)
+    return CountedProducts(gram, expected, progress), gram.side
 
 
 def _sampled(

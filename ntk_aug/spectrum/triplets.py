@@ -10,7 +10,7 @@ from ntk_aug.aliases import Bool, Float64, KeyArray, Progress
 from ntk_aug.checks import check_at_least, check_count, check_same_shape
 from ntk_aug.spectrum.decomposition import Factors, largest_eigenvalue
 from ntk_aug.spectrum.lanczos import KrylovBasis
-from ntk_aug.spectrum.operators import GramProducts, LinearMap, count_progress
+from ntk_aug.spectrum.operators import CountedProducts, GramProducts, LinearMap
 from ntk_aug.spectrum.threads import lapack_threads
 
 # Vectors held for the smallest values: their gaps are narrow, and each restart forgets much.
@@ -145,15 +145,15 @@ def smallest_of_kernel(
 def _triplets(key, operator, k, largest, tolerance, max_iterations, progress):
     check_count(k, min(operator.shape), "k (singular values)")
     check_at_least(max_iterations, 1, "max_iterations")
-    gram = GramProducts(operator, count_progress(progress, 6 * k))
-    side = gram.side
+    gram = GramProducts(operator)
+    product, side = CountedProducts(gram, 6 * k, progress), gram.side
     size = min(side, max(2 * k + 1, 20) if largest else max(4 * k, _SMALLEST_BASIS))
     start_key, basis_key = jax.random.split(key)
     start = np.asarray(jax.random.normal(start_key, (side,)), np.float64)
     basis = KrylovBasis(basis_key, start, size)
     largest_square = 0.0
     for iteration in range(max_iterations):
-        basis.fill(gram)
+        basis.fill(product)
         squares, S = linalg.eigh(basis.projected)
         largest_square = max(largest_square, squares[-1])
         order = np.argsort(-squares if largest else squares)
@@ -166,7 +166,8 @@ def _triplets(key, operator, k, largest, tolerance, max_iterations, progress):
         kept = (k + size) // 2
         basis.restart(squares[:kept], S[:, :kept])
     vectors = basis.vectors @ S[:, :k]
-    return _completed(gram, vectors, np.sqrt(largest_square), tolerance, operator)
+    found = _completed(gram, vectors, np.sqrt(largest_square), tolerance, operator)
+    return found._replace(num_products=found.num_products + 2 * product.count)
 
 
 def _distance(rest, values):
@@ -194,5 +195,5 @@ def _completed(gram, vectors, largest_value, tolerance, operator):
         residuals,
         residuals <= tolerance,
         values > np.maximum(residuals, np.sqrt(np.finfo(operator.dtype).eps)) * scale,
-        2 * (gram.count + len(values)),
+        2 * len(values),
     )
