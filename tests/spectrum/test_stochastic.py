@@ -118,6 +118,20 @@ def test_the_entropy_rank_is_within_four_standard_errors(seed, matrix):
     assert found.rank.relative_error < 0.1
 
 
+def test_error_bars_of_the_entropy_rank_are_those_of_repeats():
+    K = np.diag(np.geomspace(9, 0.1, 6))
+    rotation = np.linalg.qr(np.random.default_rng(0).standard_normal((6, 6)))[0]
+    K = rotation @ K @ rotation.T
+    exact = exact_entropy_rank(np.sqrt(np.linalg.eigvalsh(K)))
+    found = [
+        spectrum.estimate_entropy_rank(jax.random.key(seed), K, num_samples=30).rank
+        for seed in range(60)
+    ]
+    scores = [(estimate.value - exact) / estimate.standard_error for estimate in found]
+    assert 0.75 < np.std(scores) < 1.35
+    assert abs(np.mean(scores)) < 0.5
+
+
 def test_quadratures_bracket_what_more_steps_find(matrix):
     K = matrix @ matrix.T
     runs = [

@@ -85,6 +85,12 @@ def test_what_has_not_converged_is_returned_and_marked(end):
     rough = find(jax.random.key(0), of_matrix(J), 9, tolerance=1e-10, max_iterations=1)
     assert rough.values.shape == (9,)
     assert not rough.converged.all()
+    # Residuals are what they are said to be, in units of the largest value found.
+    u, sigma, v = rough.left, rough.values, rough.right
+    rest = np.linalg.norm(J.T @ u - sigma * v, axis=0)
+    scale = sigma[0] if end == "largest" else rest[0] / rough.residuals[0]
+    assert scale == pytest.approx(10, rel=1e-3)
+    np.testing.assert_allclose(rough.residuals, rest / scale, rtol=1e-6, atol=1e-13)
     # Each is still within its residual of a singular value, and not beyond its own rank's.
     distance = np.abs(rough.values[:, None] - values).min(axis=1)
     assert (distance <= rough.residuals * 10 * (1 + 1e-9)).all()
