@@ -30,11 +30,12 @@ PUBLIC = {
         num_params pure_network tanh_mlp_jacobian_lipschitz
     """,
     "ntk": """
-        DEFAULT_IMPLEMENTATION DEFAULT_MEMORY_BYTES KernelAgreement KernelTriple
-        NEURAL_TANGENTS_IMPLEMENTATIONS NeuralTangentsEstimate compare_with_neural_tangents
-        empirical_kernel estimate_neural_tangents factor_products images_per_tile kernel_diagonal
-        kernel_triples load_neural_tangents neural_tangents_kernel neural_tangents_triples
-        parameter_kernels row_products
+        DEFAULT_IMPLEMENTATION DEFAULT_MEMORY_BYTES DYNAMICS_LOSSES KernelAgreement KernelTriple
+        LinearizedPredictions NEURAL_TANGENTS_IMPLEMENTATIONS NeuralTangentsEstimate
+        compare_with_neural_tangents empirical_kernel estimate_neural_tangents factor_products
+        images_per_tile kernel_diagonal kernel_triples linearized_predictions linearized_view
+        load_neural_tangents neural_tangents_kernel neural_tangents_triples parameter_kernels
+        row_products
     """,
     "spectrum": """
         AugmentationSummary BACKENDS BIN_QUANTITIES BinComparison DEFAULT_BINS EntropyRank Estimate

@@ -1,6 +1,12 @@
 """Neural tangent kernels of a network on finite sets of images."""
 
 from ntk_aug.ntk.agreement import KernelAgreement, compare_with_neural_tangents
+from ntk_aug.ntk.dynamics import (
+    DYNAMICS_LOSSES,
+    LinearizedPredictions,
+    linearized_predictions,
+    linearized_view,
+)
 from ntk_aug.ntk.empirical import empirical_kernel, kernel_diagonal, parameter_kernels
 from ntk_aug.ntk.kernels import (
     DEFAULT_MEMORY_BYTES,
@@ -22,9 +28,11 @@ from ntk_aug.ntk.tiles import images_per_tile
 __all__ = [
     "DEFAULT_IMPLEMENTATION",
     "DEFAULT_MEMORY_BYTES",
+    "DYNAMICS_LOSSES",
     "NEURAL_TANGENTS_IMPLEMENTATIONS",
     "KernelAgreement",
     "KernelTriple",
+    "LinearizedPredictions",
     "NeuralTangentsEstimate",
     "compare_with_neural_tangents",
     "empirical_kernel",
@@ -33,6 +41,8 @@ __all__ = [
     "images_per_tile",
     "kernel_diagonal",
     "kernel_triples",
+    "linearized_predictions",
+    "linearized_view",
     "load_neural_tangents",
     "neural_tangents_kernel",
     "neural_tangents_triples",

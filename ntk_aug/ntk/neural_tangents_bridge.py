@@ -129,9 +129,21 @@ def load_neural_tangents() -> ModuleType:
 
 
 def _adapt_predict(predict: Any) -> None:
-    """Mends the largest learning rate, the one part of the dynamics that does not run."""
+    """Mends the largest learning rate, which does not run, and kernels with an eigenvalue of 0."""
     # Its route on the host passes scipy an argument that is gone; the other serves everywhere.
     predict._is_on_cpu = lambda array: False
+
+    def make_inv_expm1_fn(normalization):
+        expm1_fn = predict._make_expm1_fn(normalization)
+
+        def inv_expm1_fn(eigenvalues, t):
+            # 0 / 0 otherwise; as for those that rounding makes negative, nothing is learnt there.
+            null = eigenvalues <= 0
+            return expm1_fn(eigenvalues, t) / jax.numpy.where(null, 1, eigenvalues)
+
+        return inv_expm1_fn
+
+    predict._make_inv_expm1_fn = make_inv_expm1_fn
 
 
 def _adapt_empirical(empirical: Any) -> None:

@@ -1,0 +1,194 @@
+"""How the outputs of a linearised network move in training, from its kernel alone.
+
+A network that is linear in its parameters, trained by gradient descent on a loss L of its outputs
+f [n, C], moves them in continuous time by
+    df/dt = -eta K dL/df,    df*/dt = -eta K* dL/df,
+with K on the training set and K* between others and it. Time t counts steps of learning rate eta,
+and the solution is what small steps approach: eta times the largest eigenvalue of K d^2L/df^2 is to
+be far below 1, and from 2 on steps diverge whereas the solution does not.
+
+The solutions are those of neural_tangents, in float64.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ntk_aug.aliases import Array, Float, Float64, Int
+from ntk_aug.checks import InputError, check_choice, check_labels, check_same_shape
+from ntk_aug.jacobian.precision import derivative_precision
+from ntk_aug.models import ModelView
+from ntk_aug.ntk.neural_tangents_bridge import load_neural_tangents
+
+DYNAMICS_LOSSES = {
+    "mse": "sum of (f - y)^2 over examples and outputs, divided by 2 n C; closed form",
+    "cross-entropy": "-sum of y log softmax(f), divided by n; an ODE solver",
+}
+
+LossFn = Callable[[Float[Array, "n C"], Float[Array, "n C"]], Float[Array, ""]]
+
+
+class LinearizedPredictions(NamedTuple):
+    """Outputs in training, of a network linearised at its start.
+
+    Attributes:
+      times: in steps of gradient descent.
+      train: on the training set.
+      test: on the other examples; None if there are none.
+      train_loss: of the outputs on the training set.
+    """
+
+    times: Float64[np.ndarray, " T"]
+    train: Float64[np.ndarray, "T n C"]
+    test: Float64[np.ndarray, "T m C"] | None
+    train_loss: Float64[np.ndarray, " T"]
+
+
+def linearized_predictions(
+    kernel: Float[Array, "N N"],
+    targets: Float[Array, "n C"] | Int[Array, " n"],
+    outputs: Float[Array, "n C"],
+    times: Sequence[float] | Float[Array, " T"],
+    *,
+    learning_rate: float,
+    test_kernel: Float[Array, "M N"] | None = None,
+    test_outputs: Float[Array, "m C"] | None = None,
+    loss: str | LossFn = "mse",
+    momentum: float = 0.0,
+) -> LinearizedPredictions:
+    """Outputs at the given times of full-batch gradient descent with small steps.
+
+    The mean squared error without momentum has a closed form, in the eigenvectors of K. All else is
+    an ODE, solved to a relative 1e-8 by Runge-Kutta steps, which long times make many.
+    Momentum mu is heavy-ball, v <- mu v - eta grad L, W <- W + v, by what it approaches for small
+    eta and 1 - mu: in s = sqrt(eta) t,  f'' = -(1 - mu) / sqrt(eta) f' - K dL/df.
+
+    Args:
+      kernel: K(X, X) of the training set, by any route: [n * C, n * C] with rows i * C + c, or
+        [n, n] for one that acts on each output alike and on none through another, as that of
+        infinite width. A traced kernel is C times too large for that: divide it by C.
+      targets: [n, C], or the labels [n], which become one-hot.
+      outputs: at time 0 on the training set.
+      times: not negative, increasing, finite; in steps.
+      learning_rate: eta.
+      test_kernel: K(X*, X), [m * C, n * C] or [m, n], in the form of the other.
+      test_outputs: at time 0 on the examples X*.
+      loss: a key of `DYNAMICS_LOSSES`, which state what it is divided by; or a function of
+        (outputs, targets) to a number, divided by whatever the learning rate is meant for.
+      momentum: mu.
+
+    Raises:
+      InputError: shapes that do not fit together, kernels or outputs that are not finite, times
+        that do not increase, an unknown loss.
+
+    Reference:
+      Lee, Xiao, Schoenholz, Bahri, Novak, Sohl-Dickstein, Pennington: Wide Neural Networks of Any
+      Depth Evolve as Linear Models Under Gradient Descent, 2019.
+    """
+    loss_fn = _loss_function(loss)
+    if not 0 < learning_rate < np.inf:
+        raise InputError(f"learning_rate is {learning_rate}, expected a positive number")
+    if not 0 <= momentum < 1:
+        raise InputError(f"momentum is {momentum}, expected 0 to below 1")
+    times = np.asarray(times, np.float64)
+    if not (times.size and times[0] >= 0 and (np.diff(times) > 0).all() and times[-1] < np.inf):
+        raise InputError(f"times are {times.tolist()}, expected finite, increasing ones from 0 on")
+    outputs = _finite(outputs, "outputs")
+    n, C = outputs.shape
+    y = _targets(targets, n, C)
+    traced = np.shape(kernel) != (n * C, n * C)
+    if traced and np.shape(kernel) != (n, n):
+        raise InputError(
+            f"kernel has shape {np.shape(kernel)}, expected {(n * C, n * C)} or {(n, n)} for "
+            f"outputs of shape {(n, C)}"
+        )
+    k = 1 if traced else C
+    kernel = _in_axes(_finite(kernel, "kernel"), k, traced)
+    if (test_kernel is None) != (test_outputs is None):
+        raise InputError("a test set needs both test_kernel and test_outputs, one is missing")
+    if test_outputs is not None:
+        test_outputs = _finite(test_outputs, "test_outputs")
+        m = len(test_outputs)
+        check_same_shape(test_outputs.shape, (m, C), "test_outputs")
+        check_same_shape(np.shape(test_kernel), (m * k, n * k), "test_kernel")
+        test_kernel = _in_axes(_finite(test_kernel, "test_kernel"), k, traced)
+    with derivative_precision("float64"):
+        predict = load_neural_tangents().predict
+        options = {"learning_rate": learning_rate, "trace_axes": (-1,) if traced else ()}
+        if loss == "mse" and momentum == 0:
+            solution = predict.gradient_descent_mse(jnp.asarray(kernel), jnp.asarray(y), **options)
+        else:
+            solution = predict.gradient_descent(
+                loss_fn, jnp.asarray(kernel), jnp.asarray(y), momentum=momentum or None, **options
+            )
+        found = solution(
+            *(
+                x if x is None else jnp.asarray(x)
+                for x in (times, outputs, test_outputs, test_kernel)
+            )
+        )
+        train, test = (found, None) if test_outputs is None else found
+        losses = jax.vmap(lambda f: loss_fn(f, y))(train)
+    return LinearizedPredictions(
+        times, np.asarray(train), None if test is None else np.asarray(test), np.asarray(losses)
+    )
+
+
+def linearized_view(view: ModelView) -> ModelView:
+    """The network that is linear in its parameters: f(W0, x) + J(W0, x) (W - W0).
+
+    Its parameters start at those of the view, W0, where it has the same outputs and the same
+    kernel; its kernel stays the same in training.
+    """
+
+    def apply_fn(params, images):
+        # A Jacobian in float64 asks for the network in float64, its start included.
+        start = jax.tree.map(lambda leaf, own: jnp.asarray(own, leaf.dtype), params, view.params)
+        change = jax.tree.map(jnp.subtract, params, start)
+        outputs, moved = jax.jvp(lambda p: view.apply_fn(p, images), (start,), (change,))
+        return outputs + moved
+
+    return ModelView(apply_fn, view.params)
+
+
+def _mean_squared_error(f, y):
+    return jnp.mean((f - y) ** 2) / 2
+
+
+def _cross_entropy(f, y):
+    return -jnp.mean(jnp.sum(y * jax.nn.log_softmax(f), axis=1))
+
+
+_LOSS_FUNCTIONS = {"mse": _mean_squared_error, "cross-entropy": _cross_entropy}
+
+
+def _loss_function(loss):
+    if callable(loss):
+        return loss
+    return _LOSS_FUNCTIONS[check_choice(loss, DYNAMICS_LOSSES, "loss")]
+
+
+def _finite(values, what):
+    values = np.asarray(values, np.float64)
+    if not np.isfinite(values).all():
+        raise InputError(f"{what} holds NaN or infinity")
+    return values
+
+
+def _targets(targets, n, C):
+    """Targets [n, C] in float64, of labels too."""
+    if np.ndim(targets) == 1:
+        return np.eye(C)[check_labels(targets, n, C)]
+    check_same_shape(np.shape(targets), (n, C), "targets")
+    return _finite(targets, "targets")
+
+
+def _in_axes(kernel, k, traced):
+    """As neural_tangents has it: a pair of axes for the examples, and one for the outputs."""
+    if traced:
+        return kernel
+    a, b = (side // k for side in kernel.shape)
+    return kernel.reshape(a, k, b, k).transpose(0, 2, 1, 3)
