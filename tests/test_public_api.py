@@ -30,12 +30,13 @@ PUBLIC = {
         num_params pure_network tanh_mlp_jacobian_lipschitz
     """,
     "ntk": """
-        DEFAULT_IMPLEMENTATION DEFAULT_MEMORY_BYTES DYNAMICS_LOSSES KernelAgreement KernelTriple
-        LinearizedPredictions NEURAL_TANGENTS_IMPLEMENTATIONS NeuralTangentsEstimate
-        compare_with_neural_tangents empirical_kernel estimate_neural_tangents factor_products
-        images_per_tile kernel_diagonal kernel_triples linearized_predictions linearized_view
-        load_neural_tangents neural_tangents_kernel neural_tangents_triples parameter_kernels
-        row_products
+        DEFAULT_IMPLEMENTATION DEFAULT_MEMORY_BYTES DYNAMICS_LOSSES InfiniteWidthKernels
+        KernelAgreement KernelTriple LinearizedPredictions NEURAL_TANGENTS_IMPLEMENTATIONS
+        NeuralTangentsEstimate WidthDistance compare_with_neural_tangents empirical_kernel
+        estimate_neural_tangents factor_products images_per_tile infinite_width_kernels
+        kernel_diagonal kernel_triples linearized_predictions linearized_view load_neural_tangents
+        neural_tangents_kernel neural_tangents_triples parameter_kernels row_products stax_mlp
+        width_convergence
     """,
     "spectrum": """
         AugmentationSummary BACKENDS BIN_QUANTITIES BinComparison DEFAULT_BINS EntropyRank Estimate
@@ -83,6 +84,7 @@ POSITIONAL_WITH_DEFAULT = {
     "ntk.parameter_kernels": ["labels"],
     # two sets of images, as K(X, X') names them
     "ntk.empirical_kernel": ["others"],
+    "ntk.infinite_width_kernels": ["others"],
     "ntk.neural_tangents_triples": ["labels"],
     # a single option, whose meaning the function's name gives
     "progress.progress_bars": ["prefix"],

@@ -8,6 +8,13 @@ from ntk_aug.ntk.dynamics import (
     linearized_view,
 )
 from ntk_aug.ntk.empirical import empirical_kernel, kernel_diagonal, parameter_kernels
+from ntk_aug.ntk.infinite_width import (
+    InfiniteWidthKernels,
+    WidthDistance,
+    infinite_width_kernels,
+    stax_mlp,
+    width_convergence,
+)
 from ntk_aug.ntk.kernels import (
     DEFAULT_MEMORY_BYTES,
     KernelTriple,
@@ -30,15 +37,18 @@ __all__ = [
     "DEFAULT_MEMORY_BYTES",
     "DYNAMICS_LOSSES",
     "NEURAL_TANGENTS_IMPLEMENTATIONS",
+    "InfiniteWidthKernels",
     "KernelAgreement",
     "KernelTriple",
     "LinearizedPredictions",
     "NeuralTangentsEstimate",
+    "WidthDistance",
     "compare_with_neural_tangents",
     "empirical_kernel",
     "estimate_neural_tangents",
     "factor_products",
     "images_per_tile",
+    "infinite_width_kernels",
     "kernel_diagonal",
     "kernel_triples",
     "linearized_predictions",
@@ -48,4 +58,6 @@ __all__ = [
     "neural_tangents_triples",
     "parameter_kernels",
     "row_products",
+    "stax_mlp",
+    "width_convergence",
 ]
