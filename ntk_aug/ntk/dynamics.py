@@ -109,7 +109,7 @@ def linearized_predictions(
     kernel = _in_axes(_finite(kernel, "kernel"), k, traced)
     if (test_kernel is None) != (test_outputs is None):
         raise InputError("a test set needs both test_kernel and test_outputs, one is missing")
-    if test_outputs is not None:
+    if test_outputs is not None and test_kernel is not None:
         test_outputs = _finite(test_outputs, "test_outputs")
         m = len(test_outputs)
         check_same_shape(test_outputs.shape, (m, C), "test_outputs")
