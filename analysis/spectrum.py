@@ -154,9 +154,31 @@ def describe(
             {"description": descriptions[item.name], **_as_dict(item)}
             for item in spectrum.summarize_study(study)
         ],
+        "accuracy": _accuracy(study),
         "kernel_agreement": agreement,
         "environment": records.environment(),
         "seconds": seconds,
+    }
+
+
+def _accuracy(study: spectrum.SpectrumStudy) -> dict:
+    """What rounding does to the singular values of plain images, over all networks."""
+    num_images = study.masks_flipped.shape[1]
+    return {
+        "dtype": study.settings.dtype,
+        "values": study.values.size,
+        "uncertain_values": study.uncertain.sum(),
+        "uncertain_share": spectrum.UNCERTAIN_SHARE,
+        "relative_rows_norm": study.rows_norm / study.values[:, 0],
+        "float32_row_error": {
+            "images": study.row_error_images,
+            "median": study.row_error_median,
+            "largest": study.row_error,
+            "largest_without_flips": study.row_error_without_flips,
+        },
+        "masks": num_images * study.masks_per_image.sum(),
+        "masks_flipped": study.masks_flipped.sum(),
+        "images_with_flips": (study.masks_flipped > 0).sum(axis=1),
     }
 
 

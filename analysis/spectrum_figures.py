@@ -100,6 +100,14 @@ def _bin_axes(all_axes: Sequence[Axes], study: SpectrumStudy) -> None:
     for axes in all_axes:
         axes.set_xlabel(f"bin of {study.bin_sizes[0]} singular values (1 = largest)")
         axes.set_xlim(0.5, study.num_bins + 0.5)
+        # Bins with a value whose estimated error is a tenth of itself, in any network.
+        for number in 1 + np.flatnonzero(_uncertain_bins(study)):
+            axes.axvspan(number - 0.5, number + 0.5, color="black", alpha=0.1, linewidth=0)
+
+
+def _uncertain_bins(study: SpectrumStudy) -> np.ndarray:
+    starts = np.cumsum(study.bin_sizes) - study.bin_sizes
+    return np.logical_or.reduceat(study.uncertain.any(axis=0), starts)
 
 
 def _bin_numbers(study: SpectrumStudy) -> np.ndarray:

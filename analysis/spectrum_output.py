@@ -87,8 +87,23 @@ def print_table(study: spectrum.SpectrumStudy, summary: Mapping) -> None:
     for row in table_rows(study):
         table.add_row(*row)
     Console(width=max(Console().width, 132)).print(table)
+    print(accuracy_sentence(summary))
     if summary["kernel_agreement"]:
         print(agreement_sentence(summary["kernel_agreement"]))
+
+
+def accuracy_sentence(summary: Mapping) -> str:
+    """How many singular values are uncertain, and how many masks flip within rounding."""
+    accuracy = summary["accuracy"]
+    flips = (
+        f"{accuracy['masks_flipped']:,} masks of {accuracy['masks']:,} flip within rounding"
+        if accuracy["masks"]
+        else "no mask can flip, the network is smooth"
+    )
+    return (
+        f"{accuracy['dtype']} rows: {accuracy['uncertain_values']:,} of {accuracy['values']:,} "
+        f"values have an estimated error above {100 * accuracy['uncertain_share']:g} %; {flips}"
+    )
 
 
 def agreement_sentence(agreement: Mapping) -> str:

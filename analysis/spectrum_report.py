@@ -49,10 +49,30 @@ and share of values that fell are left out.</li>
 Neighbouring bins may then trade directions, and no theorem bounds the angle.</li>
 </ul>"""
 
+ACCURACY_COLUMNS = (
+    "uncertain values",
+    "||rounding of J|| / sigma_1",
+    "float32 rows' error: median / largest / largest without flips",
+    "images with flips",
+)
+
+ACCURACY = """
+<p>The estimated error of a singular value is from above: the norm of the rounding of J's rows
+(Weyl), measured on a few plain images and scaled to all, and the rounding of the decomposition.
+A mask (of a ReLU, a maximum, a clip) that flips within rounding is one that float32 and float64
+set differently: its row differs by a whole term. Bins with an uncertain value are grey in the
+figures.</p>"""
+
 
 def report_html(study: SpectrumStudy, summary: Mapping, figures: Path) -> str:
     """The page: settings, table, figures from the folder `figures`, and what the flags mean."""
-    from analysis.spectrum_output import TABLE_COLUMNS, agreement_sentence, file_name, table_rows
+    from analysis.spectrum_output import (
+        TABLE_COLUMNS,
+        accuracy_sentence,
+        agreement_sentence,
+        file_name,
+        table_rows,
+    )
 
     settings = study.settings
     networks = [
@@ -96,6 +116,10 @@ def report_html(study: SpectrumStudy, summary: Mapping, figures: Path) -> str:
         "<h2>Flags</h2>",
         _table(["augmentation", "what it does", "null", "tie", "gap < ||E||"], flags),
         FLAGS,
+        "<h2>Accuracy</h2>",
+        f"<p>{html.escape(accuracy_sentence(summary))}.</p>",
+        _table(["network", *ACCURACY_COLUMNS], _accuracy_rows(study)),
+        ACCURACY,
         *(
             ["<h2>The kernels by a second route</h2>", f"<p>{agreement_sentence(agreement)}.</p>"]
             if agreement
@@ -107,6 +131,22 @@ def report_html(study: SpectrumStudy, summary: Mapping, figures: Path) -> str:
     ]
     title = f"Jacobian spectrum under augmentation: {summary['data']['name']}"
     return PAGE.substitute(title=html.escape(title), body="\n".join(sections))
+
+
+def _accuracy_rows(study: SpectrumStudy) -> list[tuple[str, ...]]:
+    """One row for each network, under `ACCURACY_COLUMNS`."""
+    num_values, num_images = study.values.shape[1], study.masks_flipped.shape[1]
+    return [
+        (
+            str(w + 1),
+            f"{study.uncertain[w].sum():,} of {num_values:,}",
+            f"{study.rows_norm[w] / study.values[w, 0]:.1e}",
+            f"{study.row_error_median[w]:.1e} / {study.row_error[w]:.1e} / "
+            f"{study.row_error_without_flips[w]:.1e} in {study.row_error_images[w]} images",
+            f"{(study.masks_flipped[w] > 0).sum():,} of {num_images:,}",
+        )
+        for w in range(len(study.values))
+    ]
 
 
 def _table(headers, rows) -> str:

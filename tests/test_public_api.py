@@ -21,8 +21,8 @@ PUBLIC = {
         load_tfds normalize select_classes unit_range
     """,
     "jacobian": """
-        JacobianOperator JacobianRows LABELLED_ROWS ROUTES ROWS RowFactors
-        ShardedRows output_function projected_rows row_norms
+        FlippedMasks JacobianOperator JacobianRows LABELLED_ROWS ROUTES ROWS RowFactors ShardedRows
+        flipped_masks output_function projected_rows row_norms
     """,
     "models": """
         CifarResNet DEFAULT_LEARNING_RATE MLP MODELS ModelEntry ModelView Network as_network
@@ -40,20 +40,20 @@ PUBLIC = {
     """,
     "spectrum": """
         AugmentationSummary BACKENDS BIN_QUANTITIES BinComparison DEFAULT_BINS EntropyRank Estimate
-        Factors KernelMoments LabelAlignment MeanAndSpread SingularTriplets SmallestFactors
-        SpectrumPair SpectrumStudy StudyCost StudySettings angles_from_overlaps appended_kernel
-        appended_spectrum bin_means boundary_gaps compare_bins equal_count_bins estimate_cost
-        estimate_entropy_rank estimate_moments factors_of_kernel kernel_alignment label_alignment
-        largest_singular_triplets null_bins null_tolerance pair_from_jacobians pair_from_kernels
-        principal_angles random_subspace_angle smallest_of_kernel smallest_singular_triplets
-        study_spectrum summarize_study tied_bins
+        Factors KernelMoments LabelAlignment MeanAndSpread RowsRounding SingularTriplets
+        SmallestFactors SpectrumPair SpectrumStudy StudyCost StudySettings UNCERTAIN_SHARE
+        angles_from_overlaps appended_kernel appended_spectrum bin_means boundary_gaps compare_bins
+        equal_count_bins estimate_cost estimate_entropy_rank estimate_moments factors_of_kernel
+        kernel_alignment label_alignment largest_singular_triplets null_bins null_tolerance
+        pair_from_jacobians pair_from_kernels principal_angles random_subspace_angle rows_rounding
+        smallest_of_kernel smallest_singular_triplets study_spectrum summarize_study tied_bins
+        uncertain_values value_errors
     """,
     "training": """
         EpochRecord Keys MetricSums PretrainedNetwork RunFolder TrainState TrainedNetwork
         TrainingConfig build_optimizer checkpoint_epochs epoch_program estimate_training_seconds
-        evaluate_view evaluation_program initial_state load_trained_model
-        network_fingerprint restore_checkpoint run_configuration save_checkpoint steps_per_epoch
-        train train_named_model
+        evaluate_view evaluation_program initial_state load_trained_model network_fingerprint
+        restore_checkpoint run_configuration save_checkpoint steps_per_epoch train train_named_model
     """,
 }
 
@@ -77,6 +77,7 @@ POSITIONAL_WITH_DEFAULT = {
     "ntk.compare_with_neural_tangents": ["labels"],
     "spectrum.appended_spectrum": ["labels"],
     "spectrum.estimate_cost": ["labels"],
+    "spectrum.rows_rounding": ["labels"],
     "ntk.estimate_neural_tangents": ["labels"],
     "ntk.kernel_triples": ["labels"],
     "ntk.kernel_diagonal": ["labels"],

@@ -1,6 +1,7 @@
 """The Jacobian of a network's outputs with respect to its parameters."""
 
 from ntk_aug.jacobian.layerwise import ROUTES
+from ntk_aug.jacobian.masks import FlippedMasks, flipped_masks
 from ntk_aug.jacobian.operator import JacobianOperator
 from ntk_aug.jacobian.outputs import LABELLED_ROWS, ROWS, output_function
 from ntk_aug.jacobian.reductions import projected_rows, row_norms
@@ -12,10 +13,12 @@ __all__ = [
     "LABELLED_ROWS",
     "ROUTES",
     "ROWS",
+    "FlippedMasks",
     "JacobianOperator",
     "JacobianRows",
     "RowFactors",
     "ShardedRows",
+    "flipped_masks",
     "output_function",
     "projected_rows",
     "row_norms",

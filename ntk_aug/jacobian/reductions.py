@@ -33,11 +33,7 @@ def row_norms(
     k = rows.outputs_per_example
     squares = np.empty(len(images) * k)
     for first, last, factors in rows.factor_blocks(images, labels):
-        total = np.einsum("ij,ij->i", factors.rows, factors.rows, dtype=np.float64)
-        for x, d in zip(factors.inputs, factors.cotangents, strict=True):
-            inputs, cotangents = (np.einsum("ij,ij->i", a, a, dtype=np.float64) for a in (x, d))
-            total += np.repeat(inputs, k) * cotangents
-        squares[first * k : last * k] = total
+        squares[first * k : last * k] = factors.squared_norms()
         if progress:
             progress("norms", last, len(images))
     return np.sqrt(squares)

@@ -2,6 +2,10 @@
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from ntk_aug.aliases import Float64
+
 
 class RowFactors(NamedTuple):
     """Rows of J of n images, with the columns of dense layers' kernels in factors.
@@ -29,3 +33,11 @@ class RowFactors(NamedTuple):
             inputs=tuple(x[start:stop] for x in self.inputs),
             cotangents=tuple(d[rows] for d in self.cotangents),
         )
+
+    def squared_norms(self) -> Float64[np.ndarray, " N"]:
+        """The squared Euclidean norm of each row of J, summed in float64."""
+        total = np.einsum("ij,ij->i", self.rows, self.rows, dtype=np.float64)
+        for x, d in zip(self.inputs, self.cotangents, strict=True):
+            inputs, cotangents = (np.einsum("ij,ij->i", a, a, dtype=np.float64) for a in (x, d))
+            total += np.repeat(inputs, self.outputs_per_example) * cotangents
+        return total

@@ -18,6 +18,8 @@ from jax.extend import core
 
 # Operations that only wrap others; where parameters go in, their inside is looked at.
 _WRAPPERS = ("jit", "pjit", "closed_call", "core_call", "checkpoint", "remat")
+# These have a derivative of their own, which is lost inside: only values may be looked at there.
+_OWN_DERIVATIVE = ("custom_jvp_call", "custom_vjp_call")
 
 
 class Value(NamedTuple):
@@ -53,7 +55,7 @@ class Site(NamedTuple):
 
     def outputs(self, operands: Sequence[Any]) -> list[Any]:
         """The operation's results."""
-        return _apply(self.equation, operands)
+        return apply_operation(self.equation, operands)
 
 
 class SiteTrace:
@@ -125,7 +127,7 @@ class SiteTrace:
         def at_site(equation, operands):
             values = [operand.value for operand in operands]
             operands_of_sites.append(values)
-            results = _apply(equation, values)
+            results = apply_operation(equation, values)
             return [
                 r if p is None else r + p for r, p in zip(results, next(remaining), strict=True)
             ]
@@ -150,10 +152,27 @@ class SiteTrace:
         ]
 
 
-def _interpret(jaxpr, constants, inputs, at_site):
+def visit_operations(
+    function: Callable[..., Any],
+    params: Any,
+    example: jax.Array,
+    visit: Callable[[core.JaxprEqn, list[Any]], None],
+) -> None:
+    """Evaluates function(params, example), showing each operation on the example and its operands.
+
+    Wrappers are looked into, also those with a derivative of their own (`jax.nn.relu` is one);
+    loops and branches count as one operation.
+    """
+    closed = jax.make_jaxpr(function)(params, example)
+    inputs = [*map(Value, jax.tree.leaves(params)), Value(example, example=True)]
+    _interpret(closed.jaxpr, closed.consts, inputs, visit=visit)
+
+
+def _interpret(jaxpr, constants, inputs, at_site=None, visit=None):
     """Evaluates operations one by one; `at_site` gives the results of the sites.
 
-    Where the example is None, only what depends on parameters alone is computed.
+    Where the example is None, only what depends on parameters alone is computed. `visit` is shown
+    the operations on the example (see `visit_operations`).
     """
     environment = {}
 
@@ -169,9 +188,13 @@ def _interpret(jaxpr, constants, inputs, at_site):
         operands = [read(variable) for variable in equation.invars]
         leaves = frozenset().union(*(operand.leaves for operand in operands))
         example = any(operand.example for operand in operands)
-        inside = _inside(equation) if leaves else None
+        inside = _inside(equation, _WRAPPERS) if leaves else None
+        if visit and example:
+            inside = _inside(equation, (*_WRAPPERS, *_OWN_DERIVATIVE))
+            if inside is None:
+                visit(equation, [operand.value for operand in operands])
         if inside is not None:
-            results = _interpret(*inside, operands, at_site)
+            results = _interpret(*inside, operands, at_site, visit)
         elif leaves and example and any(_is_differentiable(v) for v in equation.outvars):
             results = [Value(r, example=True) for r in at_site(equation, operands)]
         elif any(operand.example and operand.value is None for operand in operands):
@@ -182,7 +205,7 @@ def _interpret(jaxpr, constants, inputs, at_site):
                 # a parameter decide together, such as whether one is above the other.
                 Value(r, leaves if _is_differentiable(v) and not example else _NONE, example)
                 for r, v in zip(
-                    _apply(equation, [operand.value for operand in operands]),
+                    apply_operation(equation, [operand.value for operand in operands]),
                     equation.outvars,
                     strict=True,
                 )
@@ -191,9 +214,9 @@ def _interpret(jaxpr, constants, inputs, at_site):
     return [read(variable) for variable in jaxpr.outvars]
 
 
-def _inside(equation):
+def _inside(equation, wrappers):
     """The operations that a wrapper wraps, and their constants; None for any other operation."""
-    if equation.primitive.name not in _WRAPPERS:
+    if equation.primitive.name not in wrappers:
         return None
     wrapped = equation.params.get("jaxpr", equation.params.get("call_jaxpr"))
     if isinstance(wrapped, core.ClosedJaxpr):
@@ -201,7 +224,7 @@ def _inside(equation):
     return wrapped, ()
 
 
-def _apply(equation, operands):
+def apply_operation(equation: core.JaxprEqn, operands: Sequence[Any]) -> list[Any]:
     """The results of one operation, whatever it is, by a program of this one operation."""
     operand_of = {
         variable: operand

@@ -1,5 +1,6 @@
 """Singular values and subspaces of the Jacobian on plain and on augmented images."""
 
+from ntk_aug.spectrum.accuracy import UNCERTAIN_SHARE, uncertain_values, value_errors
 from ntk_aug.spectrum.alignment import LabelAlignment, kernel_alignment, label_alignment
 from ntk_aug.spectrum.appended import appended_kernel, appended_spectrum
 from ntk_aug.spectrum.baseline import random_subspace_angle
@@ -22,6 +23,7 @@ from ntk_aug.spectrum.decomposition import (
     pair_from_kernels,
 )
 from ntk_aug.spectrum.result import SpectrumStudy, StudySettings
+from ntk_aug.spectrum.rounding import RowsRounding, rows_rounding
 from ntk_aug.spectrum.stochastic import (
     EntropyRank,
     Estimate,
@@ -49,6 +51,7 @@ __all__ = [
     "BACKENDS",
     "BIN_QUANTITIES",
     "DEFAULT_BINS",
+    "UNCERTAIN_SHARE",
     "AugmentationSummary",
     "BinComparison",
     "EntropyRank",
@@ -57,6 +60,7 @@ __all__ = [
     "KernelMoments",
     "LabelAlignment",
     "MeanAndSpread",
+    "RowsRounding",
     "SingularTriplets",
     "SmallestFactors",
     "SpectrumPair",
@@ -83,9 +87,12 @@ __all__ = [
     "pair_from_kernels",
     "principal_angles",
     "random_subspace_angle",
+    "rows_rounding",
     "smallest_of_kernel",
     "smallest_singular_triplets",
     "study_spectrum",
     "summarize_study",
     "tied_bins",
+    "uncertain_values",
+    "value_errors",
 ]

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, fields
 
 import numpy as np
 
-from ntk_aug.aliases import Bool, Float64
+from ntk_aug.aliases import Bool, Float64, Int
 from ntk_aug.checks import InputError
 from ntk_aug.records import StrPath, read_npz, to_json, write_npz
 
@@ -46,6 +46,16 @@ class SpectrumStudy:
       settings: what it was computed from.
       bin_sizes: ranks per bin.
       values: sigma_i on plain images, descending.
+      value_error: an estimate, from above, of the absolute error of each of them, by rounding of
+        the rows and of the decomposition (see `spectrum.accuracy`).
+      uncertain: values whose estimated error is above `spectrum.UNCERTAIN_SHARE` of themselves.
+      rows_norm: the part of the rows in value_error: ||E||_2 of their rounding.
+      row_error: largest |row of E| / |row of J| of float32 rows in a sample of plain images.
+      row_error_median: the median of the same.
+      row_error_without_flips: the largest without images in which a mask flips; NaN if none is so.
+      row_error_images: how many images that sample has.
+      masks_flipped: units of each plain image that choose differently in float32 and float64.
+      masks_per_image: all units of an image (see `jacobian.flipped_masks`).
       tolerance: sigma at or below which a bin counts as null.
       displacement: eps0, the largest Euclidean distance between an image and its augmentation, in
         units of the network's input.
@@ -58,6 +68,15 @@ class SpectrumStudy:
     settings: StudySettings
     bin_sizes: np.ndarray
     values: Float64[np.ndarray, "W N"]
+    value_error: Float64[np.ndarray, "W N"]
+    uncertain: Bool[np.ndarray, "W N"]
+    rows_norm: Float64[np.ndarray, " W"]
+    row_error: Float64[np.ndarray, " W"]
+    row_error_median: Float64[np.ndarray, " W"]
+    row_error_without_flips: Float64[np.ndarray, " W"]
+    row_error_images: Int[np.ndarray, " W"]
+    masks_flipped: Int[np.ndarray, "W n"]
+    masks_per_image: Int[np.ndarray, " W"]
     tolerance: Float64[np.ndarray, " W"]
     augmented_values: Float64[np.ndarray, "W A D N"]
     difference: Float64[np.ndarray, "W A D B"]

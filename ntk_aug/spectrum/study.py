@@ -21,7 +21,7 @@ from ntk_aug.checks import (
     check_params,
     check_same_shape,
 )
-from ntk_aug.jacobian import LABELLED_ROWS, JacobianRows
+from ntk_aug.jacobian import LABELLED_ROWS, JacobianRows, flipped_masks
 from ntk_aug.models import ModelView, check_examples_independent
 from ntk_aug.ntk import (
     DEFAULT_IMPLEMENTATION,
@@ -31,6 +31,7 @@ from ntk_aug.ntk import (
     kernel_triples,
     neural_tangents_triples,
 )
+from ntk_aug.spectrum.accuracy import uncertain_values, value_errors
 from ntk_aug.spectrum.baseline import random_subspace_angle
 from ntk_aug.spectrum.bins import DEFAULT_BINS, equal_count_bins
 from ntk_aug.spectrum.comparison import BinComparison, compare_bins
@@ -42,6 +43,7 @@ from ntk_aug.spectrum.decomposition import (
     pair_from_kernels,
 )
 from ntk_aug.spectrum.result import SpectrumStudy, StudySettings
+from ntk_aug.spectrum.rounding import rows_rounding
 
 BACKENDS = {
     "kernel": "K, M and K~ summed in float64 from streamed Jacobian rows",
@@ -144,6 +146,11 @@ def study_spectrum(
     displacement = np.zeros(shape[1:])
     bound = np.full(shape, np.nan)
     values, tolerances, comparisons = [], [], []
+    measured = [
+        _rounding(view, engine, inputs, labels, rows, memory_bytes)
+        for view, engine in zip(views, engines, strict=True)
+    ]
+    masks, roundings, rows_norms = zip(*measured, strict=True)
     for w, (view, engine) in enumerate(zip(views, engines, strict=True)):
         if backend == "svd":
             pairs = _svd_pairs(engine, inputs, augmented_batches(draws), labels, memory_bytes)
@@ -184,6 +191,13 @@ def study_spectrum(
         entries = np.stack([getattr(comparison, field) for comparison in comparisons])
         return entries.reshape(shape + entries.shape[1:])
 
+    plain = np.stack(values)
+    errors = np.stack(
+        [
+            value_errors(own, backend=backend, dtype=dtype, rows_norm=norm)
+            for own, norm in zip(values, rows_norms, strict=True)
+        ]
+    )
     baseline_key = jax.random.fold_in(key, 1)
     return SpectrumStudy(
         settings=StudySettings(
@@ -197,7 +211,16 @@ def study_spectrum(
             seed=seed,
         ),
         bin_sizes=np.array([members.stop - members.start for members in bins]),
-        values=np.stack(values),
+        values=plain,
+        value_error=errors,
+        uncertain=uncertain_values(plain, errors),
+        rows_norm=np.array(rows_norms),
+        row_error=np.array([one.largest for one in roundings]),
+        row_error_median=np.array([one.median for one in roundings]),
+        row_error_without_flips=np.array([one.largest_without_flips for one in roundings]),
+        row_error_images=np.array([one.num_images for one in roundings]),
+        masks_flipped=np.stack([one.flipped for one in masks]),
+        masks_per_image=np.array([one.units for one in masks]),
         tolerance=np.array(tolerances),
         displacement=displacement,
         perturbation_bound=bound,
@@ -213,6 +236,20 @@ def _augmented_batches(augmenters, images, indices, preprocess, draws) -> Iterat
         for draw in range(draws):
             version = preprocess(augment(images, indices, draw=draw))
             yield check_images(version, f"images augmented by {name}")
+
+
+def _rounding(view, engine, inputs, labels, rows, memory_bytes):
+    """The masks that flip, the float32 rows' rounding, and ||E||_2 of the rows of `engine`."""
+    other = "float64" if engine.dtype == "float32" else "float32"
+    second = JacobianRows(view.apply_fn, view.params, inputs.shape[1:], rows=rows, dtype=other)
+    single, double = (engine, second) if other == "float64" else (second, engine)
+    masks = flipped_masks(view.apply_fn, view.params, inputs)
+    measured = rows_rounding(single, double, masks, inputs, labels, memory_bytes=memory_bytes)
+    if engine is single:
+        return masks, measured, measured.norm
+    # float64 rows round as float32 ones do, 2^-29 times as much; masks hardly ever flip.
+    ratio = float(np.finfo("float64").eps / np.finfo("float32").eps)
+    return masks, measured, ratio * measured.norm_without_flips
 
 
 def _svd_pairs(

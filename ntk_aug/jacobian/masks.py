@@ -1,0 +1,119 @@
+"""Masks that flip within rounding: where float32 and float64 choose differently.
+
+The derivative of a ReLU, a maximum or a clip jumps where two values are equal. Within rounding of
+that point, two correct computations of a row of J differ by a whole term. A smooth network has no
+such units.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend import core
+
+from ntk_aug.aliases import ApplyFn, Images, Int, Params
+from ntk_aug.checks import InputError, check_network_inputs, check_params
+from ntk_aug.jacobian.precision import derivative_precision
+from ntk_aug.jacobian.sites import apply_operation, visit_operations
+
+_COMPARISONS = ("gt", "ge", "lt", "le", "eq", "ne", "argmax", "argmin")
+# Operations that choose one of their operands, and those that choose one entry of many.
+_ELEMENTWISE = ("max", "min", "clamp", "abs")
+_REDUCTIONS = ("reduce_max", "reduce_min", "reduce_window_max", "reduce_window_min")
+_CUMULATIVE = ("cummax", "cummin")
+# Images at once: what is held for each is one number for each unit.
+_BLOCK = 16
+
+
+class FlippedMasks(NamedTuple):
+    """How many units of each image choose differently in float32 and in float64.
+
+    Attributes:
+      flipped: [n], such units of each image.
+      units: all units that one image has.
+    """
+
+    flipped: Int[np.ndarray, " n"]
+    units: int
+
+
+def flipped_masks(apply_fn: ApplyFn, params: Params, images: Images) -> FlippedMasks:
+    """Counts the units that choose differently in float32 and in float64, image by image.
+
+    A unit is one result of a comparison, maximum, minimum, clip, absolute value, or maximum over
+    axes or pooling windows, of floating-point values that depend on the image. What it chooses is
+    the operand that the derivative goes to; a tie is a choice of its own. A choice that makes no
+    difference to the derivative (ELU at zero) counts, too. Loops are not looked into. A program
+    that rounds in another order may flip others of the few units that are within rounding.
+
+    Args:
+      apply_fn: evaluation view of a network.
+      params: pytree of floating-point arrays.
+      images: network inputs [n, h, w, c].
+
+    Raises:
+      InputError: parameters or images that cannot be used, or a network that compares other values
+        in float64 than in float32.
+    """
+    check_params(params)
+    images = check_network_inputs(images)
+    choices = {dtype: _choices_program(apply_fn) for dtype in ("float32", "float64")}
+    size = min(_BLOCK, len(images))
+    flipped = np.zeros(len(images), int)
+    for first in range(0, len(images), size):
+        # A block is filled up with its last image, so that one program serves all.
+        members = np.minimum(np.arange(first, first + size), len(images) - 1)
+        found = []
+        for dtype, program in choices.items():
+            with derivative_precision(dtype):
+                values = jax.tree.map(lambda leaf, dtype=dtype: jnp.asarray(leaf, dtype), params)
+                found.append(
+                    [np.asarray(c) for c in program(values, images[members].astype(dtype))]
+                )
+        single, double = found
+        if [choice.shape for choice in single] != [choice.shape for choice in double]:
+            raise InputError("the network compares other values in float64 than in float32")
+        for one, other in zip(single, double, strict=True):
+            flipped[members] += (one != other).reshape(size, -1).sum(axis=1)
+    return FlippedMasks(flipped, sum(choice[0].size for choice in single))
+
+
+def _choices_program(apply_fn):
+    """A compiled program (params, images) -> what each unit chooses, arrays [n, ...]."""
+
+    def choices(params, image):
+        found = []
+
+        def visit(equation, operands):
+            if _is_choice(equation):
+                found.append(_choice(equation, operands))
+
+        visit_operations(lambda p, x: apply_fn(p, x[None]), params, image, visit)
+        return found
+
+    return jax.jit(jax.vmap(choices, (None, 0)))
+
+
+def _is_choice(equation: core.JaxprEqn) -> bool:
+    known = (*_COMPARISONS, *_ELEMENTWISE, *_REDUCTIONS, *_CUMULATIVE)
+    floating = jnp.issubdtype(equation.invars[0].aval.dtype, jnp.floating)
+    return floating and equation.primitive.name in known
+
+
+def _choice(equation, operands):
+    """What each result of an operation is chosen from: a number that differs if the choice does."""
+    name = equation.primitive.name
+    if name in _COMPARISONS:
+        return apply_operation(equation, operands)[0]
+    values = [jnp.asarray(operand) for operand in operands]
+    # The derivative of a choice along numbers that tell the candidates apart is the chosen one's
+    # number. They are small, so that the mean over a tie is rounded to float32 in one way only.
+    if name in _ELEMENTWISE:
+        variables = [not isinstance(variable, core.Literal) for variable in equation.invars]
+        marked = 1 if name == "clamp" else variables.index(True)
+        numbers = [jnp.full_like(v, i == marked) for i, v in enumerate(values)]
+    else:
+        numbers = [(jnp.arange(v.size) % 1021).astype(v.dtype).reshape(v.shape) for v in values]
+    _, chosen = jax.jvp(lambda *v: apply_operation(equation, v)[0], values, numbers)
+    return chosen.astype(jnp.float32)
