@@ -88,15 +88,25 @@ def check_labels(labels: Any, n: int, num_classes: int) -> np.ndarray:
 
 
 def check_params(params: Any, what: str = "parameters") -> None:
-    """Raises InputError unless every leaf of the pytree is a finite floating-point array."""
+    """Raises InputError unless all leaves of the pytree are finite arrays of one floating type.
+
+    Of one type, because everything is computed in one: what is meant by half of a network in
+    bfloat16 is for the caller to say, by casting it.
+    """
     leaves = jax.tree_util.tree_leaves_with_path(params)
     if not leaves:
         raise InputError(f"{what} are empty: there is nothing to differentiate")
+    first, dtype = (jax.tree_util.keystr(leaves[0][0]), np.asarray(leaves[0][1]).dtype)
     for path, leaf in leaves:
         name = jax.tree_util.keystr(path)
         values = np.asarray(leaf)
         if not jnp.issubdtype(values.dtype, jnp.floating):  # numpy does not know bfloat16 as one
             raise InputError(f"{what}{name} has dtype {values.dtype}, expected floating point")
+        if values.dtype != dtype:
+            raise InputError(
+                f"{what}{name} has dtype {values.dtype} and {what}{first} has {dtype}, "
+                "expected one dtype for all: cast them"
+            )
         if not np.isfinite(values).all():
             raise InputError(f"{what}{name} holds NaN or infinity")
 

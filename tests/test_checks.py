@@ -105,7 +105,8 @@ def test_bad_labels_are_refused(labels, message):
 
 
 def test_finite_floating_point_parameters_pass():
-    checks.check_params({"a": np.ones(2), "b": [jnp.ones((1, 2)), np.float32(0)]})
+    checks.check_params({"a": np.ones(2, "f4"), "b": [jnp.ones((1, 2)), np.float32(0)]})
+    checks.check_params({"double": np.ones(2)})
     checks.check_params({"half": jnp.ones(2, jnp.bfloat16)})
 
 
@@ -114,6 +115,14 @@ def test_a_parameter_that_is_not_finite_is_named(value):
     params = {"hidden": {"bias": jnp.ones(2), "kernel": jnp.array([[1.0, value]])}}
     with pytest.raises(InputError, match=r"^weights\['hidden'\]\['kernel'\] holds NaN or infinity"):
         checks.check_params(params, "weights")
+
+
+@pytest.mark.parametrize("other", [jnp.bfloat16, np.float64])
+def test_parameters_of_two_types_are_named(other):
+    params = {"a": np.ones(2, "f4"), "b": np.ones(2, other)}
+    message = rf"^parameters\['b'\] has dtype {np.dtype(other)} and parameters\['a'\] has float32"
+    with pytest.raises(InputError, match=message):
+        checks.check_params(params)
 
 
 def test_an_integer_parameter_is_named():

@@ -15,7 +15,7 @@ from jax.extend import core
 from ntk_aug.aliases import ApplyFn, Images, Int, Params
 from ntk_aug.checks import InputError, check_network_inputs, check_params
 from ntk_aug.jacobian.precision import derivative_precision
-from ntk_aug.jacobian.sites import apply_operation, visit_operations
+from ntk_aug.jacobian.sites import apply_operation, shape_of, visit_operations
 
 _COMPARISONS = ("gt", "ge", "lt", "le", "eq", "ne", "argmax", "argmin")
 # Operations that choose one of their operands, and those that choose one entry of many.
@@ -97,7 +97,7 @@ def _choices_program(apply_fn):
 
 def _is_choice(equation: core.JaxprEqn) -> bool:
     known = (*_COMPARISONS, *_ELEMENTWISE, *_REDUCTIONS, *_CUMULATIVE)
-    floating = jnp.issubdtype(equation.invars[0].aval.dtype, jnp.floating)
+    floating = jnp.issubdtype(shape_of(equation.invars[0]).dtype, jnp.floating)
     return floating and equation.primitive.name in known
 
 

@@ -30,7 +30,7 @@ from ntk_aug.ntk.neural_tangents import (
 )
 from ntk_aug.ntk.neural_tangents_bridge import load_neural_tangents
 from ntk_aug.ntk.products import factor_products, row_products
-from ntk_aug.ntk.tiles import images_per_tile
+from ntk_aug.ntk.tiles import gib_rounded_up, images_per_tile
 
 __all__ = [
     "DEFAULT_IMPLEMENTATION",
@@ -47,6 +47,7 @@ __all__ = [
     "empirical_kernel",
     "estimate_neural_tangents",
     "factor_products",
+    "gib_rounded_up",
     "images_per_tile",
     "infinite_width_kernels",
     "kernel_diagonal",

@@ -5,6 +5,7 @@ of a mesh (`DeviceTiles`).
 """
 
 import abc
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -26,6 +27,11 @@ _REPORTED = 60
 _DEVICE_CHUNK = 8192
 
 
+def gib_rounded_up(num_bytes: int) -> float:
+    """Gibibytes with three decimals, never fewer than that many bytes: a budget that works."""
+    return math.ceil(num_bytes / 2**30 * 1000) / 1000
+
+
 def images_per_tile(rows: JacobianRows, n: int, memory_bytes: int) -> tuple[int, int]:
     """How many images' rows, plain and augmented, are held, and how many stream past at a time.
 
@@ -44,7 +50,7 @@ def images_per_tile(rows: JacobianRows, n: int, memory_bytes: int) -> tuple[int,
         least = min(n, 2)
         raise InputError(
             f"a memory budget of {memory_bytes / 2**30:.3g} GiB does not hold the Jacobian rows of "
-            f"{least} images: at least {least * pair_bytes / 2**30:.3g} GiB are needed"
+            f"{least} images: at least {gib_rounded_up(least * pair_bytes)} GiB are needed"
         )
     streaming = max(1, fitting // 6)
     return fitting - streaming, streaming

@@ -28,6 +28,8 @@ from ntk_aug.ntk import (
     DEFAULT_MEMORY_BYTES,
     NEURAL_TANGENTS_IMPLEMENTATIONS,
     KernelTriple,
+    gib_rounded_up,
+    images_per_tile,
     kernel_triples,
     neural_tangents_triples,
 )
@@ -140,6 +142,14 @@ def study_spectrum(
             f"the networks differ in (parameters, outputs): {sorted(sizes)}; expected one size"
         )
     num_rows = len(inputs) * engines[0].outputs_per_example
+    if backend == "kernel":
+        images_per_tile(engines[0], len(inputs), memory_bytes)
+    needed = 2 * num_rows * engines[0].row_bytes
+    if backend == "svd" and needed > memory_bytes:
+        raise InputError(
+            f"backend 'svd' holds two Jacobians, {gib_rounded_up(needed)} GiB; the memory budget "
+            f"is {memory_bytes / 2**30:.3g} GiB: use backend 'kernel'"
+        )
     num_params = engines[0].num_params
     bins = equal_count_bins(min(num_rows, num_params), num_bins)
     shape = (len(views), len(augmentations), draws)
@@ -153,7 +163,7 @@ def study_spectrum(
     masks, roundings, rows_norms = zip(*measured, strict=True)
     for w, (view, engine) in enumerate(zip(views, engines, strict=True)):
         if backend == "svd":
-            pairs = _svd_pairs(engine, inputs, augmented_batches(draws), labels, memory_bytes)
+            pairs = _svd_pairs(engine, inputs, augmented_batches(draws), labels)
         else:
             if backend == "kernel":
                 source = partial(kernel_triples, engine, memory_bytes=memory_bytes)
@@ -257,15 +267,8 @@ def _svd_pairs(
     inputs: np.ndarray,
     versions: Iterable[np.ndarray],
     labels: np.ndarray | None,
-    memory_bytes: int,
 ) -> Iterator[SpectrumPair]:
     """The spectrum of the plain inputs beside that of each augmented version, by direct SVD."""
-    needed = 2 * len(inputs) * engine.outputs_per_example * engine.row_bytes
-    if needed > memory_bytes:
-        raise InputError(
-            f"backend 'svd' holds two Jacobians, {needed / 2**30:.2f} GiB; the memory budget "
-            f"is {memory_bytes / 2**30:.2f} GiB: use backend 'kernel'"
-        )
     J = engine(inputs, labels)
     for version in versions:
         yield pair_from_jacobians(J, engine(version, labels))

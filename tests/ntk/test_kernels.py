@@ -49,8 +49,11 @@ def test_kernels_do_not_depend_on_the_memory_budget(
 
 
 def test_a_budget_below_one_block_says_what_is_needed(rows, digit_images, rotated):
-    with pytest.raises(InputError, match=r"rows of 2 images: at least 0\.\d+ GiB"):
+    with pytest.raises(InputError, match=r"rows of 2 images: at least 0\.\d+ GiB") as caught:
         next(ntk.kernel_triples(rows, digit_images, [rotated], memory_bytes=1000))
+    # What it says is enough, however few bytes are needed.
+    said = float(str(caught.value).rpartition("at least ")[2].split()[0])
+    assert ntk.images_per_tile(rows, 2, int(said * 2**30)) == (2, 0)
 
 
 def test_augmented_images_of_another_shape_are_refused(rows, digit_images):
