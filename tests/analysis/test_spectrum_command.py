@@ -1,9 +1,11 @@
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 
 from analysis.__main__ import COMMANDS
+from analysis.spectrum_figures import draw_overview
 from ntk_aug.programs import run_program
 from ntk_aug.spectrum import SpectrumStudy
 
@@ -50,6 +52,32 @@ def test_everything_is_written_and_can_be_read_again(finished):
     report = (finished / "report.html").read_text()
     assert report.count("data:image/png;base64,") == 3
     assert 'src="http' not in report
+
+
+def test_accuracy_is_printed_reported_and_summarised(finished, capsys):
+    study = SpectrumStudy.load(finished / "spectrum.npz")
+    accuracy = json.loads((finished / "summary.json").read_text())["accuracy"]
+    assert accuracy["values"] == 36
+    assert accuracy["uncertain_values"] == study.uncertain.sum()
+    assert accuracy["masks"] == 12 * 8  # eight ReLUs in each of twelve images
+    assert accuracy["masks_flipped"] == study.masks_flipped.sum()
+    sentence = (
+        f"float32 rows: {study.uncertain.sum()} of 36 values have an estimated error above 10 %; "
+        f"{study.masks_flipped.sum()} masks of 96 flip within rounding"
+    )
+    assert sentence in (finished / "report.html").read_text()
+    assert analysis("--from", finished) == 0
+    assert sentence in capsys.readouterr().out
+
+
+def test_bins_with_an_uncertain_value_are_grey(finished):
+    study = SpectrumStudy.load(finished / "spectrum.npz")
+    uncertain = np.zeros_like(study.uncertain)
+    uncertain[0, [8, 35]] = True  # four bins of nine
+    for marked, spans in ((uncertain, 2), (np.zeros_like(uncertain), 0)):
+        figure = draw_overview(dataclasses.replace(study, uncertain=marked))
+        for axes in figure.axes:
+            assert [p.get_x() for p in axes.patches] == [0.5, 3.5][:spans]
 
 
 def test_from_redraws_the_same_without_computing(finished, capsys):

@@ -139,6 +139,14 @@ def test_errors_of_float64_rows_are_covered_by_their_estimate(measured):
     ].all()
 
 
+def test_kernels_are_symmetric_and_positive_semidefinite_to_rounding(measured):
+    for J in measured[0]:
+        K = ntk.row_products(J, J)
+        np.testing.assert_array_equal(K, K.T)
+        eigenvalues = np.linalg.eigvalsh(K)
+        assert eigenvalues[0] >= -8 * EPS * eigenvalues[-1]
+
+
 def test_relative_errors_are_those_of_the_sampled_rows(measured):
     (J32, J64), _, rounding = measured
     relative = np.linalg.norm(J32 - J64, axis=1) / np.linalg.norm(J64, axis=1)

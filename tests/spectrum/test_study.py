@@ -201,6 +201,10 @@ def bad_image(digit_images):
         ({"augmentations": {"nan": lambda key, x: x * jnp.nan}}, "augmented by nan hold NaN"),
         ({"images": bad_image}, "first in image 7"),
         ({"memory_bytes": 10}, "GiB are needed"),
+        (
+            {"memory_bytes": 10, "backend": "svd", "dtype": "float64"},
+            r"holds two Jacobians, 0\.001 GiB; the memory budget is",
+        ),
     ],
 )
 def test_bad_input_is_told_before_long_work(
