@@ -84,6 +84,17 @@ def test_an_estimate_is_the_sum_of_its_parts():
 # Networks
 
 
+def expanded(factors):
+    """All columns of rows in factors, multiplied in float64: the order of columns is another."""
+    k = factors.outputs_per_example
+    layers = [
+        np.einsum("ni,nko->nkio", np.float64(x), np.float64(d).reshape(len(x), k, -1))
+        for x, d in zip(factors.inputs, factors.cotangents, strict=True)
+    ]
+    columns = [layer.reshape(len(factors.rows), -1) for layer in layers]
+    return np.concatenate([np.float64(factors.rows), *columns], axis=1)
+
+
 @pytest.fixture(scope="module")
 def many_images():
     """Sixty real digits of three classes."""
@@ -93,7 +104,7 @@ def many_images():
 
 @pytest.fixture(scope="module", params=NETWORKS)
 def measured(request, many_images):
-    """(rows by precision, masks, rounding) of a network with random weights."""
+    """(J by precision of its rows, masks, rounding) of a network with random weights."""
     name, options = NETWORKS[request.param]
     view = initialised_view(name, many_images, **options)
     rng = np.random.default_rng(0)
@@ -106,14 +117,14 @@ def measured(request, many_images):
     ]
     masks = jacobian.flipped_masks(view.apply_fn, params, many_images)
     rounding = spectrum.rows_rounding(*engines, masks, many_images, sample=10)
-    return [engine(many_images) for engine in engines], masks, rounding
+    return [expanded(engine.factors(many_images)) for engine in engines], masks, rounding
 
 
 def test_errors_of_float32_rows_are_covered_by_their_estimate(measured):
     (J32, J64), masks, rounding = measured
     E = J32 - J64
-    # By Weyl the norm is enough for the values; the sample of 10 images has to give it for 60.
-    assert np.linalg.norm(E, 2) <= rounding.norm <= 10 * np.linalg.norm(E, 2)
+    # A sample of 10 of 60 images gives the norm from above in the mean; this one may be below.
+    assert 0.8 * np.linalg.norm(E, 2) <= rounding.norm <= 3 * np.linalg.norm(E, 2)
     assert not masks.flipped.any()
     exact, computed = np.linalg.svd(J64, compute_uv=False), by_kernel(J32)
     estimate = spectrum.value_errors(
@@ -147,14 +158,21 @@ def test_kernels_are_symmetric_and_positive_semidefinite_to_rounding(measured):
         assert eigenvalues[0] >= -8 * EPS * eigenvalues[-1]
 
 
+def test_samples_give_the_norm_from_above_in_the_mean(measured):
+    (J32, J64), _, _ = measured
+    E = (J32 - J64).reshape(60, 3, -1)
+    squares = [np.linalg.norm(E[i::6].reshape(30, -1), 2) ** 2 for i in range(6)]
+    assert np.linalg.norm(E.reshape(180, -1), 2) ** 2 <= 6 * np.mean(squares) * (1 + 1e-12)
+
+
 def test_relative_errors_are_those_of_the_sampled_rows(measured):
     (J32, J64), _, rounding = measured
     relative = np.linalg.norm(J32 - J64, axis=1) / np.linalg.norm(J64, axis=1)
     sampled = relative.reshape(60, -1)[np.linspace(0, 59, 10).astype(int)]
     assert rounding.num_images == 10
-    # Factors of dense layers are rounded before they are multiplied, rows after it.
-    np.testing.assert_allclose(rounding.median, np.median(sampled), rtol=0.3)
-    np.testing.assert_allclose(rounding.largest, sampled.max(), rtol=0.3)
+    # Blocks are filled up with other images, which may round in another order.
+    np.testing.assert_allclose(rounding.median, np.median(sampled), rtol=0.1)
+    np.testing.assert_allclose(rounding.largest, sampled.max(), rtol=0.1)
     assert rounding.largest_without_flips == rounding.largest
     assert rounding.norm_without_flips == rounding.norm
 
