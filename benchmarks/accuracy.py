@@ -60,8 +60,9 @@ def main(options: Options) -> None:
     decades = np.floor(np.log10(np.maximum(exact / exact[0], 1e-300)))
     errors: dict[str, dict[str, np.ndarray]] = {}
     for dtype, engine in engines.items():
-        J = engine(images)
-        computed = spectrum.factors_of_kernel(ntk.row_products(J, J), J.shape[1]).values
+        J = engine.factors(images)
+        kernel = ntk.factor_products(J, J)
+        computed = spectrum.factors_of_kernel(kernel, engine.num_params).values
         estimate = spectrum.value_errors(
             computed, backend="kernel", dtype=dtype, rows_norm=norms[dtype]
         )
@@ -106,4 +107,4 @@ def print_report(report: dict, points: list[dict]) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Options))
+    main(tyro.cli(Options, description=__doc__))

@@ -7,7 +7,7 @@ those of a matrix c eps sigma_1^2 away, which moves sigma by c eps sigma_1^2 / s
 zero to sqrt(c eps) sigma_1 at most.
 
 Weyl's bound is nearly reached by the largest values, since what images have in common in their
-rounding moves those. Small values move 10 to 1000 times less than it allows.
+rounding moves those. Small values move 10 to 10,000 times less than it allows.
 """
 
 import numpy as np

@@ -45,7 +45,8 @@ def rows_rounding(
     """Measures the rounding of float32 rows on at most `sample` images, evenly spaced.
 
     E'E is a sum over images, and the largest eigenvalue is convex: for m of n images drawn at
-    random, ||E||_2^2 is at most n / m times the mean of ||E_m||_2^2 over all draws. Images in which
+    random, ||E||_2^2 is at most n / m times the mean of ||E_m||_2^2 over all draws (of which one is
+    computed: it may be below the mean, while Weyl's bound leaves more room). Images in which
     masks flip are few and far off, so they are a part of their own: half of the sample, if there
     are so many. The squares of the two parts add up, again from above.
 
