@@ -253,6 +253,8 @@ def test_float32_sums_of_neural_tangents_resolve_less(tanh_mlp, digit_images, au
     assert ours.tolerance < theirs.tolerance / 100
     large = ours.values > theirs.tolerance
     np.testing.assert_allclose(theirs.values[large], ours.values[large], rtol=0.05)
+    assert (np.abs(theirs.values - ours.values) <= theirs.value_error + ours.value_error).all()
+    assert (theirs.value_error > 10 * ours.value_error).all()
 
 
 def test_networks_of_different_size_are_refused(tanh_mlp, digit_images, augmentations):
