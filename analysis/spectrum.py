@@ -64,6 +64,7 @@ def run_spectrum(options: SpectrumOptions) -> None:
             dtype=options.dtype,
             seed=options.seed,
             memory_bytes=memory_bytes(options),
+            blocks_folder=options.keep_blocks,
             progress=progress,
         )
     summary = describe(options, inputs, networks, study, agreement, time.perf_counter() - start)

@@ -7,7 +7,7 @@ from typing import Annotated
 import tyro
 
 from ntk_aug import jacobian, ntk, spectrum
-from ntk_aug.checks import InputError, check_at_least, check_choice
+from ntk_aug.checks import InputError, check_at_least, check_choice, check_writable_folder
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,8 @@ class SpectrumOptions:
     """Precision of the network and of the Jacobian rows: float32 or float64."""
     memory_gib: float = 2.0
     """Budget of Jacobian rows held at once, in GiB."""
+    keep_blocks: str | None = None
+    """Folder where finished blocks of kernels are kept: a stopped study goes on from them."""
     seed: int = 0
     """Of images, networks and augmentations."""
     out: str = "runs/spectrum"
@@ -118,6 +120,10 @@ def check_options(options: SpectrumOptions) -> None:
     check_choice(options.implementation, ntk.NEURAL_TANGENTS_IMPLEMENTATIONS, "implementation")
     if options.backend == "svd" and options.dtype != "float64":
         raise InputError("--backend svd needs --dtype float64")
+    if options.keep_blocks:
+        if options.backend != "kernel":
+            raise InputError(f"--keep-blocks is for --backend kernel, not {options.backend}")
+        check_writable_folder(options.keep_blocks)
     if len(set(options.augment)) < len(options.augment) or not options.augment:
         raise InputError(f"--augment is {options.augment}, expected at least one, and none twice")
     if options.images and options.data:

@@ -9,6 +9,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
 from ntk_aug.aliases import Array, Augmentation, Images, Int, Labels, Progress
 from ntk_aug.augment import augment_batch
@@ -33,6 +34,7 @@ from ntk_aug.ntk import (
     kernel_triples,
     neural_tangents_triples,
 )
+from ntk_aug.records import StrPath
 from ntk_aug.spectrum.accuracy import uncertain_values, value_errors
 from ntk_aug.spectrum.baseline import random_subspace_angle
 from ntk_aug.spectrum.bins import DEFAULT_BINS, equal_count_bins
@@ -70,6 +72,8 @@ def study_spectrum(
     dtype: str = "float32",
     seed: int = 0,
     memory_bytes: int = DEFAULT_MEMORY_BYTES,
+    mesh: Mesh | None = None,
+    blocks_folder: StrPath | None = None,
     progress: Progress | None = None,
 ) -> SpectrumStudy:
     """Compares the Jacobian's singular values and subspaces on plain and on augmented images.
@@ -91,6 +95,9 @@ def study_spectrum(
       dtype: "float32" or "float64" of the network and the Jacobian rows; "svd" needs "float64".
       seed: of the augmentation draws and of the random-subspace baseline.
       memory_bytes: budget of the Jacobian rows held at once; neural_tangents holds none.
+      mesh: devices of backend "kernel"; None takes what there is, as `ntk.kernel_triples` says.
+      blocks_folder: where backend "kernel" keeps finished blocks of kernels; the same call goes
+        on from them.
       progress: called with the stage, how much of it is done, and all of it.
 
     Returns:
@@ -109,6 +116,8 @@ def study_spectrum(
     check_choice(implementation, NEURAL_TANGENTS_IMPLEMENTATIONS, "implementation")
     if backend == "svd" and dtype != "float64":
         raise InputError(f"backend 'svd' needs dtype 'float64', not {dtype!r}")
+    if backend != "kernel" and (mesh is not None or blocks_folder is not None):
+        raise InputError(f"mesh and blocks_folder are for backend 'kernel', not {backend!r}")
     images = check_images(images)
     if images.dtype == np.uint8:
         raise InputError("images are uint8, expected floats in [0, 1]: see data.unit_range")
@@ -166,7 +175,13 @@ def study_spectrum(
             pairs = _svd_pairs(engine, inputs, augmented_batches(draws), labels)
         else:
             if backend == "kernel":
-                source = partial(kernel_triples, engine, memory_bytes=memory_bytes)
+                source = partial(
+                    kernel_triples,
+                    engine,
+                    memory_bytes=memory_bytes,
+                    mesh=mesh,
+                    blocks_folder=blocks_folder,
+                )
             else:
                 source = partial(
                     neural_tangents_triples,

@@ -143,6 +143,11 @@ def test_kernels_by_both_routes_are_compared_where_asked(small, tmp_path, capsys
         (["--images", "nowhere.npz"], "nowhere.npz is missing"),
         (["--bins", "0"], "--bins is 0"),
         (["--backend", "svd"], "needs --dtype float64"),
+        (
+            ["--backend", "neural_tangents", "--keep-blocks", "blocks"],
+            "--keep-blocks is for --backend kernel, not neural_tangents",
+        ),
+        (["--keep-blocks", "/dev/null"], "/dev/null"),
         (["--epoch", "3"], "not given"),
         (["--memory-gib", "inf"], "--memory-gib is inf, expected a number above 0"),
         (["--memory-gib", "1e-6"], "GiB does not hold the Jacobian rows of 2 images"),

@@ -116,6 +116,31 @@ def test_every_backend_and_any_budget_give_the_same_study(
             )
 
 
+def test_a_study_goes_on_from_the_finished_blocks_of_its_kernels(
+    study, tanh_mlp, digits, digit_images, augmentations, tmp_path
+):
+    computed = []
+    for _ in range(2):
+        told = []
+        other = spectrum.study_spectrum(
+            tanh_mlp,
+            digit_images,
+            augmentations,
+            indices=digits.indices,
+            draws=DRAWS,
+            num_bins=6,
+            dtype="float64",
+            seed=3,
+            blocks_folder=tmp_path,
+            progress=lambda stage, done, total, told=told: told.append(stage),
+        )
+        computed.append(told.count("Jacobian"))
+        np.testing.assert_allclose(other.augmented_values, study.augmented_values, rtol=1e-12)
+    assert computed[0] > computed[1] == 0
+    # Draws of the identity are the same images.
+    assert len(list(tmp_path.iterdir())) == 1 + DRAWS * (len(augmentations) - 1)
+
+
 def test_several_networks_are_studied_on_the_same_augmented_images(
     tanh_mlp, digit_images, augmentations
 ):
@@ -201,6 +226,7 @@ def bad_image(digit_images):
         ({"augmentations": {"nan": lambda key, x: x * jnp.nan}}, "augmented by nan hold NaN"),
         ({"images": bad_image}, "first in image 7"),
         ({"memory_bytes": 10}, "GiB are needed"),
+        ({"backend": "neural_tangents", "blocks_folder": "."}, "blocks_folder are for backend"),
         (
             {"memory_bytes": 10, "backend": "svd", "dtype": "float64"},
             r"holds two Jacobians, 0\.001 GiB; the memory budget is",
