@@ -3,6 +3,7 @@
 from ntk_aug.spectrum.accuracy import UNCERTAIN_SHARE, uncertain_values, value_errors
 from ntk_aug.spectrum.alignment import LabelAlignment, kernel_alignment, label_alignment
 from ntk_aug.spectrum.appended import appended_kernel, appended_spectrum
+from ntk_aug.spectrum.backends import BACKENDS
 from ntk_aug.spectrum.baseline import random_subspace_angle
 from ntk_aug.spectrum.bins import (
     DEFAULT_BINS,
@@ -31,7 +32,7 @@ from ntk_aug.spectrum.stochastic import (
     estimate_entropy_rank,
     estimate_moments,
 )
-from ntk_aug.spectrum.study import BACKENDS, study_spectrum
+from ntk_aug.spectrum.study import study_spectrum
 from ntk_aug.spectrum.subspaces import angles_from_overlaps, principal_angles
 from ntk_aug.spectrum.summary import (
     BIN_QUANTITIES,

@@ -6,7 +6,8 @@ import numpy as np
 
 from ntk_aug.aliases import Images, Labels
 from ntk_aug.checks import InputError, check_at_least, check_same_shape
-from ntk_aug.jacobian import FlippedMasks, JacobianRows, RowFactors
+from ntk_aug.jacobian import FlippedMasks, JacobianRows, RowFactors, flipped_masks
+from ntk_aug.models import ModelView
 from ntk_aug.ntk import DEFAULT_MEMORY_BYTES
 
 DEFAULT_SAMPLE = 20
@@ -102,6 +103,28 @@ def rows_rounding(
         largest_without_flips=float("nan" if flips.all() else relative[0].max()),
         num_images=num_images,
     )
+
+
+def measure_rounding(
+    view: ModelView,
+    engine: JacobianRows,
+    images: Images,
+    labels: Labels | None,
+    *,
+    rows: str,
+    memory_bytes: int,
+) -> tuple[FlippedMasks, RowsRounding, float]:
+    """The masks that flip, the float32 rows' rounding, and ||E||_2 of the rows of `engine`."""
+    other = "float64" if engine.dtype == "float32" else "float32"
+    second = JacobianRows(view.apply_fn, view.params, images.shape[1:], rows=rows, dtype=other)
+    single, double = (engine, second) if other == "float64" else (second, engine)
+    masks = flipped_masks(view.apply_fn, view.params, images)
+    measured = rows_rounding(single, double, masks, images, labels, memory_bytes=memory_bytes)
+    if engine is single:
+        return masks, measured, measured.norm
+    # float64 rows round as float32 ones do, 2^-29 times as much; masks hardly ever flip.
+    ratio = float(np.finfo("float64").eps / np.finfo("float32").eps)
+    return masks, measured, ratio * measured.norm_without_flips
 
 
 def _error_gram(single: RowFactors, double: RowFactors) -> np.ndarray:

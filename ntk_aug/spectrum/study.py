@@ -3,7 +3,7 @@
 Every quantity is the one of supplement C.1, made precise in `BinComparison` and `SpectrumStudy`.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 import jax
@@ -16,44 +16,26 @@ from ntk_aug.augment import augment_batch
 from ntk_aug.checks import (
     InputError,
     check_at_least,
-    check_choice,
     check_images,
     check_labels,
     check_params,
     check_same_shape,
 )
-from ntk_aug.jacobian import LABELLED_ROWS, JacobianRows, flipped_masks
+from ntk_aug.jacobian import LABELLED_ROWS, JacobianRows
 from ntk_aug.models import ModelView, check_examples_independent
 from ntk_aug.ntk import (
     DEFAULT_IMPLEMENTATION,
     DEFAULT_MEMORY_BYTES,
-    NEURAL_TANGENTS_IMPLEMENTATIONS,
-    KernelTriple,
-    gib_rounded_up,
-    images_per_tile,
-    kernel_triples,
-    neural_tangents_triples,
 )
 from ntk_aug.records import StrPath
 from ntk_aug.spectrum.accuracy import uncertain_values, value_errors
+from ntk_aug.spectrum.backends import Backend
 from ntk_aug.spectrum.baseline import random_subspace_angle
 from ntk_aug.spectrum.bins import DEFAULT_BINS, equal_count_bins
 from ntk_aug.spectrum.comparison import BinComparison, compare_bins
-from ntk_aug.spectrum.decomposition import (
-    SpectrumPair,
-    factors_of_kernel,
-    null_tolerance,
-    pair_from_jacobians,
-    pair_from_kernels,
-)
+from ntk_aug.spectrum.decomposition import null_tolerance
 from ntk_aug.spectrum.result import SpectrumStudy, StudySettings
-from ntk_aug.spectrum.rounding import rows_rounding
-
-BACKENDS = {
-    "kernel": "K, M and K~ summed in float64 from streamed Jacobian rows",
-    "svd": "direct float64 SVD of both Jacobians; for small problems, and as a second route",
-    "neural_tangents": "K, M and K~ by neural_tangents, summed in the precision of the network",
-}
+from ntk_aug.spectrum.rounding import measure_rounding
 
 
 def study_spectrum(
@@ -112,12 +94,8 @@ def study_spectrum(
     if not views or not augmentations:
         raise InputError("at least one network and one augmentation are needed")
     check_at_least(draws, 1, "draws")
-    check_choice(backend, BACKENDS, "backend")
-    check_choice(implementation, NEURAL_TANGENTS_IMPLEMENTATIONS, "implementation")
-    if backend == "svd" and dtype != "float64":
-        raise InputError(f"backend 'svd' needs dtype 'float64', not {dtype!r}")
-    if backend != "kernel" and (mesh is not None or blocks_folder is not None):
-        raise InputError(f"mesh and blocks_folder are for backend 'kernel', not {backend!r}")
+    route = Backend(backend, rows, dtype, implementation, memory_bytes, mesh, blocks_folder)
+    route.check()
     images = check_images(images)
     if images.dtype == np.uint8:
         raise InputError("images are uint8, expected floats in [0, 1]: see data.unit_range")
@@ -151,14 +129,7 @@ def study_spectrum(
             f"the networks differ in (parameters, outputs): {sorted(sizes)}; expected one size"
         )
     num_rows = len(inputs) * engines[0].outputs_per_example
-    if backend == "kernel":
-        images_per_tile(engines[0], len(inputs), memory_bytes)
-    needed = 2 * num_rows * engines[0].row_bytes
-    if backend == "svd" and needed > memory_bytes:
-        raise InputError(
-            f"backend 'svd' holds two Jacobians, {gib_rounded_up(needed)} GiB; the memory budget "
-            f"is {memory_bytes / 2**30:.3g} GiB: use backend 'kernel'"
-        )
+    route.check_memory(engines[0], len(inputs))
     num_params = engines[0].num_params
     bins = equal_count_bins(min(num_rows, num_params), num_bins)
     shape = (len(views), len(augmentations), draws)
@@ -166,33 +137,12 @@ def study_spectrum(
     bound = np.full(shape, np.nan)
     values, tolerances, comparisons = [], [], []
     measured = [
-        _rounding(view, engine, inputs, labels, rows, memory_bytes)
+        measure_rounding(view, engine, inputs, labels, rows=rows, memory_bytes=memory_bytes)
         for view, engine in zip(views, engines, strict=True)
     ]
     masks, roundings, rows_norms = zip(*measured, strict=True)
     for w, (view, engine) in enumerate(zip(views, engines, strict=True)):
-        if backend == "svd":
-            pairs = _svd_pairs(engine, inputs, augmented_batches(draws), labels)
-        else:
-            if backend == "kernel":
-                source = partial(
-                    kernel_triples,
-                    engine,
-                    memory_bytes=memory_bytes,
-                    mesh=mesh,
-                    blocks_folder=blocks_folder,
-                )
-            else:
-                source = partial(
-                    neural_tangents_triples,
-                    view.apply_fn,
-                    view.params,
-                    rows=rows,
-                    implementation=implementation,
-                    dtype=dtype,
-                )
-            triples = source(inputs, augmented_batches(draws), labels, progress=progress)
-            pairs = _kernel_pairs(triples, engine.num_params)
+        pairs = route.pairs(view, engine, inputs, augmented_batches(draws), labels, progress)
         for position, (pair, version) in enumerate(
             zip(pairs, augmented_batches(draws), strict=True)
         ):
@@ -261,41 +211,6 @@ def _augmented_batches(augmenters, images, indices, preprocess, draws) -> Iterat
         for draw in range(draws):
             version = preprocess(augment(images, indices, draw=draw))
             yield check_images(version, f"images augmented by {name}")
-
-
-def _rounding(view, engine, inputs, labels, rows, memory_bytes):
-    """The masks that flip, the float32 rows' rounding, and ||E||_2 of the rows of `engine`."""
-    other = "float64" if engine.dtype == "float32" else "float32"
-    second = JacobianRows(view.apply_fn, view.params, inputs.shape[1:], rows=rows, dtype=other)
-    single, double = (engine, second) if other == "float64" else (second, engine)
-    masks = flipped_masks(view.apply_fn, view.params, inputs)
-    measured = rows_rounding(single, double, masks, inputs, labels, memory_bytes=memory_bytes)
-    if engine is single:
-        return masks, measured, measured.norm
-    # float64 rows round as float32 ones do, 2^-29 times as much; masks hardly ever flip.
-    ratio = float(np.finfo("float64").eps / np.finfo("float32").eps)
-    return masks, measured, ratio * measured.norm_without_flips
-
-
-def _svd_pairs(
-    engine: JacobianRows,
-    inputs: np.ndarray,
-    versions: Iterable[np.ndarray],
-    labels: np.ndarray | None,
-) -> Iterator[SpectrumPair]:
-    """The spectrum of the plain inputs beside that of each augmented version, by direct SVD."""
-    J = engine(inputs, labels)
-    for version in versions:
-        yield pair_from_jacobians(J, engine(version, labels))
-
-
-def _kernel_pairs(triples: Iterable[KernelTriple], num_params: int) -> Iterator[SpectrumPair]:
-    """The same from the kernels of each version; K is decomposed once."""
-    plain = None
-    for triple in triples:
-        if plain is None:
-            plain = factors_of_kernel(triple.plain, num_params)
-        yield pair_from_kernels(plain, triple, num_params)
 
 
 def _norms(images):
