@@ -81,15 +81,38 @@ def block_program(
     """
 
     def pieces_of_example(leaves, image, label):
-        example = [image, label, jnp.zeros(k, dtype)]
-        rows, factors = example_rows(trace, leaves, example, jnp.eye(k, dtype=dtype), factored)
-        return [
-            *(row.reshape(k, -1) for row in rows),
-            *(x[None] for x, _ in factors),
-            *(d for _, d in factors),
-        ]
+        rows, factors = _all_rows(trace, k, dtype, factored, leaves, image, label)
+        return [*rows, *(x[None] for x, _ in factors), *(d for _, d in factors)]
 
     return jax.jit(jax.vmap(pieces_of_example, in_axes=(None, 0, 0)))
+
+
+def squares_program(
+    trace: SiteTrace, k: int, dtype: str, factored: Mapping[int, int]
+) -> Callable[..., list[jax.Array]]:
+    """A compiled program (parameters, images, labels) -> [one array [images, k, parameters]].
+
+    Each entry is the sum of squares of a row's columns of one parameter: rows never leave the
+    program, and |x (x) d| = |x| |d| of those in factors.
+    """
+
+    def squares_of_example(leaves, image, label):
+        rows, factors = _all_rows(trace, k, dtype, factored, leaves, image, label)
+        of_rows = [_squares(row) for row in rows]
+        return [jnp.stack([*of_rows, *(_squares(x) * _squares(d) for x, d in factors)], axis=-1)]
+
+    return jax.jit(jax.vmap(squares_of_example, in_axes=(None, 0, 0)))
+
+
+def _all_rows(trace, k, dtype, factored, leaves, image, label):
+    """All k rows of one example: [k, size] of each parameter not in factors, and the factors."""
+    example = [image, label, jnp.zeros(k, dtype)]
+    rows, factors = example_rows(trace, leaves, example, jnp.eye(k, dtype=dtype), factored)
+    return [row.reshape(k, -1) for row in rows], factors
+
+
+def _squares(values):
+    return jnp.sum(jnp.square(values), axis=-1)
 
 
 def factored_leaves(trace: SiteTrace) -> dict[int, int]:

@@ -32,10 +32,10 @@ def row_norms(
     """
     k = rows.outputs_per_example
     squares = np.empty(len(images) * k)
-    for first, last, factors in rows.factor_blocks(images, labels):
-        squares[first * k : last * k] = factors.squared_norms()
+    for span, values in rows.square_blocks(images, labels):
+        squares[span] = values
         if progress:
-            progress("norms", last, len(images))
+            progress("norms", span.stop // k, len(images))
     return np.sqrt(squares)
 
 

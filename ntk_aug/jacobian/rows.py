@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ntk_aug.aliases import ApplyFn, Array, Float, Images, Labels, Params
+from ntk_aug.aliases import ApplyFn, Array, Float, Float64, Images, Labels, Params
 from ntk_aug.checks import (
     InputError,
     check_at_least,
@@ -19,7 +19,12 @@ from ntk_aug.checks import (
     check_params,
     check_same_shape,
 )
-from ntk_aug.jacobian.layerwise import block_program, factored_leaves, routes
+from ntk_aug.jacobian.layerwise import (
+    block_program,
+    factored_leaves,
+    routes,
+    squares_program,
+)
 from ntk_aug.jacobian.outputs import LABELLED_ROWS, count_logits, output_function
 from ntk_aug.jacobian.precision import derivative_precision
 from ntk_aug.jacobian.row_factors import RowFactors
@@ -115,6 +120,7 @@ class JacobianRows:
             self._whole, self.factor_program = (
                 block_program(trace, k, dtype, which) for which in ({}, self._factored)
             )
+            self._squares = squares_program(trace, k, dtype, self._factored)
             labels = jax.ShapeDtypeStruct((1,), "int32")
             pieces = jax.eval_shape(self.factor_program, self.leaves, images, labels)
         self._factor_shapes = [piece.shape[1:] for piece in pieces]
@@ -247,16 +253,18 @@ class JacobianRows:
                 found[path] = factors._replace(rows=next(rest), inputs=(), cotangents=())
         return found
 
-    def factor_blocks(
+    def square_blocks(
         self, images: Images, labels: Labels | None = None
-    ) -> Iterator[tuple[int, int, RowFactors]]:
-        """Yields (first image, the one after the last, their `RowFactors`) by blocks.
+    ) -> Iterator[tuple[slice, Float64[np.ndarray, " rows"]]]:
+        """Yields (slice of the rows of J, their sums of squares) by blocks.
 
+        Squares are summed over each parameter in the rows' precision, and those sums in float64.
         Arguments and errors are those of `blocks`.
         """
-        blocks = self._blocks(self.factor_program, images, labels, 0, len(images))
-        for first, last, pieces in blocks:
-            yield first, last, self.as_factors(pieces, np.concatenate)
+        k = self.outputs_per_example
+        blocks = self._blocks(self._squares, images, labels, 0, len(images))
+        for first, last, (squares,) in blocks:
+            yield slice(first * k, last * k), squares.sum(axis=1, dtype=np.float64)
 
     def as_factors(self, pieces: Sequence[Array], concatenate: Callable[..., Array]) -> RowFactors:
         """The `RowFactors` that `factor_program`'s pieces, each [images * r, size], are."""

@@ -148,6 +148,16 @@ def test_rows_are_those_of_jacrev(name, images):
     check_rows(linen(NETWORKS[name]), images)
 
 
+@pytest.mark.parametrize("name", ["attention", "used twice", "depthwise"])
+def test_norms_are_those_of_jacrev_rows(name, images):
+    view = linen(NETWORKS[name])
+    rows = jacobian.JacobianRows(
+        view.apply_fn, view.params, IMAGE_SHAPE, dtype="float64", block_size=2
+    )
+    expected = np.linalg.norm(jacrev_rows(view, images), axis=1)
+    np.testing.assert_allclose(jacobian.row_norms(rows, images), expected, rtol=1e-12)
+
+
 class NnxNetwork(nnx.Module):
     def __init__(self, rngs):
         self.conv = nnx.Conv(2, 4, (3, 3), strides=2, padding=1, rngs=rngs)
