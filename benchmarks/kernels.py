@@ -26,7 +26,7 @@ from rich.table import Table
 
 NUM_CLASSES = 3
 METHODS = ("ntk_aug", "vmap(jacrev)", "torch.func", "nngeometry", "neural_tangents")
-NETWORKS = {"resnet20": (32, 32, 3), "mlp": (28, 28, 1)}
+NETWORKS = {"resnet20": (32, 32, 3), "mlp": (28, 28, 1), "mixer": (32, 32, 3)}
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Options:
     """Times rows and kernels of one network by each method."""
 
     network: str = "resnet20"
-    """resnet20, or mlp (784-512-3)."""
+    """resnet20, mlp (784-512-3), or mixer (one block of an MLP-Mixer, 64 tokens x 64 channels)."""
     sizes: tuple[int, ...] = (60, 300)
     """Numbers of images n."""
     methods: tuple[str, ...] = METHODS
@@ -82,7 +82,7 @@ def main(options: Options) -> None:
 
 def measure(options: Options) -> None:
     """Measures one method on one core and prints a line of JSON."""
-    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    one_core()
     (n,) = options.sizes
     net, variables = weights(options.network)
     shape = NETWORKS[options.network]
@@ -99,6 +99,11 @@ def measure(options: Options) -> None:
                 result["difference"] = difference(warm[-1][1], Path(options.out))
     result["peak_gib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(json.dumps(result))
+
+
+def one_core() -> None:
+    """Keeps this process, and the threads that it will start, on one core."""
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
 
 def timed(run: Callable[[], np.ndarray]) -> tuple[float, np.ndarray]:
@@ -127,6 +132,9 @@ def weights(network: str):
     if network == "mlp":
         net = torch_networks.torch_mlp(NUM_CLASSES)
         return net.eval(), torch_networks.flax_mlp_variables(net)
+    if network == "mixer":
+        net = torch_networks.torch_mixer(NUM_CLASSES)
+        return net.eval(), torch_networks.flax_mixer_variables(net)
     net = torch_networks.torch_resnet(NUM_CLASSES, 3, 3)
     return net.eval(), torch_networks.flax_variables(net)
 
@@ -135,11 +143,14 @@ def flax_view(options, variables):
     """The network as ours."""
     import jax
 
+    from benchmarks import torch_networks
     from ntk_aug import models
 
     jax.config.update("jax_platforms", "cpu")
     if options.network == "mlp":
         module = models.MLP(NUM_CLASSES, width=512, activation="relu")
+    elif options.network == "mixer":
+        module = torch_networks.flax_mixer(NUM_CLASSES)
     else:
         module = models.CifarResNet(NUM_CLASSES)
     return models.linen_view(module, variables)

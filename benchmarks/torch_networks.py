@@ -68,11 +68,11 @@ def flax_variables(net):
     def statistics(module):
         return {"mean": module.running_mean.numpy(), "var": module.running_var.numpy()}
 
-    linear = {
-        "kernel": net.linear.weight.detach().numpy().T,
-        "bias": net.linear.bias.detach().numpy(),
+    params = {
+        "stem": conv(net.conv),
+        "stem_norm": norm(net.norm),
+        "output": _dense(net.linear),
     }
-    params = {"stem": conv(net.conv), "stem_norm": norm(net.norm), "output": linear}
     batch_stats = {"stem_norm": statistics(net.norm)}
     for i, block in enumerate(net.blocks):
         params[f"ResidualBlock_{i}"] = {
@@ -92,11 +92,87 @@ def flax_variables(net):
 def flax_mlp_variables(net):
     """An MLP's weights under the names and in the layout of Flax."""
     _, hidden, _, output = net
+    params = {"hidden": _dense(hidden), "output": _dense(output)}
+    return jax.tree.map(np.array, {"params": params})
 
-    def dense(module):
-        return {
-            "kernel": module.weight.detach().numpy().T.copy(),
-            "bias": module.bias.detach().numpy().copy(),
-        }
 
-    return {"params": {"hidden": dense(hidden), "output": dense(output)}}
+TOKENS, CHANNELS = 64, 64
+
+
+def flax_mixer(num_classes, channels=CHANNELS):
+    """One MLP-Mixer block (Tolstikhin et al. 2021) on patches of 4 x 4 pixels, in Flax.
+
+    Parameters of the patches and channels are shared over positions, those that mix positions over
+    channels.
+    """
+    import flax.linen as nn
+
+    def mlp(width, name):
+        return nn.Sequential(
+            [nn.Dense(2 * width), lambda x: nn.gelu(x, approximate=False), nn.Dense(width)],
+            name=name,
+        )
+
+    class Mixer(nn.Module):
+        @nn.compact
+        def __call__(self, x):
+            x = nn.Conv(channels, (4, 4), (4, 4), name="patches")(x)
+            x = x.reshape(len(x), -1, channels)
+            mixed = nn.LayerNorm(epsilon=1e-5, name="norm_tokens")(x).swapaxes(1, 2)
+            x = x + mlp(x.shape[1], "tokens")(mixed).swapaxes(1, 2)
+            x = x + mlp(channels, "channels")(nn.LayerNorm(epsilon=1e-5, name="norm_channels")(x))
+            return nn.Dense(num_classes, name="output")(x.mean(axis=1))
+
+    return Mixer()
+
+
+def torch_mixer(num_classes, tokens=TOKENS, channels=CHANNELS, colours=3):
+    """The same block in PyTorch; GELU is the exact one in both."""
+    from torch import nn
+
+    def mlp(width):
+        return nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
+
+    class Mixer(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.patches = nn.Conv2d(colours, channels, 4, 4)
+            self.norm_tokens, self.norm_channels = nn.LayerNorm(channels), nn.LayerNorm(channels)
+            self.tokens, self.channels = mlp(tokens), mlp(channels)
+            self.output = nn.Linear(channels, num_classes)
+
+        def forward(self, x):
+            x = self.patches(x).flatten(2).transpose(1, 2)
+            x = x + self.tokens(self.norm_tokens(x).transpose(1, 2)).transpose(1, 2)
+            x = x + self.channels(self.norm_channels(x))
+            return self.output(x.mean(dim=1))
+
+    return Mixer()
+
+
+def flax_mixer_variables(net):
+    """A Mixer's weights under the names and in the layout of Flax."""
+
+    def mlp(module):
+        return {"layers_0": _dense(module[0]), "layers_2": _dense(module[2])}
+
+    def norm(module):
+        return {"scale": module.weight.detach().numpy(), "bias": module.bias.detach().numpy()}
+
+    patches = {
+        "kernel": net.patches.weight.detach().numpy().transpose(2, 3, 1, 0),
+        "bias": net.patches.bias.detach().numpy(),
+    }
+    params = {
+        "patches": patches,
+        "norm_tokens": norm(net.norm_tokens),
+        "norm_channels": norm(net.norm_channels),
+        "tokens": mlp(net.tokens),
+        "channels": mlp(net.channels),
+        "output": _dense(net.output),
+    }
+    return jax.tree.map(np.array, {"params": params})
+
+
+def _dense(module):
+    return {"kernel": module.weight.detach().numpy().T, "bias": module.bias.detach().numpy()}
