@@ -250,6 +250,9 @@ def nngeometry(options, net, variables, images):
 
     from ntk_aug.ntk import row_products
 
+    if options.network == "mixer":
+        # Its hooks multiply two-dimensional inputs only: no dense layer shared over positions.
+        return None, None
     inputs = torch.from_numpy(images.transpose(0, 3, 1, 2).copy())
     loader = DataLoader(TensorDataset(inputs), batch_size=20)
 

@@ -107,11 +107,9 @@ def flax_mixer(num_classes, channels=CHANNELS):
     """
     import flax.linen as nn
 
-    def mlp(width, name):
-        return nn.Sequential(
-            [nn.Dense(2 * width), lambda x: nn.gelu(x, approximate=False), nn.Dense(width)],
-            name=name,
-        )
+    def mlp(x, name):
+        hidden = nn.Dense(2 * x.shape[-1], name=f"{name}_in")(x)
+        return nn.Dense(x.shape[-1], name=f"{name}_out")(nn.gelu(hidden, approximate=False))
 
     class Mixer(nn.Module):
         @nn.compact
@@ -119,8 +117,8 @@ def flax_mixer(num_classes, channels=CHANNELS):
             x = nn.Conv(channels, (4, 4), (4, 4), name="patches")(x)
             x = x.reshape(len(x), -1, channels)
             mixed = nn.LayerNorm(epsilon=1e-5, name="norm_tokens")(x).swapaxes(1, 2)
-            x = x + mlp(x.shape[1], "tokens")(mixed).swapaxes(1, 2)
-            x = x + mlp(channels, "channels")(nn.LayerNorm(epsilon=1e-5, name="norm_channels")(x))
+            x = x + mlp(mixed, "tokens").swapaxes(1, 2)
+            x = x + mlp(nn.LayerNorm(epsilon=1e-5, name="norm_channels")(x), "channels")
             return nn.Dense(num_classes, name="output")(x.mean(axis=1))
 
     return Mixer()
@@ -153,9 +151,6 @@ def torch_mixer(num_classes, tokens=TOKENS, channels=CHANNELS, colours=3):
 def flax_mixer_variables(net):
     """A Mixer's weights under the names and in the layout of Flax."""
 
-    def mlp(module):
-        return {"layers_0": _dense(module[0]), "layers_2": _dense(module[2])}
-
     def norm(module):
         return {"scale": module.weight.detach().numpy(), "bias": module.bias.detach().numpy()}
 
@@ -167,8 +162,10 @@ def flax_mixer_variables(net):
         "patches": patches,
         "norm_tokens": norm(net.norm_tokens),
         "norm_channels": norm(net.norm_channels),
-        "tokens": mlp(net.tokens),
-        "channels": mlp(net.channels),
+        "tokens_in": _dense(net.tokens[0]),
+        "tokens_out": _dense(net.tokens[2]),
+        "channels_in": _dense(net.channels[0]),
+        "channels_out": _dense(net.channels[2]),
         "output": _dense(net.output),
     }
     return jax.tree.map(np.array, {"params": params})
