@@ -7,7 +7,7 @@ came out. Under `jax.vmap` over examples the passes are ordinary batched ones, w
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 import jax
