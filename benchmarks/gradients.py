@@ -9,8 +9,6 @@ where the method does, at one block size); the median of the warm ones counts.
 
 import json
 import statistics
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -21,7 +19,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.kernels import difference, one_core, timed
+from benchmarks.measuring import child_result, difference, one_core, timed
 
 NUM_CLASSES, IMAGE_SHAPE = 10, (32, 32, 3)
 METHODS = ("ntk_aug", "vmap(grad)", "torch.func")
@@ -57,15 +55,14 @@ def main(options: Options) -> None:
     results = []
     with tempfile.TemporaryDirectory() as folder:
         for method in options.methods:
-            command = [sys.executable, "-m", "benchmarks.gradients", "--child", method]
-            command += ["--data", options.data, "--n", str(options.n)]
-            command += ["--repeats", str(options.repeats)]
-            command += ["--block-sizes", *map(str, options.block_sizes)]
-            command += ["--cache", options.cache] if options.cache else []
-            command += ["--out", str(Path(folder) / "norms.npy")]
-            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-            results.append(json.loads(done.stdout.splitlines()[-1]))
-            print(results[-1], flush=True)
+            arguments = ["--child", method]
+            arguments += ["--data", options.data, "--n", str(options.n)]
+            arguments += ["--repeats", str(options.repeats)]
+            arguments += ["--block-sizes", *map(str, options.block_sizes)]
+            arguments += ["--cache", options.cache] if options.cache else []
+            arguments += ["--out", str(Path(folder) / "norms.npy")]
+            results.append(child_result("benchmarks.gradients", arguments))
+    results = [result for result in results if result]
     print_results(options, results)
     if options.out:
         report = {"options": asdict(options), "results": results}

@@ -58,8 +58,9 @@ def empirical_kernel(
     others, other_labels = (images, labels) if symmetric else (np.asarray(others), other_labels)
     n, m, outputs = len(images), len(others), rows.outputs_per_example
     k = 1 if traced else outputs
-    # Of two sets one tile is held and the other streams; so half of the images of a pair fit.
-    tile, streaming = images_per_tile(rows, max(n, m), memory_bytes)
+    # Two sets are held whole where both fit.
+    in_all = n if symmetric else n + m
+    tile, streaming = images_per_tile(rows, in_all, memory_bytes, versions=1)
     pairs = tile_pairs(n, m, tile, streaming or m, symmetric=symmetric)
     tiles = tiles_of(rows, mesh)
     held, passing = HeldRows(tiles, min(tile, n)), HeldRows(tiles, min(streaming or m, m))

@@ -32,27 +32,35 @@ def gib_rounded_up(num_bytes: int) -> float:
     return math.ceil(num_bytes / 2**30 * 1000) / 1000
 
 
-def images_per_tile(rows: JacobianRows, n: int, memory_bytes: int) -> tuple[int, int]:
-    """How many images' rows, plain and augmented, are held, and how many stream past at a time.
+def images_per_tile(
+    rows: JacobianRows, n: int, memory_bytes: int, *, versions: int = 2
+) -> tuple[int, int]:
+    """How many images' rows are held, and how many stream past at a time.
 
     All n are held, and none stream, where the budget allows it. Otherwise a sixth of the budget is
-    for those that stream: fewer would leave the products waiting for conversions to float64, more
-    would need more passes.
+    for those that stream, or as many as are differentiated at once: fewer would be computed in
+    vain, and leave the products waiting for conversions to float64; more would need more passes.
+
+    Args:
+      rows: of one network.
+      n: images in all.
+      memory_bytes: of the rows that are held and that stream.
+      versions: rows of each image: two where plain and augmented ones go side by side.
 
     Raises:
       InputError: not even one of each fits the budget (the least that works is stated).
     """
-    pair_bytes = 2 * rows.factor_bytes
-    fitting = memory_bytes // pair_bytes
+    image_bytes = versions * rows.factor_bytes
+    fitting = memory_bytes // image_bytes
     if n <= fitting:
         return n, 0
     if fitting < 2:
         least = min(n, 2)
         raise InputError(
             f"a memory budget of {memory_bytes / 2**30:.3g} GiB does not hold the Jacobian rows of "
-            f"{least} images: at least {gib_rounded_up(least * pair_bytes)} GiB are needed"
+            f"{least} images: at least {gib_rounded_up(least * image_bytes)} GiB are needed"
         )
-    streaming = max(1, fitting // 6)
+    streaming = max(1, fitting // 6, min(rows.block_size, fitting // 2))
     return fitting - streaming, streaming
 
 

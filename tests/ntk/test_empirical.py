@@ -30,7 +30,7 @@ def test_the_kernel_of_a_set_is_j_j_transposed(rows, digit_images, J, fitting, t
         rows,
         digit_images,
         traced=traced,
-        memory_bytes=fitting * 2 * rows.factor_bytes,
+        memory_bytes=fitting * rows.factor_bytes,
         progress=lambda *x: told.append(x),
     )
     whole = J @ J.T
@@ -45,7 +45,7 @@ def test_the_kernel_of_a_set_is_j_j_transposed(rows, digit_images, J, fitting, t
 
 @pytest.mark.parametrize("fitting", [2, 5, 12])
 def test_the_kernel_between_two_sets(rows, digit_images, J, fitting):
-    memory_bytes = fitting * 2 * rows.factor_bytes
+    memory_bytes = fitting * rows.factor_bytes
     kernel = ntk.empirical_kernel(
         rows, digit_images[:4], digit_images[3:], memory_bytes=memory_bytes
     )
