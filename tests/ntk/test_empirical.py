@@ -1,4 +1,5 @@
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -50,6 +51,26 @@ def test_the_kernel_between_two_sets(rows, digit_images, J, fitting):
         rows, digit_images[:4], digit_images[3:], memory_bytes=memory_bytes
     )
     assert_near(kernel, J[: 4 * 3] @ J[3 * 3 :].T)
+
+
+def test_each_form_is_that_of_neural_tangents(rows, small_resnet, digit_images):
+    """Of two sets; traced, where it has the mean over outputs; and the diagonal."""
+    images, others = digit_images[:3], digit_images[3:5]
+
+    def theirs(first, second, **axes):
+        kernel_fn = ntk.load_neural_tangents().empirical_ntk_fn(small_resnet.apply_fn, **axes)
+        with jax.enable_x64(True):
+            params, *sets = jax.tree.map(
+                lambda leaf: jnp.asarray(leaf, "float64"), (small_resnet.params, first, second)
+            )
+            return np.asarray(jax.jit(kernel_fn)(*sets, params))
+
+    whole = theirs(images, others, trace_axes=()).transpose(0, 2, 1, 3).reshape(9, 6)
+    assert_near(ntk.empirical_kernel(rows, images, others), whole)
+    traced = 3 * theirs(images, others, trace_axes=(-1,))
+    assert_near(ntk.empirical_kernel(rows, images, others, traced=True), traced)
+    diagonal = theirs(images, None, trace_axes=(), diagonal_axes=(0, -1)).ravel()
+    assert_near(ntk.kernel_diagonal(rows, images), diagonal)
 
 
 def test_labels_go_with_their_own_set(small_resnet, digit_images, digits):

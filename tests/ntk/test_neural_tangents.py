@@ -24,9 +24,27 @@ def rotated(images):
     return np.asarray(augment.augment_batch(rotation, jax.random.key(1), images, np.arange(5)))
 
 
+def smooth_view(layers, images):
+    """Layers in a row, with parameters that leave no scale at one and no offset at zero."""
+    module = nn.Sequential(layers)
+    params = module.init(jax.random.key(4), images)["params"]
+    return models.ModelView(
+        lambda params, x: module.apply({"params": params}, x),
+        jax.tree.map(lambda leaf: leaf + 0.2, params),
+    )
+
+
 @pytest.fixture(scope="module")
-def views(tanh_mlp, small_resnet):
-    return {"mlp": tanh_mlp, "resnet": small_resnet}
+def views(tanh_mlp, small_resnet, images):
+    flatten = [lambda x: x.reshape(len(x), -1), nn.Dense(3)]
+    convolutions = [nn.Conv(3, (3, 3)), jnp.tanh, nn.Conv(2, (3, 2), strides=2, padding="VALID")]
+    norms = [nn.Conv(4, (3, 3), strides=2), nn.GroupNorm(2), jnp.tanh, nn.LayerNorm()]
+    return {
+        "mlp": tanh_mlp,
+        "resnet": small_resnet,
+        "convolutions": smooth_view([*convolutions, *flatten], images),
+        "group and layer norm": smooth_view([*norms, *flatten], images),
+    }
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +128,8 @@ def check_kernels(view, images, version, rows, dtype, implementation, monkeypatc
         ("resnet", "jacobian-contraction"),
         ("resnet", "ntk-vector-products"),
         pytest.param("resnet", "auto", marks=pytest.mark.slow),
+        ("convolutions", "structured-derivatives"),
+        ("group and layer norm", "structured-derivatives"),
     ],
 )
 def test_every_implementation_agrees_with_the_product_of_float64_rows(
