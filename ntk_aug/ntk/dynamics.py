@@ -56,6 +56,7 @@ def linearized_predictions(
     learning_rate: float,
     test_kernel: Float[Array, "M N"] | None = None,
     test_outputs: Float[Array, "m C"] | None = None,
+    traced: bool | None = None,
     loss: str | LossFn = "mse",
     momentum: float = 0.0,
 ) -> LinearizedPredictions:
@@ -68,21 +69,25 @@ def linearized_predictions(
 
     Args:
       kernel: K(X, X) of the training set, by any route: [n * C, n * C] with rows i * C + c, or
-        [n, n] for one that acts on each output alike and on none through another, as that of
-        infinite width. A traced kernel is C times too large for that: divide it by C.
+        [n, n] for one that acts on each output alike and on none through another.
       targets: [n, C], or the labels [n], which become one-hot.
       outputs: at time 0 on the training set.
       times: not negative, increasing, finite; in steps.
       learning_rate: eta.
       test_kernel: K(X*, X), [m * C, n * C] or [m, n], in the form of the other.
       test_outputs: at time 0 on the examples X*.
+      traced: what [n, n] and [m, n] hold, which shows in no shape and is to be said where C > 1.
+        True: the sum over outputs, as of `empirical_kernel(..., traced=True)`; its mean is used,
+        an approximation for a network of finite width. False: the kernel of one output, as
+        `infinite_width_kernels` gives it.
       loss: a key of `DYNAMICS_LOSSES`, which state what it is divided by; or a function of
         (outputs, targets) to a number, divided by whatever the learning rate is meant for.
       momentum: mu.
 
     Raises:
-      InputError: shapes that do not fit together, kernels or outputs that are not finite, times
-        that do not increase, an unknown loss.
+      InputError: shapes that do not fit together, kernels or outputs that are not finite, a kernel
+        that is not symmetric, times that do not increase, an unknown loss, predictions that are
+        not finite (of a loss that is not).
 
     Reference:
       Lee, Xiao, Schoenholz, Bahri, Novak, Sohl-Dickstein, Pennington: Wide Neural Networks of Any
@@ -99,14 +104,12 @@ def linearized_predictions(
     outputs = _finite(outputs, "outputs")
     n, C = outputs.shape
     y = _targets(targets, n, C)
-    traced = np.shape(kernel) != (n * C, n * C)
-    if traced and np.shape(kernel) != (n, n):
-        raise InputError(
-            f"kernel has shape {np.shape(kernel)}, expected {(n * C, n * C)} or {(n, n)} for "
-            f"outputs of shape {(n, C)}"
-        )
-    k = 1 if traced else C
-    kernel = _in_axes(_finite(kernel, "kernel"), k, traced)
+    kernel = _finite(kernel, "kernel")
+    alike = _acts_on_each_alike(kernel, n, C, traced)
+    k, outputs_summed = (1, C if traced else 1) if alike else (C, 1)
+    if not np.allclose(kernel, kernel.T, rtol=0, atol=1e-5 * np.abs(kernel).max()):
+        raise InputError("kernel is not symmetric, expected K(X, X) of the training set")
+    kernel = _in_axes(kernel / outputs_summed, k, alike)
     if (test_kernel is None) != (test_outputs is None):
         raise InputError("a test set needs both test_kernel and test_outputs, one is missing")
     if test_outputs is not None and test_kernel is not None:
@@ -114,10 +117,10 @@ def linearized_predictions(
         m = len(test_outputs)
         check_same_shape(test_outputs.shape, (m, C), "test_outputs")
         check_same_shape(np.shape(test_kernel), (m * k, n * k), "test_kernel")
-        test_kernel = _in_axes(_finite(test_kernel, "test_kernel"), k, traced)
+        test_kernel = _in_axes(_finite(test_kernel, "test_kernel") / outputs_summed, k, alike)
     with derivative_precision("float64"):
         predict = load_neural_tangents().predict
-        options = {"learning_rate": learning_rate, "trace_axes": (-1,) if traced else ()}
+        options = {"learning_rate": learning_rate, "trace_axes": (-1,) if alike else ()}
         if loss == "mse" and momentum == 0:
             solution = predict.gradient_descent_mse(jnp.asarray(kernel), jnp.asarray(y), **options)
         else:
@@ -132,9 +135,8 @@ def linearized_predictions(
         )
         train, test = (found, None) if test_outputs is None else found
         losses = jax.vmap(lambda f: loss_fn(f, y))(train)
-    return LinearizedPredictions(
-        times, np.asarray(train), None if test is None else np.asarray(test), np.asarray(losses)
-    )
+        train, losses = _finite(train, "predictions"), np.asarray(losses)
+    return LinearizedPredictions(times, train, None if test is None else np.asarray(test), losses)
 
 
 def linearized_view(view: ModelView) -> ModelView:
@@ -186,9 +188,27 @@ def _targets(targets, n, C):
     return _finite(targets, "targets")
 
 
-def _in_axes(kernel, k, traced):
+def _acts_on_each_alike(kernel, n, C, traced):
+    """Whether the kernel is [n, n], of which its maker alone knows if it is a sum over outputs."""
+    if kernel.shape not in ((n * C, n * C), (n, n)):
+        raise InputError(
+            f"kernel has shape {kernel.shape}, expected {(n * C, n * C)} or {(n, n)} for "
+            f"outputs of shape {(n, C)}"
+        )
+    alike = kernel.shape != (n * C, n * C)
+    if alike and traced is None:
+        raise InputError(
+            f"kernel has shape {kernel.shape} for {C} outputs: say traced=True where it is their "
+            "sum, or traced=False where it is that of one output"
+        )
+    if traced and not alike and C > 1:
+        raise InputError(f"kernel has shape {kernel.shape}, expected {(n, n)} as it is traced")
+    return alike
+
+
+def _in_axes(kernel, k, alike):
     """As neural_tangents has it: a pair of axes for the examples, and one for the outputs."""
-    if traced:
+    if alike:
         return kernel
     a, b = (side // k for side in kernel.shape)
     return kernel.reshape(a, k, b, k).transpose(0, 2, 1, 3)

@@ -7,7 +7,6 @@ import scipy.linalg
 
 from ntk_aug import jacobian, ntk
 from ntk_aug.checks import InputError
-from ntk_aug.ntk import dynamics
 
 n, m, C = 5, 2, 3
 TIMES = [0.0, 1.0, 12.5, 400.0]
@@ -59,11 +58,25 @@ def test_the_mean_squared_error_decays_mode_by_mode_at_eta_over_n_c(problem):
 @pytest.mark.parametrize("loss", ntk.DYNAMICS_LOSSES)
 def test_a_kernel_of_examples_alone_acts_on_each_output_alike(problem, loss):
     K, K_test = problem["kernel"][::C, ::C], problem["test_kernel"][::C, ::C]
-    traced = predicted({**problem, "kernel": K, "test_kernel": K_test}, loss=loss)
+    alone = predicted({**problem, "kernel": K, "test_kernel": K_test}, loss=loss, traced=False)
     K, K_test = np.kron(K, np.eye(C)), np.kron(K_test, np.eye(C))
     whole = predicted({**problem, "kernel": K, "test_kernel": K_test}, loss=loss)
-    for one, other in zip(traced, whole, strict=True):
+    for one, other in zip(alone, whole, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-7)
+
+
+def test_a_traced_kernel_acts_by_its_mean_over_outputs(problem):
+    summed, mean = (
+        {
+            name: reduced(problem[name].reshape(-1, C, n, C).diagonal(axis1=1, axis2=3), axis=2)
+            for name in ("kernel", "test_kernel")
+        }
+        for reduced in (np.sum, np.mean)
+    )
+    traced = predicted({**problem, **summed}, traced=True)
+    alone = predicted({**problem, **mean}, traced=False)
+    for one, other in zip(traced, alone, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12)
 
 
 def test_the_flow_of_the_cross_entropy_is_that_of_another_solver(problem):
@@ -161,6 +174,12 @@ def trained(view, images, loss_fn, steps, eta, mu):
         return np.asarray(run(params, jnp.asarray(images, "float64")))
 
 
+LOSSES = {
+    "mse": lambda f, y: jnp.sum((f - y) ** 2) / (2 * f.size),
+    "cross-entropy": lambda f, y: -jnp.sum(y * jax.nn.log_softmax(f)) / len(f),
+}
+
+
 @pytest.mark.parametrize(
     ("loss", "momentum", "time"),
     [("mse", 0.0, 40.0), ("cross-entropy", 0.0, 40.0), ("mse", 0.5, 6.0)],
@@ -174,7 +193,7 @@ def test_training_the_linearised_network_approaches_the_prediction_as_steps_shri
     linear = ntk.linearized_view(tanh_mlp)
 
     def loss_fn(f):
-        return dynamics._LOSS_FUNCTIONS[loss](f, y)
+        return LOSSES[loss](f, y)
 
     distances = []
     for shrink in (1, 10):
@@ -222,7 +241,15 @@ def test_the_linearised_network_has_the_same_rows_wherever_its_parameters_are(
             {"kernel": np.eye(7), "test_kernel": None},
             r"\(7, 7\), expected \(15, 15\) or \(5, 5\) for outputs",
         ),
+        (
+            {"kernel": np.eye(5), "test_kernel": None},
+            r"\(5, 5\) for 3 outputs: say traced=True where it is their sum",
+        ),
+        ({"traced": True}, r"\(15, 15\), expected \(5, 5\) as it is traced"),
         ({"kernel": np.full((15, 15), np.nan)}, "kernel holds NaN"),
+        ({"kernel": np.eye(15) + np.eye(15, k=1)}, "kernel is not symmetric"),
+        ({"test_kernel": np.full((6, 15), np.inf)}, "test_kernel holds NaN"),
+        ({"loss": lambda f, y: jnp.sqrt(jnp.sum(f - f))}, "predictions holds NaN"),
         ({"test_outputs": None}, "needs both test_kernel and test_outputs"),
         ({"test_kernel": np.ones((2, 15))}, r"test_kernel has shape \(2, 15\), expected \(6, 15\)"),
         ({"targets": np.array([0, 1, 2, 3, 0])}, r"label 3 of image 3 is outside 0 .. 2"),
