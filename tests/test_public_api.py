@@ -36,7 +36,7 @@ PUBLIC = {
         estimate_neural_tangents factor_products gib_rounded_up images_per_tile
         infinite_width_kernels kernel_diagonal kernel_triples linearized_predictions linearized_view
         load_neural_tangents neural_tangents_kernel neural_tangents_triples parameter_kernels
-        row_products stax_mlp width_convergence
+        row_products stax_cnn stax_mlp width_convergence
     """,
     "spectrum": """
         AugmentationSummary BACKENDS BIN_QUANTITIES BinComparison DEFAULT_BINS EntropyRank Estimate

@@ -12,6 +12,7 @@ from ntk_aug.ntk.infinite_width import (
     InfiniteWidthKernels,
     WidthDistance,
     infinite_width_kernels,
+    stax_cnn,
     stax_mlp,
     width_convergence,
 )
@@ -59,6 +60,7 @@ __all__ = [
     "neural_tangents_triples",
     "parameter_kernels",
     "row_products",
+    "stax_cnn",
     "stax_mlp",
     "width_convergence",
 ]

@@ -7,15 +7,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ntk_aug.aliases import Array, Float, Float64, Images, KeyArray
-from ntk_aug.checks import check_at_least, check_choice, check_network_inputs
+from ntk_aug.aliases import Array, Float, Float64, Images, KeyArray, Progress
+from ntk_aug.checks import InputError, check_at_least, check_choice, check_network_inputs
 from ntk_aug.jacobian import JacobianRows
 from ntk_aug.jacobian.precision import derivative_precision
+from ntk_aug.ntk.blocks import counter
 from ntk_aug.ntk.empirical import empirical_kernel
 from ntk_aug.ntk.neural_tangents_bridge import load_neural_tangents
 
 StaxNetwork = tuple[Callable, Callable, Callable]
 _STAX_ACTIVATIONS = {"relu": "Relu", "erf": "Erf"}
+_STAX_LAYERS = {"Dense": {}, "Conv": {"filter_shape": (3, 3), "padding": "SAME"}}
 
 
 class InfiniteWidthKernels(NamedTuple):
@@ -31,7 +33,14 @@ class InfiniteWidthKernels(NamedTuple):
 
 
 class WidthDistance(NamedTuple):
-    """||K - Theta (x) I|| / ||Theta (x) I||, in the Frobenius norm, of networks of one width."""
+    """||K - Theta (x) I|| / ||Theta (x) I||, in the Frobenius norm, of networks of one width.
+
+    Attributes:
+      width: as `build` took it.
+      distances: of each network.
+      mean: of the distances.
+      std: of the distances, from their squares divided by seeds - 1; NaN of a single one.
+    """
 
     width: int
     distances: Float64[np.ndarray, " seeds"]
@@ -61,18 +70,43 @@ def stax_mlp(
       b_std: of the biases; 0 for none.
 
     Raises:
-      InputError: an unknown activation, or no hidden unit or layer.
+      InputError: an unknown activation, no hidden unit, layer or output, or a deviation that is
+        negative or not finite.
     """
-    check_at_least(width, 1, "width")
-    check_at_least(depth, 1, "depth")
-    check_choice(activation, _STAX_ACTIVATIONS, "activation")
+    hidden, output = _layers("Dense", width, num_outputs, depth, activation, W_std, b_std)
     stax = load_neural_tangents().stax
-    options = {"W_std": W_std, "b_std": b_std or None}
-    nonlinearity = getattr(stax, _STAX_ACTIVATIONS[activation])
-    hidden = [
-        layer for _ in range(depth) for layer in (stax.Dense(width, **options), nonlinearity())
-    ]
-    return stax.serial(stax.Flatten(), *hidden, stax.Dense(num_outputs, **options))
+    return stax.serial(stax.Flatten(), *hidden, output)
+
+
+def stax_cnn(
+    width: int,
+    num_outputs: int,
+    *,
+    depth: int = 1,
+    activation: str = "relu",
+    pooling: bool = False,
+    W_std: float = 2**0.5,
+    b_std: float = 0.0,
+) -> StaxNetwork:
+    """3 x 3 convolutions at stride 1, padded with zeros, and a dense layer; as `stax_mlp` is.
+
+    Args:
+      width: channels of each convolution; a unit sums over 9 times those of the layer before.
+      num_outputs: C.
+      depth: convolutions.
+      activation: "relu" or "erf", after each.
+      pooling: the dense layer sees the mean over positions; otherwise all positions, each with
+        weights of its own. The kernel of infinite width then takes (h w)^2 numbers for a pair of
+        images in place of h w.
+      W_std: of the weights.
+      b_std: of the biases; 0 for none.
+
+    Raises:
+      InputError: as `stax_mlp`.
+    """
+    hidden, output = _layers("Conv", width, num_outputs, depth, activation, W_std, b_std)
+    stax = load_neural_tangents().stax
+    return stax.serial(*hidden, stax.GlobalAvgPool() if pooling else stax.Flatten(), output)
 
 
 def infinite_width_kernels(
@@ -97,32 +131,65 @@ def width_convergence(
     widths: Sequence[int],
     *,
     seeds: int = 10,
+    progress: Progress | None = None,
 ) -> Iterator[WidthDistance]:
     """Yields, for each width, how far kernels of random networks are from that of infinite width.
 
     Args:
-      key: of the networks' initial parameters.
+      key: of the networks' initial parameters; a network's own depends on its width and place.
       build: from a width to a network, such as `lambda width: stax_mlp(width, 10)`.
       images: network inputs [n, h, w, c].
       widths: in any order.
       seeds: networks of each width.
+      progress: called with ("networks", networks done, networks in all).
+
+    Raises:
+      InputError: no seed, no width or one below 1, or images that a network does not take.
     """
     check_at_least(seeds, 1, "seeds")
-    for width in widths:
-        init_fn, apply_fn, kernel_fn = build(width)
-        theta = infinite_width_kernels(kernel_fn, images).ntk
-        distances = []
-        for seed in range(seeds):
-            own = jax.random.fold_in(jax.random.fold_in(key, width), seed)
-            params = init_fn(own, (1, *images.shape[1:]))[1]
+    check_at_least(len(widths), 1, "the number of widths")
+    check_at_least(min(widths), 1, "a width")
+    images = check_network_inputs(images)
+    report = counter(progress, "networks", seeds * len(widths))
+    return (_distance(key, build, images, width, seeds, report) for width in widths)
+
+
+def _distance(key, build, images, width, seeds, report):
+    init_fn, apply_fn, kernel_fn = build(width)
+    theta = infinite_width_kernels(kernel_fn, images).ntk
+    rows, distances = None, []
+    for seed in range(seeds):
+        own = jax.random.fold_in(jax.random.fold_in(key, width), seed)
+        params = init_fn(own, (1, *images.shape[1:]))[1]
+        if rows is None:
             rows = JacobianRows(
-                lambda p, x, apply_fn=apply_fn: apply_fn(p, x),
-                params,
-                images.shape[1:],
-                dtype="float64",
+                lambda p, x: apply_fn(p, x), params, images.shape[1:], dtype="float64"
             )
             limit = np.kron(theta, np.eye(rows.outputs_per_example))
-            kernel = empirical_kernel(rows, images)
-            distances.append(np.linalg.norm(kernel - limit) / np.linalg.norm(limit))
-        found = np.array(distances)
-        yield WidthDistance(width, found, float(found.mean()), float(found.std()))
+        # One compiled program for all networks of a width.
+        with derivative_precision("float64"):
+            rows.leaves = [jnp.asarray(leaf, "float64") for leaf in jax.tree.leaves(params)]
+        kernel = empirical_kernel(rows, images)
+        distances.append(np.linalg.norm(kernel - limit) / np.linalg.norm(limit))
+        report(1)
+    found = np.array(distances)
+    std = float(found.std(ddof=1)) if seeds > 1 else float("nan")
+    return WidthDistance(width, found, float(found.mean()), std)
+
+
+def _layers(kind, width, num_outputs, depth, activation, W_std, b_std):
+    """Hidden layers with their activations, and the output layer."""
+    for value, what in ((width, "width"), (depth, "depth"), (num_outputs, "num_outputs")):
+        check_at_least(value, 1, what)
+    check_choice(activation, _STAX_ACTIVATIONS, "activation")
+    for value, what in ((W_std, "W_std"), (b_std, "b_std")):
+        if not 0 <= value < np.inf:
+            raise InputError(f"{what} is {value}, expected a finite number from 0 on")
+    stax = load_neural_tangents().stax
+    options = {"W_std": W_std, "b_std": b_std or None}
+    nonlinearity = getattr(stax, _STAX_ACTIVATIONS[activation])
+    hidden = []
+    for _ in range(depth):
+        linear = getattr(stax, kind)(width, **_STAX_LAYERS[kind], **options)
+        hidden += [linear, nonlinearity()]
+    return hidden, stax.Dense(num_outputs, **options)
