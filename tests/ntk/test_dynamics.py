@@ -140,6 +140,22 @@ def test_outputs_that_no_parameter_moves_stay(problem):
     np.testing.assert_allclose(found.test.reshape(4, -1), expected, atol=1e-12)
 
 
+def test_directions_whose_eigenvalue_is_exactly_zero_are_not_learnt():
+    K, K_test = np.diag([2.0, 0.0]), np.array([[1.0, 0.0]])
+    found = ntk.linearized_predictions(
+        K,
+        np.ones((2, 1)),
+        np.zeros((2, 1)),
+        [3.0],
+        learning_rate=1.0,
+        test_kernel=K_test,
+        test_outputs=np.zeros((1, 1)),
+    )
+    learnt = 1 - np.exp(-3.0)
+    np.testing.assert_allclose(found.train[0, :, 0], [learnt, 0], atol=1e-15)
+    np.testing.assert_allclose(found.test[0, :, 0], [learnt / 2], atol=1e-15)
+
+
 @pytest.fixture(scope="module")
 def network(tanh_mlp, digit_images):
     """A real network's kernels and outputs on nine images to train on and three others."""
