@@ -9,7 +9,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Bool, Float, Float64, Int, PRNGKeyArray, Shaped
+from jaxtyping import Bool, Float, Float64, Int, PRNGKeyArray, Shaped, UInt8
 
 Array = jax.Array | np.ndarray
 KeyArray = PRNGKeyArray
@@ -19,6 +19,8 @@ FloatLike = float | Float[Array, ""]
 
 Image = Float[Array, "h w c"]
 Images = Float[Array, "n h w c"]
+PixelImage = UInt8[Array, "h w c"]
+PixelImages = UInt8[Array, "n h w c"]
 Labels = Int[Array, " n"]
 Kernel = Float64[np.ndarray, "N M"]
 

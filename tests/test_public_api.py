@@ -12,9 +12,10 @@ import ntk_aug
 # What `from ntk_aug.<sub-package> import ...` gives: its whole __all__, sorted.
 PUBLIC = {
     "augment": """
-        AUGMENTATIONS AugmentationEntry INTERPOLATIONS augment_batch build_augmentation crop_padded
-        example_key flip_horizontal random_crop_padded random_flip_horizontal random_noise_in_ball
-        random_rotate rotate
+        AUGMENTATIONS AugmentationEntry INTERPOLATIONS OPERATIONS Operation apply_operation
+        augment_batch build_augmentation crop_padded example_key flip_horizontal
+        operation_parameters place_operation random_crop_padded random_flip_horizontal
+        random_noise_in_ball random_rotate rotate
     """,
     "data": """
         DATASETS Dataset DatasetEntry SPLITS draw_examples load_dataset load_digits load_images_file
