@@ -10,14 +10,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from ntk_aug.aliases import PixelImage
-from ntk_aug.augment.parameters import Parameters, pack, unpack_fill
+from ntk_aug.augment.interpolation import (
+    apply_bicubic,
+    apply_bilinear,
+    interpolated_parameters,
+)
+from ntk_aug.augment.parameters import Matrix, Parameters, pack, unpack_fill
 from ntk_aug.checks import InputError
 
 _NEVER = 2**15
 """A column or row beyond every image."""
-
-Matrix = tuple[float, float, float, float, float, float]
-"""(a, b, c, d, e, f): the output point (x, y) shows the input's (a x + b y + c, d x + e y + f)."""
 
 
 def shear_x_matrix(factor: float) -> Matrix:
@@ -108,5 +110,9 @@ def apply_nearest(image: PixelImage, parameters: Parameters) -> PixelImage:
     return jnp.where(inside[..., None], pixels, unpack_fill(fill, channels))
 
 
-RESAMPLING = {"nearest": (nearest_parameters, apply_nearest)}
+RESAMPLING = {
+    "nearest": (nearest_parameters, apply_nearest),
+    "bilinear": (interpolated_parameters, apply_bilinear),
+    "bicubic": (interpolated_parameters, apply_bicubic),
+}
 """By name: (parameters from a matrix, what applies them)."""

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ntk_aug.aliases import Array, Int, PixelImage, UInt8
+from ntk_aug.aliases import Array, Int, PixelImage
 from ntk_aug.augment.parameters import Parameters, pack
 
 _LEVELS = np.arange(256, dtype=np.int32)[:, None]
@@ -103,15 +103,19 @@ def apply_sharpness(image: PixelImage, parameters: Parameters) -> PixelImage:
 
 def _smooth(image):
     """Weights 1 1 1 / 1 5 1 / 1 1 1 over 13, rounded half up; a border of one pixel is kept."""
-    height, width, _ = image.shape
+    height, width, channels = image.shape
     if min(height, width) < 3:
         return image
-    value = image.astype(jnp.int32)
+    # Rows of width * channels values: an innermost axis of 3 would not be vectorised.
+    flat = image.reshape(height, -1)
+    value = flat.astype(jnp.int32)
     rows = value[:-2] + value[1:-1] + value[2:]
-    total = rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:] + 4 * value[1:-1, 1:-1]
+    inner = slice(channels, -channels)
+    total = rows[:, : -2 * channels] + rows[:, inner] + rows[:, 2 * channels :]
+    total += 4 * value[1:-1, inner]
     # (2 total + 13) // 26 by a multiplication, exact for all totals up to 13 * 255.
     smoothed = ((2 * total + 13) * 40330) >> 20
-    return image.at[1:-1, 1:-1].set(smoothed.astype(jnp.uint8))
+    return flat.at[1:-1, inner].set(smoothed.astype(jnp.uint8)).reshape(image.shape)
 
 
 # --- One table of 256 values to a channel, from the image ---------------------------------------
@@ -128,16 +132,19 @@ def apply_autocontrast(image: PixelImage, parameters: Parameters) -> PixelImage:
     channels = [image[..., channel] for channel in range(image.shape[-1])]  # faster to reduce
     low = jnp.stack([channel.min() for channel in channels]).astype(jnp.int32)
     high = jnp.stack([channel.max() for channel in channels]).astype(jnp.int32)
-    with jax.enable_x64(True):
-        scale = 255 / jnp.maximum(high - low, 1).astype(jnp.float64)
-        bits = jax.lax.bitcast_convert_type(scale, jnp.int64) & ~jnp.int64(2**26 - 1)
-        scale_high = jax.lax.bitcast_convert_type(bits, jnp.float64)
-        scale_low = scale - scale_high
-        level, offset = jnp.asarray(_LEVELS, jnp.float64), low.astype(jnp.float64)
-        stretched = level * scale_high + level * scale_low
-        stretched = stretched - (offset * scale_high + offset * scale_low)
-        table = jnp.clip(stretched, 0, 255).astype(jnp.uint8)
-    return _look_up(jnp.where(high > low, table, jnp.asarray(_LEVELS, jnp.uint8)), image)
+
+    def table():
+        with jax.enable_x64(True):
+            scale = 255 / jnp.maximum(high - low, 1).astype(jnp.float64)
+            bits = jax.lax.bitcast_convert_type(scale, jnp.int64) & ~jnp.int64(2**26 - 1)
+            scale_high = jax.lax.bitcast_convert_type(bits, jnp.float64)
+            scale_low = scale - scale_high
+            level, offset = jnp.asarray(_LEVELS, jnp.float64), low.astype(jnp.float64)
+            stretched = level * scale_high + level * scale_low
+            stretched = stretched - (offset * scale_high + offset * scale_low)
+            return jnp.clip(stretched, 0, 255).astype(jnp.uint8)
+
+    return _look_up(high > low, table, image)
 
 
 def apply_equalize(image: PixelImage, parameters: Parameters) -> PixelImage:
@@ -148,13 +155,16 @@ def apply_equalize(image: PixelImage, parameters: Parameters) -> PixelImage:
     """
     del parameters
     count = image.shape[0] * image.shape[1]
-    counts = jnp.zeros(256 * image.shape[-1], jnp.int32).at[_places(image)].add(1)
-    counts = counts.reshape(256, -1)
-    below = jnp.cumsum(counts, axis=0) - counts
+    counts = jnp.zeros(256 * image.shape[-1], jnp.int32)
+    counts = counts.at[_places(image)].add(1, mode="promise_in_bounds").reshape(256, -1)
     last = jnp.max(jnp.where(counts > 0, _LEVELS, 0), axis=0)
     step = (count - jnp.take_along_axis(counts, last[None], axis=0)[0]) // 255
-    table = jnp.minimum((step // 2 + below) // jnp.maximum(step, 1), 255)
-    return _look_up(jnp.where(step > 0, table, _LEVELS).astype(jnp.uint8), image)
+
+    def table():
+        below = jnp.cumsum(counts, axis=0) - counts
+        return jnp.minimum((step // 2 + below) // jnp.maximum(step, 1), 255).astype(jnp.uint8)
+
+    return _look_up(step > 0, table, image)
 
 
 def _places(image):
@@ -163,5 +173,14 @@ def _places(image):
     return image.astype(jnp.int32) * channels + jnp.arange(channels, dtype=jnp.int32)
 
 
-def _look_up(table: UInt8[Array, "256 c"], image: PixelImage) -> PixelImage:
-    return jnp.asarray(table).reshape(-1).at[_places(image)].get(mode="promise_in_bounds")
+def _look_up(changed, table, image):
+    """The image through table() [256, c] in those channels that are changed.
+
+    The conditional has the table written out once: a plain one would be fused into the gather
+    and computed anew for every pixel.
+    """
+    levels = jnp.broadcast_to(jnp.asarray(_LEVELS, jnp.uint8), (256, image.shape[-1]))
+    chosen = jax.lax.cond(
+        changed.any(), lambda: jnp.where(changed, table(), levels), lambda: levels
+    )
+    return chosen.reshape(-1).at[_places(image)].get(mode="promise_in_bounds")

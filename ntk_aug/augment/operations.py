@@ -6,12 +6,13 @@ They act on uint8 images [h, w, c] of 1 or 3 channels, and equal Pillow's pixel 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ntk_aug.aliases import Int, IntLike, KeyArray, PixelImage
 from ntk_aug.augment import affine, color, cutout
+from ntk_aug.augment.dispatch import choose_by_image
 from ntk_aug.augment.parameters import PARAMETER_COUNT, Fill, Parameters, pack, pack_fill
 from ntk_aug.checks import InputError, check_choice
 
@@ -121,9 +122,9 @@ OPERATIONS = {
 
 
 def operation_parameters(
-    name: str, magnitudes: float | Sequence[float], height: int, width: int, *, fill: Fill = 0
+    name: str, magnitudes: ArrayLike, height: int, width: int, *, fill: Fill = 0
 ) -> Int[np.ndarray, "*grid 13"]:
-    """Integers that `apply_operation` needs, for one magnitude or a grid of them, on the host.
+    """Integers that `apply_operation` needs, for one magnitude or an array of them, on the host.
 
     Args:
       name: in OPERATIONS.
@@ -133,7 +134,7 @@ def operation_parameters(
       fill: value of the pixels that come from outside the image, or of the square of Cutout.
 
     Returns:
-      int32 [PARAMETER_COUNT], or [number of magnitudes, PARAMETER_COUNT].
+      int32: the shape of the magnitudes, and PARAMETER_COUNT.
 
     Raises:
       InputError: an unknown name, or a magnitude out of the operation's range.
@@ -185,7 +186,7 @@ def apply_operation(
 ) -> PixelImage:
     """Applies one of several operations, chosen on the device.
 
-    Under `vmap` this computes all of them; see `dispatch.apply_operations` for batches.
+    Under `vmap` it becomes a loop or all operations at once, as suits the backend: see `dispatch`.
 
     Args:
       image: uint8, 1 or 3 channels.
@@ -194,4 +195,4 @@ def apply_operation(
       operations: names in OPERATIONS.
     """
     functions, branch = branches_of(operations)
-    return jax.lax.switch(jnp.asarray(branch)[operation], functions, image, parameters)
+    return choose_by_image(functions, jnp.asarray(branch)[operation], image, parameters)

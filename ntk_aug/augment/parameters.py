@@ -19,6 +19,9 @@ Parameters = Int[Array, str(PARAMETER_COUNT)]
 Fill = int | tuple[int, ...]
 """A grey value 0 .. 255 for all channels, or one value for each."""
 
+Matrix = tuple[float, float, float, float, float, float]
+"""(a, b, c, d, e, f): the output point (x, y) shows the input's (a x + b y + c, d x + e y + f)."""
+
 
 def pack(*numbers: float) -> Int[np.ndarray, str(PARAMETER_COUNT)]:
     """Parameters from the whole numbers that an operation reads, in its order: int32."""
