@@ -1,4 +1,4 @@
-"""Rotations, flips and crops of single images: floats, [h, w, c]; outside the image is 0.
+"""Rotations and flips of single images: floats, [h, w, c]; outside the image is 0.
 
 Each operation comes twice: a deterministic one, and a random one that only draws its parameters.
 """
@@ -6,10 +6,13 @@ Each operation comes twice: a deterministic one, and a random one that only draw
 import jax
 import jax.numpy as jnp
 
-from ntk_aug.aliases import Array, FloatLike, Image, Int, KeyArray
-from ntk_aug.checks import InputError, check_choice
+from ntk_aug.aliases import Array, FloatLike, Image, KeyArray, PixelImage
+from ntk_aug.checks import check_choice
 
 INTERPOLATIONS = ("nearest", "bilinear")
+PADDINGS = ("zero", "reflect")
+
+AnyImage = Image | PixelImage
 
 
 def rotate(image: Image, degrees: FloatLike, *, interpolation: str = "bilinear") -> Image:
@@ -61,30 +64,16 @@ def random_rotate(
     return rotate(image, degrees, interpolation=interpolation)
 
 
-def flip_horizontal(image: Image) -> Image:
+def flip_horizontal(image: Shaped[Array, "h w c"]) -> Shaped[Array, "h w c"]:
     """Mirrors left and right."""
     return image[:, ::-1]
 
 
-def random_flip_horizontal(key: KeyArray, image: Image) -> Image:
+def flip_vertical(image: Shaped[Array, "h w c"]) -> Shaped[Array, "h w c"]:
+    """Mirrors top and bottom."""
+    return image[::-1]
+
+
+def random_flip_horizontal(key: KeyArray, image: Shaped[Array, "h w c"]) -> Shaped[Array, "h w c"]:
     """Mirrors left and right with probability 1/2."""
     return jnp.where(jax.random.bernoulli(key), flip_horizontal(image), image)
-
-
-def crop_padded(image: Image, offset: Int[Array, " 2"], padding: int) -> Image:
-    """Pads with zeros on all sides and cuts a window of the original size.
-
-    Args:
-      image: [h, w, c].
-      offset: (row, column) of the window in the padded image, each in 0 .. 2 * padding.
-      padding: pixels.
-    """
-    padded = jnp.pad(image, ((padding, padding), (padding, padding), (0, 0)))
-    return jax.lax.dynamic_slice(padded, (offset[0], offset[1], 0), image.shape)
-
-
-def random_crop_padded(key: KeyArray, image: Image, padding: int) -> Image:
-    """Pads with zeros and cuts a window at a uniform place: shifts by up to `padding` pixels."""
-    if padding < 0:
-        raise InputError(f"padding is {padding}, expected at least 0 pixels")
-    return crop_padded(image, jax.random.randint(key, (2,), 0, 2 * padding + 1), padding)

@@ -1,0 +1,263 @@
+"""From a level to a magnitude: the mappings in use, by name, since they do not agree.
+
+A policy names levels; a mapping says what they mean, and which operations draw a sign. Lengths in
+pixels scale with the side of the image: what is published for 32 pixels is a share of the side.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from ntk_aug.checks import InputError, check_choice
+
+GEOMETRIC = ("shear", "translate", "rotate")
+ENHANCE = "enhance"
+
+
+class Magnitudes(NamedTuple):
+    """A mapping from levels to magnitudes.
+
+    Attributes:
+      num_levels: levels are 0 .. num_levels - 1.
+      compute: (level, sign +1 or -1, side in pixels) -> from the family of operations (shear,
+        translate, rotate, enhance, solarize, posterize, ...) to the magnitude.
+      signed: families that draw a sign, both with probability 1/2.
+      description: one line.
+    """
+
+    num_levels: int
+    compute: Callable[[int, int, int], Mapping[str, float]]
+    signed: tuple[str, ...]
+    description: str
+
+
+FAMILIES = {
+    "ShearX": "shear",
+    "ShearY": "shear",
+    "TranslateX": "translate",
+    "TranslateY": "translate",
+    "Rotate": "rotate",
+    "Brightness": ENHANCE,
+    "Color": ENHANCE,
+    "Contrast": ENHANCE,
+    "Sharpness": ENHANCE,
+    "Solarize": "solarize",
+    "SolarizeAdd": "solarize_add",
+    "Posterize": "posterize",
+    "Cutout": "cutout",
+}
+"""Operations that take a magnitude; "ShearX-bilinear" is of the family of "ShearX"."""
+
+
+def family_of(operation: str) -> str | None:
+    """The family of an operation, or None if it takes no magnitude."""
+    return FAMILIES.get(operation.partition("-")[0])
+
+
+def _research(i, sign, side):
+    return {
+        "shear": sign * 0.3 * i / 10,
+        "translate": sign * int(i * side / 32),
+        "rotate": sign * int(30 * i / 10),
+        "enhance": 1.8 * i / 10 + 0.1,
+        "solarize": 256 - int(256 * i / 10),
+        "posterize": 4 - int(4 * i / 10),
+        "cutout": int(2 * i * side / 32),
+    }
+
+
+def _shares_of_the_range(num_levels, *, threshold):
+    """AutoAugment of torchvision and DeepVoltaire, RandAugment of torchvision: t = 1 is the end."""
+
+    def compute(i, sign, side):
+        t = i / (num_levels - 1)
+        translate = 150 / 331 * side * t
+        return {
+            "shear": sign * 0.3 * t,
+            "translate": sign * (int(translate) if threshold == 255 else translate),
+            "rotate": sign * 30 * t,
+            "enhance": 1 + sign * 0.9 * t,
+            "solarize": threshold * (num_levels - 1 - i) / (num_levels - 1),
+            "posterize": 8 - round(4 * t),
+        }
+
+    return compute
+
+
+def _timm(i, sign, side):
+    return {
+        "shear": sign * 0.3 * i / 10,
+        "translate": sign * 25 * i * side / 224,
+        "rotate": sign * 3 * i,
+        "enhance": 1.8 * i / 10 + 0.1,
+        "solarize": int(256 * i / 10),
+        "posterize": 4 + int(4 * i / 10),
+        "solarize_add": min(128, int(110 * i / 10)),
+    }
+
+
+def _timm_reversed(i, sign, side):
+    return {**_timm(i, sign, side), "posterize": 4 - int(4 * i / 10)}
+
+
+def _timm_v0(i, sign, side):
+    return {
+        **_timm(i, sign, side),
+        "translate": sign * 0.045 * i * side,
+        "posterize": int(4 * i / 10),
+        "solarize_add": int(110 * i / 10),
+        "cutout": 2 * int(100 * i / 10 * side / 224),
+    }
+
+
+def _trivialaugment(s, sign, side):
+    t = s / 30
+    return {
+        "shear": sign * 0.99 * t,
+        "translate": sign * int(32 * t * min(1, side / 32)),
+        "rotate": sign * 135 * t,
+        "enhance": 1 + sign * 0.99 * t,
+        "solarize": 255 * (30 - s) / 30,
+        "posterize": 8 - round(6 * t),
+    }
+
+
+def _trivialaugment_original(s, sign, side):
+    return {
+        **_trivialaugment(s, sign, side),
+        "rotate": sign * int(135 * s / 30),
+        "enhance": 0.01 + 1.99 * s / 30,
+        "solarize": 256 - int(256 * s / 30),
+        "posterize": 8 - int(6 * s / 30),
+    }
+
+
+def _wu(k, sign, side):
+    t = k / 1000
+    return {
+        "shear": sign * 0.3 * t,
+        "translate": sign * 10 * t * side / 32,
+        "rotate": sign * 30 * t,
+        "enhance": 0.1 + 1.8 * t,
+        "solarize": 256 * t,
+        "posterize": int(4 * t),
+        "cutout": int(16 * t * side / 32),
+    }
+
+
+AUGMIX_LEVELS = 1001
+
+
+def augmix_magnitudes(severity: float) -> Magnitudes:
+    """AugMix: levels from 0.1 to the severity (3 is that of CIFAR, 1 of ImageNet).
+
+    The published level is any real number of that range; here it is one of 1,001.
+
+    Raises:
+      InputError: a severity outside 0.1 .. 10.
+    """
+    if not 0.1 <= severity <= 10:
+        raise InputError(f"the severity of AugMix is {severity:g}, expected 0.1 to 10")
+
+    def compute(k, sign, side):
+        level = 0.1 + (severity - 0.1) * k / (AUGMIX_LEVELS - 1)
+        return {
+            "shear": sign * level * 0.3 / 10,
+            "translate": sign * int(level * (side / 3) / 10),
+            "rotate": sign * int(level * 30 / 10),
+            "enhance": level * 1.8 / 10 + 0.1,
+            "solarize": 256 - int(level * 256 / 10),
+            "posterize": 4 - int(level * 4 / 10),
+        }
+
+    return Magnitudes(AUGMIX_LEVELS, compute, GEOMETRIC, f"AugMix, severity {severity:g}")
+
+
+MAGNITUDES = {
+    "torchvision": Magnitudes(
+        10,
+        _shares_of_the_range(10, threshold=255),
+        (*GEOMETRIC, ENHANCE),
+        "shares i/9 of the range; enhancers 1 +- 0.9 i/9; the default",
+    ),
+    "deepvoltaire": Magnitudes(
+        10,
+        _shares_of_the_range(10, threshold=256),
+        (*GEOMETRIC, ENHANCE),
+        "as torchvision, but translations in parts of pixels and thresholds from 256",
+    ),
+    "research": Magnitudes(
+        10, _research, GEOMETRIC, "the authors' code: shares i/10; enhancers 0.1 + 0.18 i; no sign"
+    ),
+    "timm-original": Magnitudes(
+        10, _timm, GEOMETRIC, "ranges read literally: posterize and solarize weaker with the level"
+    ),
+    "timm-originalr": Magnitudes(
+        10, _timm_reversed, GEOMETRIC, "as timm-original, but posterize of the authors' code"
+    ),
+    "timm-v0": Magnitudes(
+        11, _timm_v0, GEOMETRIC, "of the TPU models: posterize 0 to 4 bits; levels to 10"
+    ),
+    "randaugment": Magnitudes(
+        31,
+        _shares_of_the_range(31, threshold=255),
+        (*GEOMETRIC, ENHANCE),
+        "RandAugment of torchvision: as torchvision in 31 levels",
+    ),
+    "trivialaugment": Magnitudes(
+        31,
+        _trivialaugment,
+        (*GEOMETRIC, ENHANCE),
+        "TrivialAugment-Wide of torchvision; 32 pixels of translation, or the side if it is less",
+    ),
+    "trivialaugment-original": Magnitudes(
+        31, _trivialaugment_original, GEOMETRIC, "TrivialAugment-Wide of its authors"
+    ),
+    "wu": Magnitudes(1001, _wu, GEOMETRIC, "Wu et al. 2020: level k/1000"),
+    "augmix": augmix_magnitudes(3),
+}
+
+
+def magnitude_of(
+    operation: str, level: int, *, sign: int = 1, height: int, width: int, mapping: str | Magnitudes
+) -> float | None:
+    """The magnitude of an operation at a level, or None if it takes none.
+
+    Args:
+      operation: name in OPERATIONS.
+      level: 0 .. num_levels - 1.
+      sign: 1 or -1; ignored by operations that draw no sign.
+      height: of the image, pixels: the side that TranslateY is a share of.
+      width: of the image, pixels: the side that TranslateX is a share of. Cutout's is the smaller.
+      mapping: name in MAGNITUDES, or a mapping of your own.
+
+    Raises:
+      InputError: an unknown mapping, one that says nothing of the operation, or a level that it
+        does not have.
+    """
+    magnitudes = find_magnitudes(mapping)
+    family = family_of(operation)
+    if family is None:
+        return None
+    if not 0 <= level < magnitudes.num_levels:
+        raise InputError(
+            f"level {level} of {operation} is not in 0 .. {magnitudes.num_levels - 1} of mapping "
+            f"{mapping_name(mapping)!r}"
+        )
+    sides = {"TranslateX": width, "TranslateY": height}
+    side = sides.get(operation.partition("-")[0], min(height, width))
+    values = magnitudes.compute(level, sign if family in magnitudes.signed else 1, side)
+    if family not in values:
+        raise InputError(f"mapping {mapping_name(mapping)!r} has no magnitudes for {operation}")
+    return values[family]
+
+
+def find_magnitudes(mapping: str | Magnitudes) -> Magnitudes:
+    """The mapping of that name, or the mapping itself."""
+    if isinstance(mapping, Magnitudes):
+        return mapping
+    return MAGNITUDES[check_choice(mapping, MAGNITUDES, "mapping of magnitudes")]
+
+
+def mapping_name(mapping: str | Magnitudes) -> str:
+    """How messages and tables call a mapping."""
+    return mapping if isinstance(mapping, str) else mapping.description

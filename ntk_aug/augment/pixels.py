@@ -1,0 +1,33 @@
+"""Between images of floats in [0, 1] and those of whole values 0 .. 255, on which policies act."""
+
+import jax
+import jax.numpy as jnp
+
+from ntk_aug.aliases import Image, PixelImage
+from ntk_aug.checks import InputError
+
+CHANNELS = (1, 3)
+
+
+def to_pixels(image: Image) -> PixelImage:
+    """round(255 x), the inverse of division by 255.
+
+    Raises:
+      InputError: not [h, w, c] of 1 or 3 channels, or a value outside [0, 1] (which can be seen
+        outside of jit only; inside it is clipped).
+    """
+    if jnp.ndim(image) != 3 or image.shape[2] not in CHANNELS:
+        raise InputError(
+            f"the image has shape {jnp.shape(image)}, expected [height, width, 1 or 3 channels]"
+        )
+    if not isinstance(image, jax.core.Tracer) and not ((image >= 0) & (image <= 1)).all():
+        raise InputError(
+            f"the image ranges from {image.min():g} to {image.max():g}, expected 0 to 1, since the "
+            "augmentation acts on whole pixel values"
+        )
+    return jnp.clip(jnp.round(jnp.asarray(image) * 255), 0, 255).astype(jnp.uint8)
+
+
+def from_pixels(image: PixelImage, dtype: jnp.dtype = jnp.float32) -> Image:
+    """Whole values 0 .. 255 as floats in [0, 1]."""
+    return jnp.asarray(image).astype(dtype) / 255
