@@ -20,6 +20,7 @@ FloatLike = float | Float[Array, ""]
 Image = Float[Array, "h w c"]
 Images = Float[Array, "n h w c"]
 PixelImage = UInt8[Array, "h w c"]
+AnyImage = Image | PixelImage
 PixelImages = UInt8[Array, "n h w c"]
 Labels = Int[Array, " n"]
 Kernel = Float64[np.ndarray, "N M"]

@@ -12,10 +12,14 @@ import ntk_aug
 # What `from ntk_aug.<sub-package> import ...` gives: its whole __all__, sorted.
 PUBLIC = {
     "augment": """
-        AUGMENTATIONS AugmentationEntry INTERPOLATIONS OPERATIONS Operation apply_operation
-        augment_batch build_augmentation crop_padded example_key flip_horizontal
-        operation_parameters place_operation random_crop_padded random_flip_horizontal
-        random_noise_in_ball random_rotate rotate
+        AUGMENTATIONS AugmentationEntry DISPATCHES INTERPOLATIONS OPERATIONS Operation
+        PADDINGS apply_linear_map apply_operation augment_batch build_augmentation
+        center_crop crop crop_and_resize crop_padded draw_crop_offset draw_resized_crop
+        example_key flip_horizontal flip_vertical gaussian_blur operation_parameters pad
+        place_operation random_crop random_crop_padded random_flip_horizontal
+        random_gaussian_blur random_gaussian_noise random_noise_in_ball
+        random_noise_on_sphere random_resized_crop random_rotate resize resize_short_side
+        rotate use_dispatch
     """,
     "data": """
         DATASETS Dataset DatasetEntry SPLITS draw_examples load_dataset load_digits load_images_file

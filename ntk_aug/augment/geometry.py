@@ -6,13 +6,10 @@ Each operation comes twice: a deterministic one, and a random one that only draw
 import jax
 import jax.numpy as jnp
 
-from ntk_aug.aliases import Array, FloatLike, Image, KeyArray, PixelImage
+from ntk_aug.aliases import AnyImage, FloatLike, Image, KeyArray
 from ntk_aug.checks import check_choice
 
 INTERPOLATIONS = ("nearest", "bilinear")
-PADDINGS = ("zero", "reflect")
-
-AnyImage = Image | PixelImage
 
 
 def rotate(image: Image, degrees: FloatLike, *, interpolation: str = "bilinear") -> Image:
@@ -64,16 +61,16 @@ def random_rotate(
     return rotate(image, degrees, interpolation=interpolation)
 
 
-def flip_horizontal(image: Shaped[Array, "h w c"]) -> Shaped[Array, "h w c"]:
+def flip_horizontal(image: AnyImage) -> AnyImage:
     """Mirrors left and right."""
     return image[:, ::-1]
 
 
-def flip_vertical(image: Shaped[Array, "h w c"]) -> Shaped[Array, "h w c"]:
+def flip_vertical(image: AnyImage) -> AnyImage:
     """Mirrors top and bottom."""
     return image[::-1]
 
 
-def random_flip_horizontal(key: KeyArray, image: Shaped[Array, "h w c"]) -> Shaped[Array, "h w c"]:
+def random_flip_horizontal(key: KeyArray, image: AnyImage) -> AnyImage:
     """Mirrors left and right with probability 1/2."""
     return jnp.where(jax.random.bernoulli(key), flip_horizontal(image), image)

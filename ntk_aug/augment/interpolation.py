@@ -24,7 +24,7 @@ def apply_bilinear(image: PixelImage, parameters: Parameters) -> PixelImage:
     """
 
     def along(values, fraction):
-        return values[0] + _exact_product(values[1] - values[0], fraction)
+        return values[0] + exact_product(values[1] - values[0], fraction)
 
     return _interpolate(image, parameters, along, offsets=(0, 1))
 
@@ -52,8 +52,8 @@ def _interpolate(image, parameters, along, offsets):
         a, b, c, d, e, f = jax.lax.bitcast_convert_type(parameters[:12].reshape(6, 2), jnp.float64)
         x = jnp.arange(width, dtype=jnp.float64) + 0.5
         y = (jnp.arange(height, dtype=jnp.float64) + 0.5)[:, None]
-        source_x = _exact_product(x, a) + _exact_product(y, b) + c
-        source_y = _exact_product(x, d) + _exact_product(y, e) + f
+        source_x = exact_product(x, a) + exact_product(y, b) + c
+        source_y = exact_product(x, d) + exact_product(y, e) + f
         inside = (source_x >= 0) & (source_x < width) & (source_y >= 0) & (source_y < height)
         column, x_fraction = _floor_and_fraction(source_x - 0.5)
         row, y_fraction = _floor_and_fraction(source_y - 0.5)
@@ -77,7 +77,7 @@ def _floor_and_fraction(position):
     return whole.astype(jnp.int32), position - whole
 
 
-def _exact_product(small, value):
+def exact_product(small, value):
     """Small * value rounded once, also if the compiler fuses it with an addition that follows.
 
     `small` has at most 17 bits: its products with the high and the low bits of `value` are exact.

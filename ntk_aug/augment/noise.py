@@ -1,19 +1,51 @@
-"""Additive noise of bounded size: the perturbation model of the paper's theory."""
+"""Additive noise, and one linear map for all: the perturbation models of the paper's theory.
+
+In units of pixels in [0, 1]; no result is clipped, since clipping is no addition.
+"""
 
 import jax
 import jax.numpy as jnp
 
-from ntk_aug.aliases import Image, KeyArray
+from ntk_aug.aliases import Array, Float, Image, KeyArray
+from ntk_aug.checks import check_at_least, check_same_shape
+
+
+def random_gaussian_noise(key: KeyArray, image: Image, deviation: float) -> Image:
+    """Adds independent normal noise of standard deviation `deviation` to each value."""
+    check_at_least(deviation, 0, "the deviation of the noise")
+    return image + deviation * jax.random.normal(key, image.shape, image.dtype)
+
+
+def random_noise_on_sphere(key: KeyArray, image: Image, radius: float) -> Image:
+    """Adds noise uniform on the Euclidean sphere: ||x~ - x||_2 = radius, over all pixels."""
+    check_at_least(radius, 0, "the radius of the noise")
+    return image + radius * _direction(key, image)
 
 
 def random_noise_in_ball(key: KeyArray, image: Image, radius: float) -> Image:
     """Adds noise uniform in the Euclidean ball: ||x~ - x||_2 <= radius, over all pixels.
 
-    In units of pixels in [0, 1]; the result is not clipped, since clipping is no addition.
     A uniform point of the ball in d dimensions is a uniform direction times radius * U^(1/d).
     """
     direction_key, length_key = jax.random.split(key)
-    direction = jax.random.normal(direction_key, image.shape, image.dtype)
-    direction /= jnp.linalg.norm(direction.ravel())
+    direction = _direction(direction_key, image)
     length = radius * jax.random.uniform(length_key, (), image.dtype) ** (1 / image.size)
     return image + length * direction
+
+
+def _direction(key, image):
+    direction = jax.random.normal(key, image.shape, image.dtype)
+    return direction / jnp.linalg.norm(direction.ravel())
+
+
+def apply_linear_map(image: Image, F: Float[Array, "d d"]) -> Image:
+    """F x of the image's values as one vector, in the order of rows, columns, channels.
+
+    The common linear augmentation of Lemma B.4 of the paper.
+
+    Raises:
+      InputError: F is not d x d for the d = h w c values of the image.
+    """
+    check_same_shape(F.shape, (image.size, image.size), "the linear map")
+    product = jnp.matmul(F, jnp.asarray(image).ravel(), precision="highest")
+    return product.reshape(image.shape)

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import jax
 
 from ntk_aug.aliases import Augmentation
-from ntk_aug.augment.geometry import random_crop_padded, random_flip_horizontal, random_rotate
+from ntk_aug.augment.cropping import random_crop_padded
+from ntk_aug.augment.geometry import random_flip_horizontal, random_rotate
 from ntk_aug.augment.noise import random_noise_in_ball
 from ntk_aug.checks import InputError, check_choice
 from ntk_aug.imports import import_function, is_import_path

@@ -25,6 +25,7 @@ from ntk_aug.aliases import (
     PixelImage,
     PixelImages,
 )
+from ntk_aug.augment.cropping import crop_padded, draw_crop_offset
 from ntk_aug.augment.draws import (
     Plan,
     PolicyDraw,
@@ -34,7 +35,7 @@ from ntk_aug.augment.draws import (
     draw_policy,
     draw_steps,
 )
-from ntk_aug.augment.geometry import crop_padded, draw_crop_offset, flip_horizontal
+from ntk_aug.augment.geometry import flip_horizontal
 from ntk_aug.augment.mixing import SoftLabel
 from ntk_aug.augment.pixels import from_pixels, to_pixels
 from ntk_aug.augment.policies import MIXUP, Policy, Step
