@@ -47,23 +47,22 @@ def apply_pointwise(image: PixelImage, parameters: Parameters) -> PixelImage:
 
 
 def blend_parameters(factor: float) -> np.ndarray:
-    """0 gives the degenerate image, 1 the image itself, more than 1 goes beyond it.
-
-    Pillow computes d + a (v - d) in float32 and rounds the product before it adds; compilers like
-    to fuse the two, which changes pixels. The factor is therefore split into its 12 high bits
-    and the rest: either one's product with v - d is exact, fused or not, and their sum is
-    the rounded product.
-    """
-    exact = np.float32(factor)
-    high = (exact.view(np.int32) & ~np.int32(0xFFF)).view(np.float32)
-    return pack(*np.stack([high, exact - high]).view(np.int32).tolist())
+    """0 gives the degenerate image, 1 the image itself, more than 1 goes beyond it: a float32."""
+    return pack(int(np.float32(factor).view(np.int32)))
 
 
 def blend(degenerate: Int[Array, "..."], image: PixelImage, parameters: Parameters) -> PixelImage:
-    """Degenerate + factor (image - degenerate), clipped to 0 .. 255 and truncated."""
-    high, low = jax.lax.bitcast_convert_type(parameters[:2], jnp.float32)
+    """Degenerate + factor (image - degenerate), clipped to 0 .. 255 and truncated.
+
+    Pillow rounds the product to float32 before it adds; compilers like to fuse the two, which
+    changes pixels. The factor is therefore split into its 12 high bits and the rest: either one's
+    product with the difference is exact, fused or not, and their sum is the rounded product.
+    """
+    factor, high = jax.lax.bitcast_convert_type(
+        jnp.stack([parameters[0], parameters[0] & ~0xFFF]), jnp.float32
+    )
     difference = (image.astype(jnp.int32) - degenerate).astype(jnp.float32)
-    product = high * difference + low * difference
+    product = high * difference + (factor - high) * difference
     return jnp.clip(degenerate.astype(jnp.float32) + product, 0, 255).astype(jnp.uint8)
 
 
@@ -126,7 +125,7 @@ def apply_autocontrast(image: PixelImage, parameters: Parameters) -> PixelImage:
 
     Pillow computes int(v s - lo s) with s = 255 / (hi - lo) in double, where rounding decides
     at whole numbers (hi itself becomes 254 for some ranges), so this does, too. As in
-    `blend_parameters` the factor is split, to be exact fused or not.
+    `blend` the factor is split, to be exact fused or not.
     """
     del parameters
     channels = [image[..., channel] for channel in range(image.shape[-1])]  # faster to reduce
