@@ -3,6 +3,8 @@
 Each operation is a pair: its parameters from a magnitude (see `parameters`), and what applies them.
 """
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,7 +19,7 @@ _LEVELS = np.arange(256, dtype=np.int32)[:, None]
 
 def solarize_parameters(threshold: float) -> np.ndarray:
     """Values from the threshold on are inverted; it may be fractional, 256 changes nothing."""
-    return pack(np.ceil(threshold), 0, 255, 255)
+    return pack(math.ceil(threshold), 0, 255, 255)
 
 
 def invert_parameters() -> np.ndarray:

@@ -45,7 +45,7 @@ def _draw_centre(key: KeyArray, side: int, rule: IntLike) -> jax.Array:
 
 def apply_cutout(image: PixelImage, parameters: Parameters) -> PixelImage:
     """Paints the square."""
-    length, rule, fill, *centre = parameters[:5]
+    length, rule, fill, *centre = jnp.asarray(parameters)[:5]
 
     def inside(middle, side):
         # Twice the place, so that half pixels are whole.

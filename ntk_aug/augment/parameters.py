@@ -23,7 +23,7 @@ Matrix = tuple[float, float, float, float, float, float]
 """(a, b, c, d, e, f): the output point (x, y) shows the input's (a x + b y + c, d x + e y + f)."""
 
 
-def pack(*numbers: float) -> Int[np.ndarray, str(PARAMETER_COUNT)]:
+def pack(*numbers: int) -> Int[np.ndarray, str(PARAMETER_COUNT)]:
     """Parameters from the whole numbers that an operation reads, in its order: int32."""
     packed = np.zeros(PARAMETER_COUNT, np.int32)
     packed[: len(numbers)] = numbers
