@@ -12,14 +12,20 @@ import ntk_aug
 # What `from ntk_aug.<sub-package> import ...` gives: its whole __all__, sorted.
 PUBLIC = {
     "augment": """
-        AUGMENTATIONS AugmentationEntry DISPATCHES INTERPOLATIONS OPERATIONS Operation
-        PADDINGS apply_linear_map apply_operation augment_batch build_augmentation
-        center_crop crop crop_and_resize crop_padded draw_crop_offset draw_resized_crop
-        example_key flip_horizontal flip_vertical gaussian_blur operation_parameters pad
-        place_operation random_crop random_crop_padded random_flip_horizontal
-        random_gaussian_blur random_gaussian_noise random_noise_in_ball
-        random_noise_on_sphere random_resized_crop random_rotate resize resize_short_side
-        rotate use_dispatch
+        AUGMENTATIONS AugMixAugmentation AugMixDraw AugmentationEntry CandidateDraw ChainDraw
+        DISPATCHES INTERPOLATIONS MAGNITUDES Magnitudes MixDraw OPERATIONS Operation PADDINGS
+        POLICIES PUBLISHED_CANDIDATES Plan Policy PolicyAugmentation PolicyDraw SELECTIONS
+        StageDraw Step WEAK WuAugmentation WuDraw apply_linear_map apply_operation apply_policy
+        augment_batch augment_by_loss augmix_magnitudes build_augmentation center_crop
+        color_jitter crop crop_and_resize crop_padded cutmix describe_draw draw_crop_offset
+        draw_cutmix draw_mixup draw_policy draw_resized_crop example_key flip_horizontal
+        flip_vertical from_pixels gaussian_blur magnitude_of mix_batch mixup mixup_truncated
+        operation_parameters pad parse_table place_operation randaugment random_color_jitter
+        random_crop random_crop_padded random_cutmix random_flip_horizontal random_gaussian_blur
+        random_gaussian_noise random_mixup random_noise_in_ball random_noise_on_sphere
+        random_operation random_part random_resized_crop random_rotate random_shift random_window
+        random_zoom resize resize_short_side rotate select_candidates to_pixels use_dispatch
+        wu_policy
     """,
     "data": """
         DATASETS Dataset DatasetEntry SPLITS draw_examples load_dataset load_digits load_images_file
@@ -108,7 +114,7 @@ POSITIONAL_WITH_DEFAULT = {
 
 # Functions whose key is not the first argument: the function that they map over comes before it,
 # as in `jax.vmap(f)(key, x)` or `map(f, x)`.
-KEY_AFTER_A_FUNCTION = ["augment.augment_batch"]
+KEY_AFTER_A_FUNCTION = ["augment.augment_batch", "augment.augment_by_loss", "augment.mix_batch"]
 
 
 def is_record(cls):

@@ -4,6 +4,12 @@ Images are floats in [0, 1], [h, w, c]; nothing is clipped. A random operation t
 """
 
 from ntk_aug.augment.blur import gaussian_blur, random_gaussian_blur
+from ntk_aug.augment.candidates import (
+    PUBLISHED_CANDIDATES,
+    SELECTIONS,
+    augment_by_loss,
+    select_candidates,
+)
 from ntk_aug.augment.cropping import (
     PADDINGS,
     center_crop,
@@ -15,6 +21,7 @@ from ntk_aug.augment.cropping import (
     random_crop_padded,
 )
 from ntk_aug.augment.dispatch import DISPATCHES, use_dispatch
+from ntk_aug.augment.draws import Plan, PolicyDraw, apply_policy, describe_draw, draw_policy
 from ntk_aug.augment.geometry import (
     INTERPOLATIONS,
     flip_horizontal,
@@ -24,6 +31,17 @@ from ntk_aug.augment.geometry import (
     rotate,
 )
 from ntk_aug.augment.keys import augment_batch, example_key
+from ntk_aug.augment.magnitudes import MAGNITUDES, Magnitudes, augmix_magnitudes, magnitude_of
+from ntk_aug.augment.mixing import (
+    MixDraw,
+    cutmix,
+    draw_cutmix,
+    draw_mixup,
+    mix_batch,
+    mixup,
+    random_cutmix,
+    random_mixup,
+)
 from ntk_aug.augment.noise import (
     apply_linear_map,
     random_gaussian_noise,
@@ -37,6 +55,14 @@ from ntk_aug.augment.operations import (
     operation_parameters,
     place_operation,
 )
+from ntk_aug.augment.pixels import from_pixels, to_pixels
+from ntk_aug.augment.policies import POLICIES, Policy, Step, parse_table, randaugment, wu_policy
+from ntk_aug.augment.policy_augmentation import AugMixAugmentation, AugMixDraw, PolicyAugmentation
+from ntk_aug.augment.random_operations import (
+    color_jitter,
+    random_color_jitter,
+    random_operation,
+)
 from ntk_aug.augment.registry import AUGMENTATIONS, AugmentationEntry, build_augmentation
 from ntk_aug.augment.resizing import (
     crop_and_resize,
@@ -45,43 +71,98 @@ from ntk_aug.augment.resizing import (
     resize,
     resize_short_side,
 )
+from ntk_aug.augment.weak import WEAK, random_part, random_shift, random_window, random_zoom
+from ntk_aug.augment.wu import (
+    CandidateDraw,
+    ChainDraw,
+    StageDraw,
+    WuAugmentation,
+    WuDraw,
+    mixup_truncated,
+)
 
 __all__ = [
     "AUGMENTATIONS",
     "DISPATCHES",
     "INTERPOLATIONS",
+    "MAGNITUDES",
     "OPERATIONS",
     "PADDINGS",
+    "POLICIES",
+    "PUBLISHED_CANDIDATES",
+    "SELECTIONS",
+    "WEAK",
+    "AugMixAugmentation",
+    "AugMixDraw",
     "AugmentationEntry",
+    "CandidateDraw",
+    "ChainDraw",
+    "Magnitudes",
+    "MixDraw",
     "Operation",
+    "Plan",
+    "Policy",
+    "PolicyAugmentation",
+    "PolicyDraw",
+    "StageDraw",
+    "Step",
+    "WuAugmentation",
+    "WuDraw",
     "apply_linear_map",
     "apply_operation",
+    "apply_policy",
     "augment_batch",
+    "augment_by_loss",
+    "augmix_magnitudes",
     "build_augmentation",
     "center_crop",
+    "color_jitter",
     "crop",
     "crop_and_resize",
     "crop_padded",
+    "cutmix",
+    "describe_draw",
     "draw_crop_offset",
+    "draw_cutmix",
+    "draw_mixup",
+    "draw_policy",
     "draw_resized_crop",
     "example_key",
     "flip_horizontal",
     "flip_vertical",
+    "from_pixels",
     "gaussian_blur",
+    "magnitude_of",
+    "mix_batch",
+    "mixup",
+    "mixup_truncated",
     "operation_parameters",
     "pad",
+    "parse_table",
     "place_operation",
+    "randaugment",
+    "random_color_jitter",
     "random_crop",
     "random_crop_padded",
+    "random_cutmix",
     "random_flip_horizontal",
     "random_gaussian_blur",
     "random_gaussian_noise",
+    "random_mixup",
     "random_noise_in_ball",
     "random_noise_on_sphere",
+    "random_operation",
+    "random_part",
     "random_resized_crop",
     "random_rotate",
+    "random_shift",
+    "random_window",
+    "random_zoom",
     "resize",
     "resize_short_side",
     "rotate",
+    "select_candidates",
+    "to_pixels",
     "use_dispatch",
+    "wu_policy",
 ]

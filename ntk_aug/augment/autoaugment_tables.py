@@ -1,7 +1,7 @@
 """AutoAugment's tables (Cubuk et al. 2019): 25 sub-policies each, as published.
 
-A line is a sub-policy, a cell an operation with its probability and level. Repeated lines weight the
-draw, and cells of probability 0 are part of the table.
+A line is a sub-policy, a cell an operation with its probability and level. Repeated lines weight
+the draw, and cells of probability 0 are part of the table.
 """
 
 AUTOAUGMENT_CIFAR10 = """

@@ -7,7 +7,6 @@ import jax.numpy as jnp
 
 from ntk_aug.aliases import Array, Float, Images, Int, IntLike, KeyArray, Labels, PixelImages
 from ntk_aug.augment.keys import example_key
-from ntk_aug.augment.pixels import from_pixels
 from ntk_aug.augment.wu import WuAugmentation
 from ntk_aug.checks import check_at_least, check_choice, check_count
 
@@ -48,12 +47,12 @@ def select_candidates(
 
 def augment_by_loss(
     augmentation: WuAugmentation,
-    per_example_loss: PerExampleLoss,
     key: KeyArray,
     images: PixelImages,
     labels: Labels,
     indices: Int[Array, " n"],
     *,
+    per_example_loss: PerExampleLoss,
     train_images: PixelImages,
     train_labels: Labels,
     num_classes: int,
@@ -69,11 +68,11 @@ def augment_by_loss(
 
     Args:
       augmentation: makes one candidate.
-      per_example_loss: must not change the network (running statistics of batches).
       key: of the whole run.
       images: uint8.
       labels: of the images.
       indices: place of each image in its split.
+      per_example_loss: must not change the network (running statistics of batches).
       train_images: where partners of Mixup are drawn from.
       train_labels: of those.
       num_classes: C.
@@ -108,7 +107,7 @@ def augment_by_loss(
     arrays = (jnp.asarray(indices), jnp.asarray(images), jnp.asarray(labels))
     candidates, soft = jax.vmap(candidates_of)(*arrays)
     n = len(candidates)
-    candidates = from_pixels(candidates)
+    candidates = candidates.astype(jnp.float32) / 255
     flat = (x.reshape(n * num_candidates, *x.shape[2:]) for x in (candidates, soft))
     losses = per_example_loss(*flat).reshape(n, num_candidates)
 

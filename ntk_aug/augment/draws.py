@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ntk_aug.aliases import Array, Bool, Float, Int, KeyArray, PixelImage
-from ntk_aug.augment.magnitudes import find_magnitudes, magnitude_of
+from ntk_aug.augment.magnitudes import family_of, find_magnitudes, magnitude_of
 from ntk_aug.augment.operations import apply_operation, operation_parameters, place_operation
 from ntk_aug.augment.policies import IDENTITY, MIXUP, Policy
 
@@ -53,20 +53,18 @@ def parameter_table(policy: Policy, height: int, width: int) -> Int[np.ndarray, 
     table = []
     for name in _on_pixels(policy):
         fill = policy.cutout_fill if name.startswith("Cutout") else policy.fill
-        if magnitude_of(name, 0, height=height, width=width, mapping=policy.magnitudes) is None:
-            one = operation_parameters(name, 0.0, height, width, fill=fill)
-            table.append(np.broadcast_to(one, (num_levels, 2, len(one))))
-            continue
         magnitudes = [
             [
                 magnitude_of(
                     name, level, sign=sign, height=height, width=width, mapping=policy.magnitudes
                 )
+                or 0.0  # of operations that take none
                 for sign in (1, -1)
             ]
-            for level in range(num_levels)
+            for level in range(num_levels if family_of(name) else 1)
         ]
-        table.append(operation_parameters(name, magnitudes, height, width, fill=fill))
+        parameters = operation_parameters(name, magnitudes, height, width, fill=fill)
+        table.append(np.broadcast_to(parameters, (num_levels, *parameters.shape[1:])))
     return np.stack(table)
 
 

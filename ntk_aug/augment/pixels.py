@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from ntk_aug.aliases import Image, PixelImage
 from ntk_aug.checks import InputError
@@ -28,6 +29,6 @@ def to_pixels(image: Image) -> PixelImage:
     return jnp.clip(jnp.round(jnp.asarray(image) * 255), 0, 255).astype(jnp.uint8)
 
 
-def from_pixels(image: PixelImage, dtype: jnp.dtype = jnp.float32) -> Image:
+def from_pixels(image: PixelImage, dtype: DTypeLike) -> Image:
     """Whole values 0 .. 255 as floats in [0, 1]."""
     return jnp.asarray(image).astype(dtype) / 255

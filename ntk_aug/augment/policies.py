@@ -115,8 +115,9 @@ class Policy:
     def __str__(self):
         """The table, one sub-policy in a line, after a line that says how it is read."""
         lines = [
-            f"{self.rounds} of {len(self.table)} rows, drawn uniformly with replacement; operation, "
-            f"probability, level ({DRAWN}: drawn); magnitudes {mapping_name(self.magnitudes)}, "
+            f"{self.rounds} of {len(self.table)} rows, drawn uniformly with replacement; "
+            f"operation, probability, level ({DRAWN}: drawn); "
+            f"magnitudes {mapping_name(self.magnitudes)}, "
             f"interpolation {self.interpolation}, fill {self.fill}"
         ]
         return "\n".join([*lines, *(" ; ".join(map(str, row)) for row in self.table)])
@@ -136,17 +137,19 @@ def parse_table(text: str) -> tuple[tuple[Step, ...], ...]:
 
 def _parse_step(cell: str) -> Step:
     name, *numbers = cell.split() or [""]
-    kinds = (float, int)
+    probability, level = (*numbers, "1", DRAWN)[0], (*numbers, DRAWN, DRAWN)[1]
     try:
-        values = [
-            None if number == DRAWN else kind(number)
-            for number, kind in zip(numbers, kinds[: len(numbers)], strict=True)
-        ]
+        if len(numbers) > 2:
+            raise ValueError
+        return Step(
+            name,
+            None if probability == DRAWN else float(probability),
+            None if level == DRAWN else int(level),
+        )
     except ValueError:
         raise InputError(
             f"cell {cell.strip()!r} of a policy, expected: operation probability level"
         ) from None
-    return Step(name, *values)
 
 
 def _single_steps(operations: str, *, probability: float | None = 1.0, level: int | None = None):
@@ -157,12 +160,12 @@ def _single_steps(operations: str, *, probability: float | None = 1.0, level: in
 _RANDAUGMENT = """Identity AutoContrast Equalize Rotate Solarize Color Posterize Contrast Brightness
     Sharpness ShearX ShearY TranslateX TranslateY"""
 _AUGMIX = "AutoContrast Equalize Posterize Rotate Solarize ShearX ShearY TranslateX TranslateY"
-_WU = """AutoContrast Brightness Color Contrast Cutout-shifted Equalize Invert Mixup Posterize Rotate
-    Sharpness ShearX ShearY Solarize TranslateX TranslateY"""
+_WU = """AutoContrast Brightness Color Contrast Cutout-shifted Equalize Invert Mixup Posterize
+    Rotate Sharpness ShearX ShearY Solarize TranslateX TranslateY"""
 
 
-def randaugment(level: int = 9, *, rounds: int = 2) -> Policy:
-    """RandAugment (Cubuk et al. 2020) of torchvision: two of 14 operations at one level of 0 .. 30."""
+def randaugment(level: int, *, rounds: int = 2) -> Policy:
+    """RandAugment (Cubuk et al. 2020) of torchvision: 2 of 14 operations at one level, 0 to 30."""
     table = _single_steps(_RANDAUGMENT, level=level)
     return Policy(table, rounds=rounds, magnitudes="randaugment")
 
@@ -183,7 +186,7 @@ AUTOAUGMENT_MAPPINGS = ("deepvoltaire", "research", "timm-original", "timm-origi
 
 TRIVIALAUGMENT = Policy(_single_steps(_RANDAUGMENT), magnitudes="trivialaugment")
 
-AUGMIX = Policy(_single_steps(_AUGMIX), rounds=9, magnitudes="augmix", interpolation="nearest")
+AUGMIX = Policy(_single_steps(_AUGMIX), rounds=9, magnitudes="augmix", interpolation="bilinear")
 """The operations of AugMix (Hendrycks et al. 2020): three chains of up to three of them."""
 
 POLICIES = {
@@ -193,7 +196,7 @@ POLICIES = {
         for name, policy in AUTOAUGMENT.items()
         for mapping in AUTOAUGMENT_MAPPINGS
     },
-    "randaugment": randaugment(),
+    "randaugment": randaugment(9),
     "trivialaugment": TRIVIALAUGMENT,
     "trivialaugment-original": dataclasses.replace(
         TRIVIALAUGMENT, magnitudes="trivialaugment-original"

@@ -2,7 +2,7 @@
 
 import functools
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +14,7 @@ from ntk_aug.augment.policies import Policy
 from ntk_aug.checks import InputError
 
 
+@runtime_checkable
 class Drawing(Protocol):
     """An augmentation that draws from its key in one function, for an image of a size."""
 

@@ -1,16 +1,23 @@
 """Augmentations by name: one table; one more augmentation is one more entry."""
 
+import dataclasses
 import math
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-import jax
-
 from ntk_aug.aliases import Augmentation
-from ntk_aug.augment.cropping import random_crop_padded
-from ntk_aug.augment.geometry import random_flip_horizontal, random_rotate
-from ntk_aug.augment.noise import random_noise_in_ball
+from ntk_aug.augment.geometry import random_rotate
+from ntk_aug.augment.magnitudes import augmix_magnitudes, mapping_name
+from ntk_aug.augment.noise import (
+    random_gaussian_noise,
+    random_noise_in_ball,
+    random_noise_on_sphere,
+)
+from ntk_aug.augment.policies import AUGMIX, POLICIES, randaugment, wu_policy
+from ntk_aug.augment.policy_augmentation import AugMixAugmentation, PolicyAugmentation
+from ntk_aug.augment.weak import WEAK, random_shift
+from ntk_aug.augment.wu import WuAugmentation
 from ntk_aug.checks import InputError, check_choice
 from ntk_aug.imports import import_function, is_import_path
 
@@ -37,22 +44,58 @@ def _rotation(interpolation):
     )
 
 
-def _noise(radius):
-    return partial(random_noise_in_ball, radius=radius)
+def _constant(augmentation):
+    """An augmentation without a strength."""
+    return lambda strength: augmentation
 
 
-def _flip_crop(share_of_side):
-    def augment(key, image):
-        flip_key, crop_key = jax.random.split(key)
-        padding = int(max(image.shape[:2]) * share_of_side)
-        return random_crop_padded(crop_key, random_flip_horizontal(flip_key, image), padding)
+def _whole(strength, what):
+    if strength != int(strength):
+        raise InputError(f"the strength of {what} is {strength:g}, expected a whole number")
+    return int(strength)
 
-    return augment
+
+def _randaugment(level):
+    return PolicyAugmentation(randaugment(_whole(level, "randaugment")))
+
+
+def _augmix(severity):
+    policy = dataclasses.replace(AUGMIX, magnitudes=augmix_magnitudes(severity))
+    return AugMixAugmentation(policy)
+
+
+def _policy_entry(policy):
+    rows = f"{policy.rounds} of {len(policy.table)} rows"
+    description = f"{rows}; magnitudes {mapping_name(policy.magnitudes)}"
+    return AugmentationEntry(_constant(PolicyAugmentation(policy)), None, 0, description)
+
+
+# Mean colours 0 .. 255 of the train splits, which Wu et al. fill Cutout's squares with, and whether
+# their chain mirrors.
+_WU = {
+    "digits": (78, False),
+    "mnist": (33, False),
+    "fashion_mnist": (73, True),
+    "svhn": ((110, 110, 114), False),
+    "cifar10": ((125, 123, 114), True),
+    "cifar100": ((129, 124, 112), True),
+    "imagenet": ((124, 116, 104), True),
+}
+
+
+def _wu_entry(fill, mirror):
+    return AugmentationEntry(
+        _constant(WuAugmentation(wu_policy(fill), mirror)),
+        None,
+        0,
+        "Wu et al. 2020, one candidate, without Mixup: 2 of 16 operations, shift, "
+        + ("mirror, Cutout" if mirror else "Cutout"),
+    )
 
 
 AUGMENTATIONS = {
     "identity": AugmentationEntry(
-        lambda _: lambda key, image: image, None, 0, "the image itself: what no augmentation does"
+        _constant(lambda key, image: image), None, 0, "the image itself: what no augmentation does"
     ),
     "rotation": AugmentationEntry(
         _rotation("nearest"), 30, 180, "angle uniform in +- STRENGTH degrees, black outside"
@@ -61,11 +104,45 @@ AUGMENTATIONS = {
         _rotation("bilinear"), 30, 180, "the same with bilinear interpolation, which blurs"
     ),
     "flip-crop": AugmentationEntry(
-        _flip_crop, 1 / 8, 1, "random mirror, then zero padding by STRENGTH of the side and a crop"
+        lambda share: partial(random_shift, share=share),
+        1 / 8,
+        1,
+        "random mirror, then zero padding by STRENGTH of the side and a crop",
     ),
     "noise": AugmentationEntry(
-        _noise, 0.5, math.inf, "uniform in the ball of radius STRENGTH (Euclidean, pixels in 0..1)"
+        lambda radius: partial(random_noise_in_ball, radius=radius),
+        0.5,
+        math.inf,
+        "uniform in the ball of radius STRENGTH (Euclidean, pixels in 0..1)",
     ),
+    "noise-sphere": AugmentationEntry(
+        lambda radius: partial(random_noise_on_sphere, radius=radius),
+        0.5,
+        math.inf,
+        "uniform on the sphere of that radius",
+    ),
+    "noise-gaussian": AugmentationEntry(
+        lambda deviation: partial(random_gaussian_noise, deviation=deviation),
+        0.1,
+        math.inf,
+        "normal noise of standard deviation STRENGTH in each pixel",
+    ),
+    "randaugment": AugmentationEntry(
+        _randaugment, 9, 30, "RandAugment: 2 of 14 operations at level STRENGTH of 0 .. 30"
+    ),
+    "augmix": AugmentationEntry(
+        _augmix, 3, 10, "AugMix of severity STRENGTH: 3 chains of 1 to 3 operations, mixed"
+    ),
+    **{
+        name: _policy_entry(policy)
+        for name, policy in POLICIES.items()
+        if name not in ("randaugment", "augmix")
+    },
+    **{f"wu-{name}": _wu_entry(*options) for name, options in _WU.items()},
+    **{
+        f"weak-{name}": AugmentationEntry(_constant(augmentation), None, 0, description)
+        for name, (augmentation, description) in WEAK.items()
+    },
 }
 
 
