@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 from ntk_aug import augment
+from ntk_aug.checks import InputError
 
 SHAPE = (2, 3, 1)
 DIMENSION = 6
@@ -99,3 +100,55 @@ def test_the_type_of_the_image_is_kept(dtype):
     image, key = jnp.zeros(SHAPE, dtype), jax.random.key(0)
     noisy = jax.eval_shape(lambda: augment.random_noise_in_ball(key, image, 1.0))
     assert (noisy.dtype, noisy.shape) == (dtype, SHAPE)
+
+
+def noise_of(random_noise, size):
+    """Noise on 400 images of 2 x 3 x 1 zeros, [400, 6]."""
+    keys = jax.random.split(jax.random.key(0), 400)
+    zeros = jnp.zeros((2, 3, 1))
+    noise = jax.jit(jax.vmap(lambda key: random_noise(key, zeros, size)))(keys)
+    return np.asarray(noise).reshape(400, 6)
+
+
+def test_noise_on_the_sphere_has_that_length_and_every_direction():
+    noise = noise_of(augment.random_noise_on_sphere, 0.7)
+    np.testing.assert_allclose(np.linalg.norm(noise, axis=1), 0.7, rtol=1e-5)
+    # A uniform point of the sphere in d dimensions has mean 0 and covariance radius^2 / d.
+    covariance = noise.T @ noise / 400
+    np.testing.assert_allclose(covariance, np.eye(6) * 0.49 / 6, atol=5 * 0.49 / 6 / 20)
+    np.testing.assert_allclose(noise.mean(axis=0), 0, atol=5 * 0.7 / np.sqrt(6 * 400))
+
+
+def test_gaussian_noise_is_normal_and_independent():
+    noise = noise_of(augment.random_gaussian_noise, 0.3)
+    assert stats.kstest(noise.ravel(), stats.norm(0, 0.3).cdf).pvalue > 0.01
+    np.testing.assert_allclose(noise.T @ noise / 400, np.eye(6) * 0.09, atol=5 * 0.09 / 14)
+
+
+@pytest.mark.parametrize(
+    ("random_noise", "message"),
+    [
+        (augment.random_gaussian_noise, "the deviation of the noise is -1, expected at least 0"),
+        (augment.random_noise_on_sphere, "the radius of the noise is -1, expected at least 0"),
+    ],
+)
+def test_a_negative_size_of_the_noise_is_refused(random_noise, message):
+    with pytest.raises(InputError, match=message):
+        random_noise(jax.random.key(0), jnp.zeros((2, 3, 1)), -1)
+
+
+def test_a_linear_map_acts_on_rows_columns_and_channels_in_this_order():
+    image = jnp.arange(12.0).reshape(2, 2, 3)
+    reversal = np.eye(12, dtype=np.float32)[::-1]
+    mapped = augment.apply_linear_map(image, reversal)
+    np.testing.assert_array_equal(mapped, image[::-1, ::-1, ::-1])
+    F = np.random.default_rng(0).normal(size=(12, 12)).astype(np.float32)
+    both = augment.apply_linear_map(image + mapped, F)
+    parts = augment.apply_linear_map(image, F) + augment.apply_linear_map(mapped, F)
+    np.testing.assert_allclose(both, parts, rtol=1e-4)
+    np.testing.assert_allclose(np.ravel(both), F @ np.ravel(image + mapped), rtol=1e-4)
+
+
+def test_a_linear_map_of_another_size_is_refused():
+    with pytest.raises(InputError, match=r"the linear map has shape .*4, 4.* expected .*12, 12"):
+        augment.apply_linear_map(jnp.zeros((2, 2, 3)), np.eye(4, dtype=np.float32))
