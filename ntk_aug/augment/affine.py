@@ -6,6 +6,7 @@ integers alone, so nothing depends on how a compiler rounds.
 
 import math
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -63,9 +64,9 @@ def rotate_matrix(degrees: float, height: int, width: int) -> Matrix:
 def nearest_parameters(matrix: Matrix, height: int, width: int, fill: int) -> np.ndarray:
     """What `apply_nearest` needs, on the host.
 
-    Shears and rotations: the matrix in 16.16 fixed point, to the nearest. Translations: Pillow adds
-    1 to a double from column to column, so that the shift is one whole number, or (by rounding of
-    the sum next to a whole number) one more from some column on.
+    Shears and rotations: the matrix in 16.16 fixed point, to the nearest. Translations, which have
+    switches: Pillow adds 1 to a double from column to column, so that the shift is one whole
+    number, or (where rounding carries the sum over a whole number) one more from some column on.
 
     Raises:
       InputError: a source point 32,768 pixels or more away, where Pillow changes its arithmetic.
@@ -78,10 +79,10 @@ def nearest_parameters(matrix: Matrix, height: int, width: int, fill: int) -> np
     if b == 0 and d == 0 and a == 1 and e == 1:
         shift_x, switch_x = _shift(c, width)
         shift_y, switch_y = _shift(f, height)
-        return pack(65536, 0, shift_x * 65536, 0, 65536, shift_y * 65536, switch_x, switch_y, fill)
+        return pack(0, 0, shift_x, 0, 0, shift_y, switch_x, switch_y, fill)
     numbers = (a, b, c + a / 2 + b / 2, d, e, f + d / 2 + e / 2)
     fixed = [math.floor(number * 65536 + 0.5) for number in numbers]
-    return pack(*fixed, _NEVER, _NEVER, fill)
+    return pack(*fixed, -1, -1, fill)
 
 
 def _shift(pixels: float, side: int) -> tuple[int, int]:
@@ -97,17 +98,27 @@ def _shift(pixels: float, side: int) -> tuple[int, int]:
 
 def apply_nearest(image: PixelImage, parameters: Parameters) -> PixelImage:
     """Takes for each pixel the one that its source point lies in; the fill value outside."""
-    image = jnp.asarray(image)
+    image, parameters = jnp.asarray(image), jnp.asarray(parameters)
     height, width, channels = image.shape
     a, b, c, d, e, f, switch_x, switch_y, fill = parameters[:9]
     x = jnp.arange(width, dtype=jnp.int32)
     y = jnp.arange(height, dtype=jnp.int32)[:, None]
-    column = ((c + a * x + b * y) >> 16) + (x >= switch_x)
-    row = ((f + d * x + e * y) >> 16) + (y >= switch_y)
-    inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
-    place = jnp.where(inside, row * width + column, 0)
-    pixels = image.reshape(-1, channels).at[place].get(mode="promise_in_bounds")
-    return jnp.where(inside[..., None], pixels, unpack_fill(fill, channels))
+
+    def place(column, row):
+        inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+        return jnp.where(inside, row * width + column, -1)
+
+    def translated():
+        return place(c + x + (x >= switch_x), f + y + (y >= switch_y))
+
+    def transformed():
+        return place((c + a * x + b * y) >> 16, (f + d * x + e * y) >> 16)
+
+    # The conditional also has the places written out once: a plain one would be fused into the
+    # gather and computed anew for every channel.
+    source = jax.lax.cond(switch_x >= 0, translated, transformed)
+    pixels = image.reshape(-1, channels).at[jnp.maximum(source, 0)].get(mode="promise_in_bounds")
+    return jnp.where((source >= 0)[..., None], pixels, unpack_fill(fill, channels))
 
 
 RESAMPLING = {
