@@ -2,11 +2,15 @@
 
 import sys
 
+from analysis.augment import AugmentOptions, run_augment
 from analysis.spectrum import run_spectrum
 from analysis.spectrum_options import SpectrumOptions
-from ntk_aug.programs import run_program
+from ntk_aug.programs import Command, run_program
 
-COMMANDS = {"spectrum": (SpectrumOptions, run_spectrum)}
+COMMANDS: dict[str, Command] = {
+    "spectrum": (SpectrumOptions, run_spectrum),
+    "augment": (AugmentOptions, run_augment),
+}
 
 if __name__ == "__main__":
     sys.exit(run_program("python -m analysis", "What augmentation does to a network.", COMMANDS))

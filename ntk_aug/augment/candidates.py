@@ -7,7 +7,8 @@ import jax.numpy as jnp
 
 from ntk_aug.aliases import Array, Float, Images, Int, IntLike, KeyArray, Labels, PixelImages
 from ntk_aug.augment.keys import example_key
-from ntk_aug.augment.wu import WuAugmentation
+from ntk_aug.augment.mixing import TrainLabels
+from ntk_aug.augment.wu import TrainPixels, WuAugmentation
 from ntk_aug.checks import check_at_least, check_choice, check_count
 
 SELECTIONS = ("proportional", "largest")
@@ -53,8 +54,8 @@ def augment_by_loss(
     indices: Int[Array, " n"],
     *,
     per_example_loss: PerExampleLoss,
-    train_images: PixelImages,
-    train_labels: Labels,
+    train_images: TrainPixels,
+    train_labels: TrainLabels,
     num_classes: int,
     num_candidates: int = 4,
     keep: int = 1,

@@ -160,5 +160,6 @@ def describe_draw(policy: Policy, draw: PolicyDraw, height: int, width: int) -> 
             width=width,
             mapping=policy.magnitudes,
         )
+        name = name.partition("-")[0]
         told.append(name if magnitude is None else f"{name} {magnitude:.3g}")
     return told

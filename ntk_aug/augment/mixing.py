@@ -25,6 +25,8 @@ from ntk_aug.augment.keys import example_key
 from ntk_aug.checks import InputError, check_same_shape
 
 SoftLabel = Float[Array, " C"]
+TrainImages = Float[Array, "N h w c"]
+TrainLabels = Int[Array, " N"]
 
 
 class MixDraw(NamedTuple):
@@ -46,13 +48,13 @@ Mixing = Callable[[KeyArray, int, int, int], MixDraw]
 """mixing(key, number of training examples, height, width) -> what was drawn."""
 
 
-def mixup(image: Image, other: Image, share: FloatLike) -> Image:
+def mixup(image: Image, other: Float[Array, "H W k"], share: FloatLike) -> Image:
     """Share * image + (1 - share) * other (Zhang et al. 2018)."""
     check_same_shape(other.shape, image.shape, "the partner of Mixup")
     return share * image + (1 - share) * other
 
 
-def cutmix(image: Image, other: Image, window: Int[Array, " 4"]) -> Image:
+def cutmix(image: Image, other: Float[Array, "H W k"], window: Int[Array, " 4"]) -> Image:
     """The other image within the window, the image outside of it (Yun et al. 2019)."""
     check_same_shape(other.shape, image.shape, "the partner of CutMix")
     height, width, _ = image.shape
@@ -69,7 +71,7 @@ def draw_mixup(
     _check_alpha(alpha)
     partner_key, share_key = jax.random.split(key)
     partner = jax.random.randint(partner_key, (), 0, num_examples)
-    share = jax.random.beta(share_key, alpha, alpha, dtype=jnp.float32)
+    share = _draw_share(share_key, alpha)
     return MixDraw(partner, share, jnp.array([0, height, 0, width]))
 
 
@@ -92,7 +94,7 @@ def draw_cutmix(
     _check_probability(probability)
     partner_key, share_key, row_key, column_key, coin_key = jax.random.split(key, 5)
     partner = jax.random.randint(partner_key, (), 0, num_examples)
-    cut = jnp.sqrt(1 - jax.random.beta(share_key, alpha, alpha, dtype=jnp.float32))
+    cut = jnp.sqrt(1 - _draw_share(share_key, alpha))
     mixed = jax.random.uniform(coin_key, ()) < probability
 
     def extent(key, side):
@@ -111,8 +113,8 @@ def random_mixup(
     key: KeyArray,
     image: Image,
     label: IntLike,
-    images: Images,
-    labels: Labels,
+    images: TrainImages,
+    labels: TrainLabels,
     *,
     num_classes: int,
     alpha: float = 1.0,
@@ -131,8 +133,8 @@ def random_cutmix(
     key: KeyArray,
     image: Image,
     label: IntLike,
-    images: Images,
-    labels: Labels,
+    images: TrainImages,
+    labels: TrainLabels,
     *,
     num_classes: int,
     alpha: float = 1.0,
@@ -154,8 +156,8 @@ def mix_batch(
     labels: Labels,
     indices: Int[Array, " n"],
     *,
-    train_images: Images,
-    train_labels: Labels,
+    train_images: TrainImages,
+    train_labels: TrainLabels,
     num_classes: int,
     epoch: IntLike = 0,
     draw: IntLike = 0,
@@ -188,6 +190,12 @@ def mix_batch(
 def _soft_label(label, other, share, num_classes):
     one, two = jax.nn.one_hot(jnp.stack([jnp.asarray(label), other]), num_classes)
     return share * one + (1 - share) * two
+
+
+def _draw_share(key, alpha):
+    if alpha == 1:  # Beta(1, 1) is uniform, and much quicker to compile
+        return jax.random.uniform(key, (), jnp.float32)
+    return jax.random.beta(key, alpha, alpha, dtype=jnp.float32)
 
 
 def _check_alpha(alpha):

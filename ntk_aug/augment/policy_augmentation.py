@@ -68,20 +68,18 @@ class AugMixDraw(NamedTuple):
 class AugMixAugmentation:
     """AugMix (Hendrycks et al. 2020): (1 - m) x + m sum_i w_i chain_i(x).
 
-    w ~ Dirichlet(alpha, ...), m ~ Beta(alpha, alpha); each chain has 1 to `depth` operations.
+    w ~ Dirichlet(1, ..., 1), m ~ Beta(1, 1), uniform both; each chain has 1 to `depth` operations.
     Chains act on whole values, the mixture is of floats.
 
     Attributes:
       policy: draws the operations; width * depth rounds of one step.
       width: chains.
       depth: the most operations of a chain.
-      alpha: of both distributions.
     """
 
     policy: Policy
     width: int = 3
     depth: int = 3
-    alpha: float = 1.0
 
     def __post_init__(self):
         if self.policy.num_steps != self.width * self.depth or self.width < 1:
@@ -89,8 +87,6 @@ class AugMixAugmentation:
                 f"the policy of AugMix has {self.policy.num_steps} steps, expected width * depth = "
                 f"{self.width * self.depth}"
             )
-        if not self.alpha > 0:
-            raise InputError(f"alpha of AugMix is {self.alpha}, expected more than 0")
 
     def __call__(self, key: KeyArray, image: Image) -> Image:
         """Augments an image."""
@@ -112,11 +108,11 @@ class AugMixAugmentation:
         steps = draw_policy(steps_key, self.policy, height, width)
         depths = jax.random.randint(depth_key, (self.width, 1), 1, self.depth + 1)
         within = (jnp.arange(self.depth) < depths).ravel()
-        alphas = jnp.full(self.width, self.alpha, jnp.float32)
+        weights = jax.random.exponential(weights_key, (self.width,), jnp.float32)
         return AugMixDraw(
             steps._replace(applied=steps.applied & within),
-            jax.random.dirichlet(weights_key, alphas),
-            jax.random.beta(share_key, self.alpha, self.alpha, dtype=jnp.float32),
+            weights / weights.sum(),
+            jax.random.uniform(share_key, (), jnp.float32),
         )
 
     def describe(self, key: KeyArray, height: int, width: int) -> str:

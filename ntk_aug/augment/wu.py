@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ntk_aug.aliases import (
     Array,
@@ -21,9 +22,8 @@ from ntk_aug.aliases import (
     Int,
     IntLike,
     KeyArray,
-    Labels,
     PixelImage,
-    PixelImages,
+    UInt8,
 )
 from ntk_aug.augment.cropping import crop_padded, draw_crop_offset
 from ntk_aug.augment.draws import (
@@ -36,10 +36,12 @@ from ntk_aug.augment.draws import (
     draw_steps,
 )
 from ntk_aug.augment.geometry import flip_horizontal
-from ntk_aug.augment.mixing import SoftLabel
+from ntk_aug.augment.mixing import SoftLabel, TrainLabels
 from ntk_aug.augment.pixels import from_pixels, to_pixels
 from ntk_aug.augment.policies import MIXUP, Policy, Step
 from ntk_aug.augment.policy_augmentation import compiled_draw
+
+TrainPixels = UInt8[Array, "N h w c"]
 
 
 class ChainDraw(NamedTuple):
@@ -73,7 +75,7 @@ class CandidateDraw(NamedTuple):
       stages: of the drawn operations, in order, for half as many images each time.
       chain: for the last two images.
       mixed: whether they are mixed at the end.
-      share: of the first in that mixture.
+      share: of the first in that mixture; Beta(1, 1), which is uniform, as in the stages.
     """
 
     partners: Int[Array, " leaves"]
@@ -135,7 +137,7 @@ class WuAugmentation:
             step = jax.vmap(lambda key, one=one: draw_steps(key, self.policy, one, height, width))(
                 jax.random.split(steps_key, images)
             )
-            stages.append(StageDraw(step, _draw_shares(share_key, images)))
+            stages.append(StageDraw(step, jax.random.uniform(share_key, (images,))))
         chain = jax.vmap(lambda key: self._draw_chain(key, cutout, height, width))(
             jax.random.split(keys[3], 2)
         )
@@ -145,7 +147,7 @@ class WuAugmentation:
             stages=tuple(stages),
             chain=chain,
             mixed=jax.random.uniform(keys[6], ()) < probability,
-            share=_draw_shares(keys[7], 1)[0],
+            share=jax.random.uniform(keys[7], ()),
         )
 
     def apply_candidate(
@@ -153,8 +155,8 @@ class WuAugmentation:
         image: PixelImage,
         label: IntLike,
         draw: CandidateDraw,
-        images: PixelImages,
-        labels: Labels,
+        images: TrainPixels,
+        labels: TrainLabels,
         *,
         num_classes: int,
     ) -> tuple[PixelImage, SoftLabel]:
@@ -215,21 +217,26 @@ def _padding(height: int, width: int) -> int:
     return max(height, width) // 8
 
 
-def _draw_shares(key, count):
-    return jax.random.beta(key, 1.0, 1.0, (count,), dtype=jnp.float32)
-
-
 def _mean(one, two, share):
     share = share[..., None]
     return share * one + (1 - share) * two
 
 
+# On the host: compilers may turn a division by a constant into a multiplication.
+_UNIT = (np.arange(256, dtype=np.float32) / np.float32(255)).astype(np.float64)
+
+
 def mixup_truncated(image: PixelImage, other: PixelImage, share: FloatLike) -> PixelImage:
     """int(255 (share x + (1 - share) y)) for x and y in [0, 1], in float32 as published.
 
-    The products are looked up, so that no compiler fuses them with the sum.
+    Products and sums are formed in double, where they are exact, and rounded to float32: the same
+    as float32 by itself, but no compiler can fuse two steps into one.
     """
-    unit = jnp.arange(256, dtype=jnp.float32) / 255
-    products = jnp.stack([share * unit, (1 - share) * unit])
-    mixed = products[0][image.astype(jnp.int32)] + products[1][other.astype(jnp.int32)]
+    shares = jnp.stack([jnp.asarray(share, jnp.float32), 1 - jnp.asarray(share, jnp.float32)])
+    with jax.enable_x64(True):
+        products = (
+            (shares[:, None].astype(jnp.float64) * _UNIT).astype(jnp.float32).astype(jnp.float64)
+        )
+        one, two = products[0][image], products[1][other]
+        mixed = (one + two).astype(jnp.float32)
     return (mixed * 255).astype(jnp.uint8)
