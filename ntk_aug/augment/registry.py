@@ -7,6 +7,7 @@ from functools import partial
 from typing import NamedTuple
 
 from ntk_aug.aliases import Augmentation
+from ntk_aug.augment.blur import random_gaussian_blur
 from ntk_aug.augment.geometry import random_rotate
 from ntk_aug.augment.magnitudes import augmix_magnitudes, mapping_name
 from ntk_aug.augment.noise import (
@@ -16,6 +17,7 @@ from ntk_aug.augment.noise import (
 )
 from ntk_aug.augment.policies import AUGMIX, POLICIES, randaugment, wu_policy
 from ntk_aug.augment.policy_augmentation import AugMixAugmentation, PolicyAugmentation
+from ntk_aug.augment.random_operations import random_color_jitter, random_operation
 from ntk_aug.augment.weak import WEAK, random_shift
 from ntk_aug.augment.wu import WuAugmentation
 from ntk_aug.checks import InputError, check_choice
@@ -53,6 +55,14 @@ def _whole(strength, what):
     if strength != int(strength):
         raise InputError(f"the strength of {what} is {strength:g}, expected a whole number")
     return int(strength)
+
+
+def _cutout(share):
+    def augment(key, image):
+        length = int(share * min(image.shape[:2]))
+        return random_operation(key, image, "Cutout", minimum=length, maximum=length, levels=1)
+
+    return augment
 
 
 def _randaugment(level):
@@ -126,6 +136,21 @@ AUGMENTATIONS = {
         0.1,
         math.inf,
         "normal noise of standard deviation STRENGTH in each pixel",
+    ),
+    "blur": AugmentationEntry(
+        lambda sigma: partial(random_gaussian_blur, sigma=(min(0.1, sigma), sigma)),
+        2,
+        100,
+        "Gaussian, 5 x 5 pixels, of standard deviation uniform in 0.1 .. STRENGTH pixels",
+    ),
+    "color-jitter": AugmentationEntry(
+        lambda s: partial(random_color_jitter, brightness=s, contrast=s, saturation=s),
+        0.2,
+        10,
+        "brightness, contrast and colour by factors uniform in 1 +- STRENGTH, in random order",
+    ),
+    "cutout": AugmentationEntry(
+        _cutout, 0.5, 2, "a black square of STRENGTH of the side about a random pixel"
     ),
     "randaugment": AugmentationEntry(
         _randaugment, 9, 30, "RandAugment: 2 of 14 operations at level STRENGTH of 0 .. 30"

@@ -91,7 +91,8 @@ def test_from_redraws_the_same_without_computing(finished, capsys):
 
 def test_the_network_is_found_again_for_other_augmentations(small, cache, finished, tmp_path):
     before = set(cache.iterdir())
-    assert analysis(*small, "--augment", "identity", "--out", tmp_path / "out") == 0
+    others = ("--augment", "identity", "autoaugment-svhn")
+    assert analysis(*small, *others, "--out", tmp_path / "out") == 0
     assert set(cache.iterdir()) == before
 
 

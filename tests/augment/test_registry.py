@@ -30,7 +30,7 @@ def test_every_entry_augments_an_image_by_its_name_alone(name):
 
 
 CHANGED = ("rotation", "rotation-bilinear", "flip-crop", "noise", "noise-sphere", "noise-gaussian")
-CHANGED += ("randaugment", "weak-caltech256")
+CHANGED += ("randaugment", "weak-caltech256", "blur", "color-jitter", "cutout")
 
 
 @pytest.mark.parametrize("name", CHANGED)
