@@ -19,8 +19,11 @@ from ntk_aug.checks import check_choice
 
 ImageFunction = Callable[[PixelImage, Parameters], PixelImage]
 
-BLOCK = 32
-"""Images that are computed at once by "grouped" and by "all": a bound on the memory."""
+GROUP = 32
+"""Images that "grouped" computes at once."""
+
+BLOCK_VALUES = 2**22
+"""Values of the images that "all" computes at once: at about 20 bytes each, 80 MiB."""
 
 
 def choose_by_image(
@@ -79,25 +82,26 @@ def _one_by_one(functions, choices, images, parameters):
 
 
 def _all(functions, choices, images, parameters):
-    """Every function for every image, BLOCK images at once: as many copies as functions."""
+    """Every function for every image, up to BLOCK_VALUES values at once."""
 
     def choose(one):
         choice, image, own = one
         results = jnp.stack([function(image, own) for function in functions])
         return results[choice]
 
-    return jax.lax.map(choose, (choices, images, parameters), batch_size=BLOCK)
+    block = max(1, BLOCK_VALUES * len(images) // images.size)
+    return jax.lax.map(choose, (choices, images, parameters), batch_size=min(block, len(images)))
 
 
 def _grouped(functions, choices, images, parameters):
-    """Images of one function next to each other, in blocks of BLOCK, one function to a block.
+    """Images of one function next to each other, in blocks of GROUP, one function to a block.
 
-    With c_k images of function k there are sum ceil(c_k / BLOCK) blocks, at most n / BLOCK and one
+    With c_k images of function k there are sum ceil(c_k / GROUP) blocks, at most n / GROUP and one
     for each function; empty places of a block repeat an image and are dropped.
     """
     n = len(choices)
     counts = jnp.zeros(len(functions), jnp.int32).at[choices].add(1)
-    blocks = (counts + BLOCK - 1) // BLOCK
+    blocks = (counts + GROUP - 1) // GROUP
     last_block = jnp.cumsum(blocks)
     first_image = jnp.cumsum(counts) - counts
     order = jnp.argsort(choices, stable=True)
@@ -105,7 +109,7 @@ def _grouped(functions, choices, images, parameters):
     def compute(number, result):
         function = jnp.searchsorted(last_block, number, side="right")
         number_of_function = number - (last_block[function] - blocks[function])
-        place = number_of_function * BLOCK + jnp.arange(BLOCK)
+        place = number_of_function * GROUP + jnp.arange(GROUP)
         index = order[jnp.minimum(first_image[function] + place, n - 1)]
         block = jax.lax.switch(
             function, [jax.vmap(each) for each in functions], images[index], parameters[index]

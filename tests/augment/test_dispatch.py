@@ -4,11 +4,12 @@ import pytest
 from pillow_operations import extreme_images, pillow_operation
 
 from ntk_aug import augment
+from ntk_aug.augment import dispatch
 from ntk_aug.checks import InputError
 
 NAMES = ("AutoContrast", "Equalize", "Invert", "Color", "Sharpness", "Rotate", "TranslateX")
 MAGNITUDES = (0, 0, 0, 1.3, 0.4, 20, -2.5)
-N = 45  # no multiple of the block
+N = 45  # no multiple of the blocks
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +42,21 @@ def test_the_pixels_are_those_of_pillow_whatever_the_dispatch(batch, name):
     with augment.use_dispatch(name):
         changed = jax.jit(jax.vmap(apply))(*arguments)
     np.testing.assert_array_equal(changed, expected)
+
+
+def test_all_operations_are_computed_in_blocks_of_bounded_memory(batch, monkeypatch):
+    *arguments, expected = batch
+    many = [np.concatenate([argument] * 8) for argument in arguments]
+
+    def compiled():
+        with augment.use_dispatch("all"):
+            return jax.jit(jax.vmap(apply)).lower(*many).compile()
+
+    at_once = compiled().memory_analysis().temp_size_in_bytes
+    monkeypatch.setattr(dispatch, "BLOCK_VALUES", N * 7 * 9 * 3)
+    blocks = compiled()
+    assert blocks.memory_analysis().temp_size_in_bytes < at_once / 3
+    np.testing.assert_array_equal(blocks(*many), np.concatenate([expected] * 8))
 
 
 @pytest.mark.parametrize("name", augment.DISPATCHES)
