@@ -1,3 +1,5 @@
+from functools import partial
+
 import jax
 import numpy as np
 import pytest
@@ -70,13 +72,23 @@ def device_pixels(augmentation, images):
     ],
 )
 def test_a_policy_is_pillow_s_pixel_by_pixel(name, shape):
+    assert_as_by_pillow(name, some_images(*shape))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "dataset"),
+    [("autoaugment-svhn", "mnist"), ("autoaugment-cifar10", "cifar10"), ("randaugment", "cifar10")],
+)
+def test_a_policy_is_pillow_s_on_real_images(name, dataset):
+    assert_as_by_pillow(name, data.load_dataset(dataset, "train").images[: len(KEYS)])
+
+
+def assert_as_by_pillow(name, images):
     policy = POLICIES[name]
     augmentation = PolicyAugmentation(policy)
-    images = some_images(*shape)
-    expected = [
-        by_pillow(policy, draw, image)
-        for draw, image in zip(device_draws(augmentation, *shape[:2]), images, strict=True)
-    ]
+    draws = device_draws(augmentation, *images.shape[1:3])
+    expected = [by_pillow(policy, *both) for both in zip(draws, images, strict=True)]
     pixels = np.round(255 * device_pixels(augmentation, images))
     np.testing.assert_array_equal(pixels, expected)
     changed = (pixels != images).any(axis=(1, 2, 3)).mean()
@@ -127,6 +139,18 @@ def by_numpy_chain(augmentation, draw, image):
     level = int(draw.cutout.plan.level[0])
     length = int(16 * level / 1000 * min(height, width) / 32)
     return cutout_shifted(image, length, draw.cutout.parameters[0][3:5] / 65536)
+
+
+def test_an_image_gets_the_same_policy_in_any_batch():
+    augmentation = PolicyAugmentation(POLICIES["autoaugment-svhn"])
+    images = some_images(8, 8, 1).astype(np.float32) / 255
+    augmented = jax.jit(partial(augment.augment_batch, augmentation, KEYS[0]))
+    whole = np.asarray(augmented(images, np.arange(60)))
+    for members in ([41, 3, 17], [17]):
+        part = augmented(images[members], np.array(members))
+        np.testing.assert_array_equal(part, whole[members])
+    twenty = np.asarray(augmented(images[:1].repeat(20, 0), np.arange(20)))
+    assert len({image.tobytes() for image in twenty}) > 8
 
 
 def test_digits_are_not_mirrored():

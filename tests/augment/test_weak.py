@@ -22,7 +22,6 @@ def results(name, image):
         ("svhn", 1),
         ("fashion_mnist", 2),
         ("cifar10", 2),
-        ("cifar100", 2),
     ],
 )
 def test_shifts_are_by_an_eighth_of_the_side_and_digits_are_not_mirrored(name, mirrors):
