@@ -6,7 +6,6 @@ images computes only what is needed. `choose_by_image` is a switch for one image
 `vmap` becomes what suits the backend.
 """
 
-import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -37,7 +36,6 @@ def choose_by_image(
     return chosen(jnp.asarray(choice, jnp.int32), jnp.asarray(image), jnp.asarray(parameters))
 
 
-@functools.cache
 def _switch(functions):
     @jax.custom_batching.custom_vmap
     def switch(choice, image, parameters):
@@ -50,7 +48,6 @@ def _switch(functions):
     return switch
 
 
-@functools.cache
 def _batch(functions):
     """The same for arrays with a leading axis; further axes of `vmap` are laid out along it."""
 
