@@ -9,9 +9,6 @@ from typing import NamedTuple
 
 from ntk_aug.checks import InputError, check_choice
 
-GEOMETRIC = ("shear", "translate", "rotate")
-ENHANCE = "enhance"
-
 
 class Magnitudes(NamedTuple):
     """A mapping from levels to magnitudes.
@@ -19,14 +16,13 @@ class Magnitudes(NamedTuple):
     Attributes:
       num_levels: levels are 0 .. num_levels - 1.
       compute: (level, sign +1 or -1, side in pixels) -> from the family of operations (shear,
-        translate, rotate, enhance, solarize, posterize, ...) to the magnitude.
-      signed: families that draw a sign, both with probability 1/2.
+        translate, rotate, enhance, solarize, posterize, ...) to the magnitude. A policy draws the
+        sign with probability 1/2; a mapping uses it for those families that have one.
       description: one line.
     """
 
     num_levels: int
     compute: Callable[[int, int, int], Mapping[str, float]]
-    signed: tuple[str, ...]
     description: str
 
 
@@ -36,10 +32,10 @@ FAMILIES = {
     "TranslateX": "translate",
     "TranslateY": "translate",
     "Rotate": "rotate",
-    "Brightness": ENHANCE,
-    "Color": ENHANCE,
-    "Contrast": ENHANCE,
-    "Sharpness": ENHANCE,
+    "Brightness": "enhance",
+    "Color": "enhance",
+    "Contrast": "enhance",
+    "Sharpness": "enhance",
     "Solarize": "solarize",
     "SolarizeAdd": "solarize_add",
     "Posterize": "posterize",
@@ -169,50 +165,44 @@ def augmix_magnitudes(severity: float) -> Magnitudes:
             "posterize": 4 - int(level * 4 / 10),
         }
 
-    return Magnitudes(AUGMIX_LEVELS, compute, GEOMETRIC, f"AugMix, severity {severity:g}")
+    return Magnitudes(AUGMIX_LEVELS, compute, f"AugMix, severity {severity:g}")
 
 
 MAGNITUDES = {
     "torchvision": Magnitudes(
         10,
         _shares_of_the_range(10, threshold=255),
-        (*GEOMETRIC, ENHANCE),
         "shares i/9 of the range; enhancers 1 +- 0.9 i/9; the default",
     ),
     "deepvoltaire": Magnitudes(
         10,
         _shares_of_the_range(10, threshold=256),
-        (*GEOMETRIC, ENHANCE),
         "as torchvision, but translations in parts of pixels and thresholds from 256",
     ),
     "research": Magnitudes(
-        10, _research, GEOMETRIC, "the authors' code: shares i/10; enhancers 0.1 + 0.18 i; no sign"
+        10, _research, "the authors' code: shares i/10; enhancers 0.1 + 0.18 i; no sign"
     ),
     "timm-original": Magnitudes(
-        10, _timm, GEOMETRIC, "ranges read literally: posterize and solarize weaker with the level"
+        10, _timm, "ranges read literally: posterize and solarize weaker with the level"
     ),
     "timm-originalr": Magnitudes(
-        10, _timm_reversed, GEOMETRIC, "as timm-original, but posterize of the authors' code"
+        10, _timm_reversed, "as timm-original, but posterize of the authors' code"
     ),
-    "timm-v0": Magnitudes(
-        11, _timm_v0, GEOMETRIC, "of the TPU models: posterize 0 to 4 bits; levels to 10"
-    ),
+    "timm-v0": Magnitudes(11, _timm_v0, "of the TPU models: posterize 0 to 4 bits; levels to 10"),
     "randaugment": Magnitudes(
         31,
         _shares_of_the_range(31, threshold=255),
-        (*GEOMETRIC, ENHANCE),
         "RandAugment of torchvision: as torchvision in 31 levels",
     ),
     "trivialaugment": Magnitudes(
         31,
         _trivialaugment,
-        (*GEOMETRIC, ENHANCE),
         "TrivialAugment-Wide of torchvision; 32 pixels of translation, or the side if it is less",
     ),
     "trivialaugment-original": Magnitudes(
-        31, _trivialaugment_original, GEOMETRIC, "TrivialAugment-Wide of its authors"
+        31, _trivialaugment_original, "TrivialAugment-Wide of its authors"
     ),
-    "wu": Magnitudes(1001, _wu, GEOMETRIC, "Wu et al. 2020: level k/1000"),
+    "wu": Magnitudes(1001, _wu, "Wu et al. 2020: level k/1000"),
     "augmix": augmix_magnitudes(3),
 }
 
@@ -225,7 +215,7 @@ def magnitude_of(
     Args:
       operation: name in OPERATIONS.
       level: 0 .. num_levels - 1.
-      sign: 1 or -1; ignored by operations that draw no sign.
+      sign: 1 or -1; without effect on operations that have none in this mapping.
       height: of the image, pixels: the side that TranslateY is a share of.
       width: of the image, pixels: the side that TranslateX is a share of. Cutout's is the smaller.
       mapping: name in MAGNITUDES, or a mapping of your own.
@@ -245,7 +235,7 @@ def magnitude_of(
         )
     sides = {"TranslateX": width, "TranslateY": height}
     side = sides.get(operation.partition("-")[0], min(height, width))
-    values = magnitudes.compute(level, sign if family in magnitudes.signed else 1, side)
+    values = magnitudes.compute(level, sign, side)
     if family not in values:
         raise InputError(f"mapping {mapping_name(mapping)!r} has no magnitudes for {operation}")
     return values[family]

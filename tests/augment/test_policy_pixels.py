@@ -1,3 +1,4 @@
+import dataclasses
 from functools import partial
 
 import jax
@@ -39,7 +40,8 @@ def by_pillow(policy, draw, image):
         elif name == "Cutout-shifted":
             image = cutout_shifted(image, magnitude, draw.parameters[step][3:5] / 65536)
         elif name != "Mixup":
-            image = pillow_operation(policy.full_name(name), magnitude, image)
+            fill = policy.fill or None
+            image = pillow_operation(policy.full_name(name), magnitude, image, fill=fill)
     return image
 
 
@@ -72,7 +74,15 @@ def device_pixels(augmentation, images):
     ],
 )
 def test_a_policy_is_pillow_s_pixel_by_pixel(name, shape):
-    assert_as_by_pillow(name, some_images(*shape))
+    assert_as_by_pillow(POLICIES[name], some_images(*shape))
+
+
+def test_fill_and_interpolation_are_those_of_the_policy():
+    # Red alone is what an integer as Pillow's fill value gives on a colour image.
+    policy = dataclasses.replace(
+        POLICIES["autoaugment-svhn-deepvoltaire"], interpolation="bicubic", fill=(128, 0, 0)
+    )
+    assert_as_by_pillow(policy, some_images(10, 12, 3))
 
 
 @pytest.mark.slow
@@ -81,11 +91,10 @@ def test_a_policy_is_pillow_s_pixel_by_pixel(name, shape):
     [("autoaugment-svhn", "mnist"), ("autoaugment-cifar10", "cifar10"), ("randaugment", "cifar10")],
 )
 def test_a_policy_is_pillow_s_on_real_images(name, dataset):
-    assert_as_by_pillow(name, data.load_dataset(dataset, "train").images[: len(KEYS)])
+    assert_as_by_pillow(POLICIES[name], data.load_dataset(dataset, "train").images[: len(KEYS)])
 
 
-def assert_as_by_pillow(name, images):
-    policy = POLICIES[name]
+def assert_as_by_pillow(policy, images):
     augmentation = PolicyAugmentation(policy)
     draws = device_draws(augmentation, *images.shape[1:3])
     expected = [by_pillow(policy, *both) for both in zip(draws, images, strict=True)]
