@@ -70,7 +70,7 @@ def blend(degenerate: Int[Array, "..."], image: PixelImage, parameters: Paramete
 
 def luma(image: PixelImage) -> Int[Array, "h w"]:
     """Grey value of each pixel: ITU-R 601-2 in 16 bits after the point, rounded; int32."""
-    value = image.astype(jnp.int32)
+    value = jnp.asarray(image).astype(jnp.int32)
     if image.shape[-1] == 1:
         return value[..., 0]
     red, green, blue = value[..., 0], value[..., 1], value[..., 2]

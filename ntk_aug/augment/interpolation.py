@@ -55,20 +55,15 @@ def _interpolate(image, parameters, along, offsets):
         source_x = exact_product(x, a) + exact_product(y, b) + c
         source_y = exact_product(x, d) + exact_product(y, e) + f
         inside = (source_x >= 0) & (source_x < width) & (source_y >= 0) & (source_y < height)
-        column, x_fraction = _floor_and_fraction(source_x - 0.5)
-        row, y_fraction = _floor_and_fraction(source_y - 0.5)
+        column, dx = _floor_and_fraction(source_x - 0.5)
+        row, dy = _floor_and_fraction(source_y - 0.5)
         columns = [jnp.clip(column + offset, 0, width - 1) for offset in offsets]
-        by_row: list[jax.Array] = []
-        for offset in offsets:
-            # Outside the image a later row repeats the one before, the first the edge.
-            here = jnp.clip(row + offset, 0, height - 1)
-            pixels = [image[here, there].astype(jnp.float64) for there in columns]
-            value = along(pixels, x_fraction[..., None])
-            if by_row:
-                known = (row + offset >= 0) & (row + offset < height)
-                value = jnp.where(known[..., None], value, by_row[-1])
-            by_row.append(value)
-        result = jnp.clip(along(by_row, y_fraction[..., None]), 0, 255).astype(jnp.uint8)
+        rows = [jnp.clip(row + offset, 0, height - 1) for offset in offsets]
+        by_row = [
+            along([image[here, there].astype(jnp.float64) for there in columns], dx[..., None])
+            for here in rows
+        ]
+        result = jnp.clip(along(by_row, dy[..., None]), 0, 255).astype(jnp.uint8)
     return jnp.where(inside[..., None], result, unpack_fill(parameters[12], channels))
 
 

@@ -156,6 +156,15 @@ def test_a_blend_by_a_constant_factor_is_the_same(factor):
         )
 
 
+def test_the_mean_of_contrast_is_rounded_half_up():
+    image = np.full((8, 8, 1), 10, np.uint8)
+    image[:4] = 11
+    parameters = augment.operation_parameters("Contrast", 0, 8, 8)
+    constant = np.asarray(color.apply_contrast(image, parameters))
+    np.testing.assert_array_equal(constant, 11)
+    np.testing.assert_array_equal(constant, pillow_operation("Contrast", 0, image))
+
+
 def test_autocontrast_is_that_of_pillow_for_all_ranges_and_values():
     pairs = [(low, high) for low in range(256) for high in range(low, 256, 3)]
     values = np.arange(256).reshape(16, 16, 1)
