@@ -14,6 +14,7 @@ from ntk_aug.aliases import Int, IntLike, KeyArray, PixelImage
 from ntk_aug.augment import affine, color, cutout
 from ntk_aug.augment.dispatch import choose_by_image
 from ntk_aug.augment.parameters import PARAMETER_COUNT, Fill, Parameters, pack, pack_fill
+from ntk_aug.augment.pixels import check_channels
 from ntk_aug.checks import InputError, check_choice
 
 
@@ -193,6 +194,14 @@ def apply_operation(
       operation: place of the operation in `operations`.
       parameters: from `operation_parameters`.
       operations: names in OPERATIONS.
+
+    Raises:
+      InputError: an image that is not uint8 [h, w, 1 or 3], an unknown name.
     """
+    check_channels(image)
+    if image.dtype != np.uint8:
+        raise InputError(f"the image has type {image.dtype}, expected uint8: see `to_pixels`")
+    for name in operations:
+        check_choice(name, OPERATIONS, "operation")
     functions, branch = branches_of(operations)
     return choose_by_image(functions, jnp.asarray(branch)[operation], image, parameters)

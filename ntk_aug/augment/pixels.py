@@ -4,10 +4,18 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from ntk_aug.aliases import Image, PixelImage
+from ntk_aug.aliases import Array, Image, PixelImage, Shaped
 from ntk_aug.checks import InputError
 
 CHANNELS = (1, 3)
+
+
+def check_channels(image: Shaped[Array, "..."]) -> None:
+    """Raises InputError unless the image is [h, w, c] with 1 or 3 channels."""
+    if jnp.ndim(image) != 3 or image.shape[2] not in CHANNELS:
+        raise InputError(
+            f"the image has shape {jnp.shape(image)}, expected [height, width, 1 or 3 channels]"
+        )
 
 
 def to_pixels(image: Image) -> PixelImage:
@@ -17,10 +25,7 @@ def to_pixels(image: Image) -> PixelImage:
       InputError: not [h, w, c] of 1 or 3 channels, or a value outside [0, 1] (which can be seen
         outside of jit only; inside it is clipped).
     """
-    if jnp.ndim(image) != 3 or image.shape[2] not in CHANNELS:
-        raise InputError(
-            f"the image has shape {jnp.shape(image)}, expected [height, width, 1 or 3 channels]"
-        )
+    check_channels(image)
     if not isinstance(image, jax.core.Tracer) and not ((image >= 0) & (image <= 1)).all():
         raise InputError(
             f"the image ranges from {image.min():g} to {image.max():g}, expected 0 to 1, since the "

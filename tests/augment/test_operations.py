@@ -253,3 +253,11 @@ def test_what_no_operation_can_do_is_refused(arguments, message):
 def test_a_fill_value_that_is_no_colour_is_refused(fill):
     with pytest.raises(InputError, match=r"the fill value is .*, expected 0 to 255"):
         augment.operation_parameters("Rotate", 3, 8, 8, fill=fill)
+
+
+def test_an_image_of_four_channels_and_an_unknown_operation_are_refused():
+    parameters = augment.operation_parameters("Invert", 0, 4, 4)
+    with pytest.raises(InputError, match=r"the image has shape \(4, 4, 4\), expected"):
+        augment.apply_operation(np.zeros((4, 4, 4), np.uint8), 0, parameters, operations=NAMES)
+    with pytest.raises(InputError, match="unknown operation 'Spin'"):
+        augment.apply_operation(np.zeros((4, 4, 3), np.uint8), 0, parameters, operations=("Spin",))
