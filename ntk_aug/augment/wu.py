@@ -162,8 +162,9 @@ class WuAugmentation:
     ) -> tuple[PixelImage, SoftLabel]:
         """One candidate of an example, mixed with partners of the training set; its soft label."""
         places = draw.partners
-        nodes = jnp.asarray(images)[places].at[0].set(image)
-        soft = jax.nn.one_hot(jnp.asarray(labels)[places].at[0].set(label), num_classes)
+        own = jnp.arange(len(places)) == 0
+        nodes = jnp.where(own[:, None, None, None], image, jnp.asarray(images)[places])
+        soft = jax.nn.one_hot(jnp.where(own, label, jnp.asarray(labels)[places]), num_classes)
         for stage, needed in zip(draw.stages, self._needed(draw), strict=True):
             step = stage.step._replace(applied=stage.step.applied & needed[:, None])
             changed = jax.vmap(lambda image, one: apply_policy(image, self.policy, one))(
