@@ -87,12 +87,8 @@ def nearest_parameters(matrix: Matrix, height: int, width: int, fill: int) -> np
 
 def _shift(pixels: float, side: int) -> tuple[int, int]:
     """From which place a translated column is read: (shift, column from which it is one more)."""
-    place = pixels + 0.5
-    sources = []
-    for _ in range(side):
-        sources.append(math.floor(place))  # -1 and below are all outside
-        place += 1.0
-    shifts = np.asarray(sources) - np.arange(side)
+    places = np.add.accumulate(np.r_[pixels + 0.5, np.ones(side - 1)])  # one after the other
+    shifts = np.floor(places).astype(int) - np.arange(side)  # -1 and below are all outside
     return int(shifts[0]), int(np.argmax(shifts != shifts[0])) or _NEVER
 
 

@@ -87,7 +87,9 @@ def _all(functions, choices, images, parameters):
         return results[choice]
 
     block = max(1, BLOCK_VALUES * len(images) // images.size)
-    return jax.lax.map(choose, (choices, images, parameters), batch_size=min(block, len(images)))
+    if len(images) <= block:  # no loop: a batch that is spread over devices stays so
+        return jax.vmap(choose)((choices, images, parameters))
+    return jax.lax.map(choose, (choices, images, parameters), batch_size=block)
 
 
 def _grouped(functions, choices, images, parameters):
