@@ -180,8 +180,10 @@ def _look_up(changed, table, image):
     The conditional has the table written out once: a plain one would be fused into the gather
     and computed anew for every pixel.
     """
-    levels = jnp.broadcast_to(jnp.asarray(_LEVELS, jnp.uint8), (256, image.shape[-1]))
+    levels = jnp.asarray(_LEVELS, jnp.uint8)
     chosen = jax.lax.cond(
-        changed.any(), lambda: jnp.where(changed, table(), levels), lambda: levels
+        changed.any(),
+        lambda: jnp.where(changed, table(), levels),
+        lambda: jnp.where(changed, levels, levels),  # of the other's shape, and place on devices
     )
     return chosen.reshape(-1).at[_places(image)].get(mode="promise_in_bounds")
