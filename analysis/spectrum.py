@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -36,7 +37,10 @@ def run_spectrum(options: SpectrumOptions) -> None:
     runs = [training.load_trained_model(c, epoch=options.epoch) for c in options.checkpoint]
     inputs = load_inputs(options, runs)
     check_count(options.compare_kernels, len(inputs.study), "--compare-kernels", minimum=0)
-    # An unknown model or option is told before anything is computed.
+    # What cannot be used is told before anything is computed: an augmentation that changes the
+    # size, an unknown model or option.
+    for spec, augmentation in augmentations.items():
+        check_keeps_size(spec, augmentation, inputs)
     view = runs[0].view if runs else initial_view(options, inputs)
     check_memory(options, inputs, view)
     if options.dry_run:
@@ -74,6 +78,17 @@ def run_spectrum(options: SpectrumOptions) -> None:
     print_table(study, summary)
     print(f"figures  {Path(options.out, 'figures')}\nreport   {Path(options.out, 'report.html')}")
     return None
+
+
+def check_keeps_size(spec: str, augmentation: Augmentation, inputs: StudyInputs) -> None:
+    """Raises InputError for an augmentation whose images are of another size."""
+    plain = data.unit_range(inputs.study.images[:1])
+    try:
+        jax.eval_shape(
+            partial(augment.augment_batch, augmentation), jax.random.key(0), plain, np.zeros(1, int)
+        )
+    except InputError as error:
+        raise InputError(f"--augment {spec}: {error}") from None
 
 
 def redraw(folder: Path) -> None:

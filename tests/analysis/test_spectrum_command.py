@@ -137,6 +137,7 @@ def test_kernels_by_both_routes_are_compared_where_asked(small, tmp_path, capsys
         (["--data", "digts"], "did you mean 'digits'"),
         (["--model", "mpl"], "did you mean 'mlp'"),
         (["--augment", "nois"], "did you mean 'noise'"),
+        (["--augment", "weak-tinyimagenet"], "--augment weak-tinyimagenet: "),
         (["--classes", "0", "77"], "has no class '77'"),
         (["--n", "100000"], "is 100000, expected 1 to 455"),
         (["--checkpoint", "."], "holds no training run"),
