@@ -23,12 +23,12 @@ from ntk_aug.ntk.kernels import (
 )
 from ntk_aug.ntk.neural_tangents import (
     DEFAULT_IMPLEMENTATION,
-    NEURAL_TANGENTS_IMPLEMENTATIONS,
     NeuralTangentsEstimate,
     estimate_neural_tangents,
     neural_tangents_kernel,
     neural_tangents_triples,
 )
+from ntk_aug.ntk.neural_tangents_blocks import NEURAL_TANGENTS_IMPLEMENTATIONS
 from ntk_aug.ntk.neural_tangents_bridge import load_neural_tangents
 from ntk_aug.ntk.products import factor_products, row_products
 from ntk_aug.ntk.tiles import gib_rounded_up, images_per_tile

@@ -142,7 +142,7 @@ def test_every_implementation_agrees_with_the_product_of_float64_rows(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("implementation", backend.NEURAL_TANGENTS_IMPLEMENTATIONS)
+@pytest.mark.parametrize("implementation", ntk.NEURAL_TANGENTS_IMPLEMENTATIONS)
 def test_sixty_images_agree_with_the_product_of_float64_rows(
     small_resnet, implementation, dtype, monkeypatch
 ):
