@@ -302,10 +302,11 @@ class JacobianRows:
             yield first, last, self._block(program, images, labels, first, last)
 
     def checked(
-        self, images: Array, labels: Array | None, start: int, stop: int
+        self, images: Array, labels: Array | None, start: int = 0, stop: int | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Images and labels as the programs take them; errors are those of `blocks`."""
+        """Images and labels as the programs take them; arguments and errors as `blocks`."""
         images = check_network_inputs(images)
+        stop = len(images) if stop is None else stop
         if not 0 <= start < stop <= len(images):
             raise InputError(f"images {start} to {stop} are asked for, there are {len(images)}")
         check_same_shape(images.shape[1:], self._image_shape, "an image")

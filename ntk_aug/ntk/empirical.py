@@ -53,9 +53,12 @@ def empirical_kernel(
     Raises:
       InputError: as `JacobianRows.blocks` and `images_per_tile` do.
     """
-    images = np.asarray(images)
     symmetric = others is None
-    others, other_labels = (images, labels) if symmetric else (np.asarray(others), other_labels)
+    images, _ = rows.checked(images, labels)
+    if symmetric:
+        others, other_labels = images, labels
+    else:
+        others, _ = rows.checked(others, other_labels)
     n, m, outputs = len(images), len(others), rows.outputs_per_example
     k = 1 if traced else outputs
     # Two sets are held whole where both fit.

@@ -77,7 +77,7 @@ def kernel_triples(
     Raises:
       InputError: shapes that differ, a budget that is too small, rows that are not finite.
     """
-    images = np.asarray(images)
+    images, _ = rows.checked(images, labels)
     n, k = len(images), rows.outputs_per_example
     tile, streaming = images_per_tile(rows, n, memory_bytes)
     pairs = tile_pairs(n, n, tile, streaming, symmetric=True)
@@ -103,8 +103,10 @@ def kernel_triples(
         )
 
     for version in augmented:
-        version = np.asarray(version)
+        # A copy: who draws it may fill the same memory with the next one.
+        version = np.array(version)
         check_same_shape(version.shape, images.shape, "a batch of augmented images")
+        rows.checked(version, labels)
         finished = FinishedBlocks(blocks_folder, rows, "triple", [images, version, labels])
         # Rows of plain and augmented images go side by side: one of them tells of both.
         report = counter(progress, "Jacobian", images_computed(pairs, symmetric=True))

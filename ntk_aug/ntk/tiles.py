@@ -54,7 +54,7 @@ def images_per_tile(
     fitting = memory_bytes // image_bytes
     if n <= fitting:
         return n, 0
-    if fitting < 2:
+    if not fitting >= 2:  # which NaN is not
         least = min(n, 2)
         raise InputError(
             f"a memory budget of {memory_bytes / 2**30:.3g} GiB does not hold the Jacobian rows of "

@@ -1,10 +1,12 @@
 """The spectrum of [J; J~], the Jacobian of the images with their augmentations appended."""
 
 import numpy as np
+from jax.sharding import Mesh
 
 from ntk_aug.aliases import Float64, Images, Labels, Progress
 from ntk_aug.jacobian import JacobianRows
 from ntk_aug.ntk import DEFAULT_MEMORY_BYTES, KernelTriple, kernel_triples
+from ntk_aug.records import StrPath
 from ntk_aug.spectrum.decomposition import Factors, factors_of_kernel
 
 
@@ -21,6 +23,8 @@ def appended_spectrum(
     labels: Labels | None = None,
     *,
     memory_bytes: int = DEFAULT_MEMORY_BYTES,
+    mesh: Mesh | None = None,
+    blocks_folder: StrPath | None = None,
     progress: Progress | None = None,
 ) -> Factors:
     """Singular values and left vectors of [J; J~], in float64 from the three kernels.
@@ -35,7 +39,9 @@ def appended_spectrum(
       labels: [n]; needed for `jacobian.LABELLED_ROWS` only.
       memory_bytes: budget of the Jacobian rows held at once; the kernels, 7 * 8 * N^2 bytes, and
         about as much for the decomposition come on top.
-      progress: called as by `ntk.kernel_triples`.
+      mesh: as `ntk.kernel_triples` takes it.
+      blocks_folder: as `ntk.kernel_triples` takes it.
+      progress: as `ntk.kernel_triples` calls it.
 
     Returns:
       min(2 N, P) values, and vectors of length 2 N.
@@ -44,6 +50,13 @@ def appended_spectrum(
       InputError: as `ntk.kernel_triples` does.
     """
     (triple,) = kernel_triples(
-        rows, images, [augmented], labels, memory_bytes=memory_bytes, progress=progress
+        rows,
+        images,
+        [augmented],
+        labels,
+        memory_bytes=memory_bytes,
+        mesh=mesh,
+        blocks_folder=blocks_folder,
+        progress=progress,
     )
     return factors_of_kernel(appended_kernel(triple), rows.num_params)

@@ -1,9 +1,11 @@
+import inspect
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ntk_aug import jacobian, ntk
+from ntk_aug import jacobian, models, ntk
 from ntk_aug.checks import InputError
 
 
@@ -88,6 +90,50 @@ def test_labels_go_with_their_own_set(small_resnet, digit_images, digits):
     assert_near(kernel, J[:4] @ J[4:].T)
     with pytest.raises(InputError, match="need the labels"):
         ntk.empirical_kernel(rows, digit_images[:4], digit_images[4:], labels=digits.labels[:4])
+
+
+@pytest.mark.parametrize(
+    ("sets", "message"),
+    [
+        (lambda x: (x[:0], None), r"images have shape \(0, 8, 8, 1\)"),
+        (lambda x: (x, x[:0]), r"images have shape \(0, 8, 8, 1\)"),
+        (lambda x: (x, np.where(x > 0.9, np.nan, x)), "hold NaN or infinity"),
+        (lambda x: (x, x[0]), "expected .n, height, width, channels"),
+        (lambda x: (x, x[:, :7]), r"\(7, 8, 1\), expected \(8, 8, 1\)"),
+    ],
+)
+def test_both_sets_are_checked_before_any_row_is_computed(rows, digit_images, sets, message):
+    images, others = sets(digit_images)
+    told = []
+    options = {"progress": lambda *x: told.append(x)}
+    with pytest.raises(InputError, match=message):
+        inspect.unwrap(ntk.empirical_kernel)(rows, images, others, **options)
+    version = images if others is None else others
+    with pytest.raises(InputError):
+        next(inspect.unwrap(ntk.kernel_triples)(rows, images, [version], **options))
+    assert not told
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_the_fewest_images_and_outputs_in_the_least_budget(n, outputs, digit_images):
+    images = digit_images[:n]
+    network = models.build_network("mlp", outputs, width=4, activation="tanh")
+    view = network.view(*network.init(jax.random.key(0), images[:1]))
+    rows = jacobian.JacobianRows(view.apply_fn, view.params, (8, 8, 1), dtype="float64")
+    J, J_half = rows(images), rows(0.5 * images)
+    budget = {"memory_bytes": min(n, 2) * rows.factor_bytes}
+    assert_near(ntk.empirical_kernel(rows, images, **budget), J @ J.T)
+    budget = {"memory_bytes": 2 * rows.factor_bytes}
+    assert_near(ntk.empirical_kernel(rows, images, 0.5 * images, **budget), J @ J_half.T)
+    budget = {"memory_bytes": 2 * min(n, 2) * rows.factor_bytes}
+    K, M, K_half = next(ntk.kernel_triples(rows, images, [0.5 * images], **budget))
+    assert_near(K, J @ J.T)
+    assert_near(M, J @ J_half.T)
+    assert_near(K_half, J_half @ J_half.T)
+    for kernel in (K, K_half):
+        np.testing.assert_array_equal(kernel, kernel.T)
+        assert np.linalg.eigvalsh(kernel)[0] >= -1e-14 * np.trace(kernel)
 
 
 def test_the_diagonal(rows, digit_images, J):

@@ -56,6 +56,21 @@ def test_a_budget_below_one_block_says_what_is_needed(rows, digit_images, rotate
     assert ntk.images_per_tile(rows, 2, int(said * 2**30)) == (2, 0)
 
 
+def test_versions_may_be_drawn_into_the_same_memory(rows, digit_images, rotated):
+    versions = [rotated, 0.5 * rotated]
+
+    def drawn():
+        buffer = np.empty_like(digit_images)
+        for version in versions:
+            buffer[:] = version
+            yield buffer
+
+    found = ntk.kernel_triples(rows, digit_images, drawn())
+    for ours, expected in zip(found, ntk.kernel_triples(rows, digit_images, versions), strict=True):
+        np.testing.assert_array_equal(ours.augmented, expected.augmented)
+        np.testing.assert_array_equal(ours.cross, expected.cross)
+
+
 def test_augmented_images_of_another_shape_are_refused(rows, digit_images):
     with pytest.raises(InputError, match=r"\(3, 8, 8, 1\), expected \(12, 8, 8, 1\)"):
         next(ntk.kernel_triples(rows, digit_images, iter([digit_images[:3]])))

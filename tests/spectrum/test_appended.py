@@ -1,6 +1,7 @@
 import jax
 import numpy as np
 import pytest
+from jax.sharding import Mesh
 
 from ntk_aug import augment, jacobian, ntk, spectrum
 
@@ -30,6 +31,18 @@ def test_values_and_vectors_are_those_of_the_stacked_jacobian(problem, digit_ima
     np.testing.assert_allclose(
         right @ right.T, np.diag(expected**2), rtol=0, atol=1e-12 * expected[0] ** 2
     )
+
+
+def test_a_budget_devices_and_finished_blocks_change_no_value(problem, digit_images, tmp_path):
+    rows, rotated, *_ = problem
+    expected = spectrum.appended_spectrum(rows, digit_images, rotated).values
+    for options in (
+        {"mesh": Mesh(np.array(jax.devices()), ("images",))},
+        {"memory_bytes": 5 * 2 * rows.factor_bytes, "blocks_folder": tmp_path},
+    ):
+        found = spectrum.appended_spectrum(rows, digit_images, rotated, **options).values
+        np.testing.assert_allclose(found[:60], expected[:60], rtol=1e-8)
+    assert list(tmp_path.glob("*/*.npy"))
 
 
 def test_no_value_falls_below_those_of_either_half(problem, digit_images):
