@@ -27,6 +27,7 @@ def random_noise_in_ball(key: KeyArray, image: Image, radius: float) -> Image:
 
     A uniform point of the ball in d dimensions is a uniform direction times radius * U^(1/d).
     """
+    check_at_least(radius, 0, "the radius of the noise")
     direction_key, length_key = jax.random.split(key)
     direction = _direction(direction_key, image)
     length = radius * jax.random.uniform(length_key, (), image.dtype) ** (1 / image.size)

@@ -14,7 +14,7 @@ from ntk_aug.aliases import Int, IntLike, KeyArray, PixelImage
 from ntk_aug.augment import affine, color, cutout
 from ntk_aug.augment.dispatch import choose_by_image
 from ntk_aug.augment.parameters import PARAMETER_COUNT, Fill, Parameters, pack, pack_fill
-from ntk_aug.augment.pixels import check_channels
+from ntk_aug.augment.pixels import check_pixels
 from ntk_aug.checks import InputError, check_choice
 
 
@@ -198,9 +198,7 @@ def apply_operation(
     Raises:
       InputError: an image that is not uint8 [h, w, 1 or 3], an unknown name.
     """
-    check_channels(image)
-    if image.dtype != np.uint8:
-        raise InputError(f"the image has type {image.dtype}, expected uint8: see `to_pixels`")
+    check_pixels(image)
     for name in operations:
         check_choice(name, OPERATIONS, "operation")
     functions, branch = branches_of(operations)

@@ -18,14 +18,23 @@ def check_channels(image: Shaped[Array, "..."]) -> None:
         )
 
 
+def check_pixels(image: Shaped[Array, "..."]) -> None:
+    """Raises InputError unless the image is uint8 [h, w, c] with 1 or 3 channels."""
+    check_channels(image)
+    if image.dtype != jnp.uint8:
+        raise InputError(f"the image has type {image.dtype}, expected uint8: see `to_pixels`")
+
+
 def to_pixels(image: Image) -> PixelImage:
     """round(255 x), the inverse of division by 255.
 
     Raises:
-      InputError: not [h, w, c] of 1 or 3 channels, or a value outside [0, 1] (which can be seen
-        outside of jit only; inside it is clipped).
+      InputError: not floats [h, w, c] of 1 or 3 channels, or a value outside [0, 1] (which can be
+        seen outside of jit and vmap only; inside it is clipped).
     """
     check_channels(image)
+    if not jnp.issubdtype(image.dtype, jnp.floating):
+        raise InputError(f"the image has type {image.dtype}, expected floats from 0 to 1")
     if not isinstance(image, jax.core.Tracer) and not ((image >= 0) & (image <= 1)).all():
         raise InputError(
             f"the image ranges from {image.min():g} to {image.max():g}, expected 0 to 1, since the "

@@ -12,6 +12,7 @@ import numpy as np
 
 from ntk_aug.aliases import Array, Int, KeyArray, PixelImage, UInt8
 from ntk_aug.augment.interpolation import exact_product
+from ntk_aug.augment.pixels import check_pixels
 from ntk_aug.checks import InputError, check_at_least
 
 _BITS = 22
@@ -46,8 +47,9 @@ def crop_and_resize(image: PixelImage, box: Box, height: int, width: int) -> Res
     if that makes the image smaller: height < h and h - height > 2 (w - width), as of Pillow 13.
 
     Raises:
-      InputError: a side below 1.
+      InputError: a side below 1, or an image that is not uint8 [h, w, 1 or 3].
     """
+    check_pixels(image)
     check_at_least(min(height, width), 1, "a side of the resized image")
     image, box = jnp.asarray(image), jnp.asarray(box, jnp.int32)
     top, left, rows, columns = box

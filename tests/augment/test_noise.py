@@ -130,6 +130,7 @@ def test_gaussian_noise_is_normal_and_independent():
     [
         (augment.random_gaussian_noise, "the deviation of the noise is -1, expected at least 0"),
         (augment.random_noise_on_sphere, "the radius of the noise is -1, expected at least 0"),
+        (augment.random_noise_in_ball, "the radius of the noise is -1, expected at least 0"),
     ],
 )
 def test_a_negative_size_of_the_noise_is_refused(random_noise, message):

@@ -1,3 +1,4 @@
+import inspect
 from functools import partial
 
 import jax
@@ -111,3 +112,10 @@ def test_ranges_that_are_none_are_refused(options, message):
 def test_a_size_of_nothing_is_refused():
     with pytest.raises(InputError, match="a side of the resized image is 0, expected at least 1"):
         augment.resize(extreme_images(8, 8, 1)[0], 0, 4)
+
+
+def test_an_image_of_another_type_is_refused_without_type_checks_of_calls():
+    with pytest.raises(InputError, match="the image has type float32, expected uint8"):
+        inspect.unwrap(augment.crop_and_resize)(np.zeros((4, 4, 1), np.float32), [0, 0, 4, 4], 2, 2)
+    with pytest.raises(InputError, match="the image has type uint8, expected floats from 0 to 1"):
+        inspect.unwrap(augment.to_pixels)(np.zeros((4, 4, 1), np.uint8))
