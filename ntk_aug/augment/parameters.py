@@ -34,12 +34,12 @@ def pack_fill(fill: Fill) -> int:
     """One integer from a colour.
 
     Raises:
-      InputError: more than three values, or one outside 0 .. 255.
+      InputError: more than three values, or one that is not a whole number of 0 .. 255.
     """
-    values = (fill, fill, fill) if isinstance(fill, int) else fill
-    if not 1 <= len(values) <= 3 or not all(0 <= value <= 255 for value in values):
+    values = fill if isinstance(fill, tuple) else (fill, fill, fill)
+    if not 1 <= len(values) <= 3 or not all(value in range(256) for value in values):
         raise InputError(f"the fill value is {fill}, expected 0 to 255, or one such to a channel")
-    return sum(value << (8 * channel) for channel, value in enumerate(values))
+    return sum(int(value) << (8 * channel) for channel, value in enumerate(values))
 
 
 def unpack_fill(fill: IntLike, channels: int) -> UInt8[Array, " c"]:

@@ -75,9 +75,14 @@ class Policy:
     cutout_fill: Fill = 0
 
     def __post_init__(self):
+        if self.rounds != int(self.rounds):
+            raise InputError(f"rounds of a policy is {self.rounds}, expected a whole number")
         check_at_least(self.rounds, 1, "rounds of a policy")
         if not self.table or not all(self.table):
             raise InputError("a policy has no sub-policy, or an empty one; expected steps in each")
+        rows = (self.table, *self.table)
+        if not all(isinstance(row, tuple) for row in rows):
+            raise InputError("the table of a policy is no tuple of tuples: see parse_table")
         find_magnitudes(self.magnitudes)
         pack_fill(self.fill), pack_fill(self.cutout_fill)
         for row in self.table:
@@ -92,6 +97,8 @@ class Policy:
             raise InputError(
                 f"probability {step.probability:g} of {step.operation} is not in 0 .. 1"
             )
+        if step.level is not None and step.level != int(step.level):
+            raise InputError(f"level {step.level} of {step.operation} is not a whole number")
         magnitude_of(step.operation, step.level or 0, height=32, width=32, mapping=self.magnitudes)
 
     def full_name(self, operation: str) -> str:

@@ -1,9 +1,12 @@
+import inspect
+
 import jax
 import numpy as np
 import pytest
 
 from ntk_aug import augment
 from ntk_aug.augment import POLICIES, Policy, Step, parse_table
+from ntk_aug.augment.parameters import pack_fill
 from ntk_aug.checks import InputError
 
 # The three tables side by side, transcribed by hand and compared with four public copies.
@@ -183,3 +186,25 @@ def test_a_bad_policy_is_refused_in_one_line(table, options, message):
 def test_an_image_without_256_values_is_refused(image, message):
     with pytest.raises(InputError, match=message):
         augment.PolicyAugmentation(POLICIES["randaugment"])(KEYS[0], image)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"rounds": 1.5}, "rounds of a policy is 1.5, expected a whole number"),
+        ({"table": [[Step("Rotate")]]}, "the table of a policy is no tuple of tuples"),
+        ({"table": ((Step("Rotate", 1.0, 2.5),),)}, "level 2.5 of Rotate is not a whole number"),
+    ],
+)
+def test_what_types_would_forbid_is_refused_without_type_checks_of_calls(changes, message):
+    policy = Policy(parse_table("Rotate"))
+    for name, value in changes.items():
+        object.__setattr__(policy, name, value)
+    with pytest.raises(InputError, match=message):
+        inspect.unwrap(Policy.__post_init__)(policy)
+
+
+@pytest.mark.parametrize("fill", [0.5, None, (1, 2.5), [1, 2, 3]])
+def test_a_fill_value_that_is_none_is_refused(fill):
+    with pytest.raises(InputError, match=r"the fill value is .*, expected 0 to 255"):
+        inspect.unwrap(pack_fill)(fill)
