@@ -12,7 +12,7 @@ from analysis.augment_sheet import draw_sheet
 from analysis.spectrum_figures import save_figure
 from ntk_aug import augment, data, records
 from ntk_aug.aliases import Augmentation
-from ntk_aug.checks import InputError, check_at_least, check_count
+from ntk_aug.checks import InputError, check_count
 
 MARKER = "summary.json"
 
@@ -33,9 +33,9 @@ class AugmentOptions:
     policy: str = "autoaugment-cifar10"
     """Augmentation: a name, name:strength, or module:function for your own; see --list."""
     n: int = 6
-    """Images: rows of the sheet, drawn uniformly."""
+    """Images: rows of the sheet, at most 50, drawn uniformly."""
     draws: int = 8
-    """Draws for each image: columns of the sheet, after the image itself."""
+    """Draws for each image: columns of the sheet, at most 50, after the image itself."""
     seed: int = 0
     """Of images and augmentations."""
     out: str = "runs/augment"
@@ -56,7 +56,7 @@ def run_augment(options: AugmentOptions) -> None:
     if options.table:
         return print_policy(options.policy, augmentation)
     records.check_free_folder(options.out, marker=MARKER, overwrite=options.overwrite)
-    check_at_least(options.n, 1, "--n")
+    check_count(options.n, 50, "--n")
     check_count(options.draws, 50, "--draws")
     images, chosen = load_images(options)
     key = jax.random.key(options.seed)

@@ -65,7 +65,7 @@ def test_the_table_is_printed(capsys):
         (["--policy", "noise", "--table"], "augmentation 'noise' has no table"),
         (["--data", "digts"], "did you mean 'digits'"),
         (["--n", "0"], "--n is 0"),
-        (["--n", "2000"], "--n is 2000, expected 1 to 1438"),
+        (["--n", "2000"], "--n is 2000, expected 1 to 50"),
         (["--draws", "0"], "--draws is 0, expected 1 to 50"),
         (["--images", "a.npz", "--data", "digits"], "--images and --data exclude each other"),
         (["--images", "nowhere.npz"], "nowhere.npz is missing"),
