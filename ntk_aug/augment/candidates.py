@@ -7,9 +7,9 @@ import jax.numpy as jnp
 
 from ntk_aug.aliases import Array, Float, Images, Int, IntLike, KeyArray, Labels, PixelImages
 from ntk_aug.augment.keys import example_key
-from ntk_aug.augment.mixing import TrainLabels
+from ntk_aug.augment.mixing import TrainLabels, check_label_range
 from ntk_aug.augment.wu import TrainPixels, WuAugmentation
-from ntk_aug.checks import check_at_least, check_choice, check_count
+from ntk_aug.checks import check_at_least, check_choice, check_count, check_same_shape
 
 SELECTIONS = ("proportional", "largest")
 
@@ -36,14 +36,19 @@ def select_candidates(
     Raises:
       InputError: an unknown selection, or a number to keep that there are not.
     """
-    check_choice(selection, SELECTIONS, "selection of candidates")
     losses = jnp.asarray(losses)
+    _check_selection(keep, len(losses), selection)
     if selection == "largest":
-        check_count(keep, len(losses), "candidates to keep")
         return jax.lax.top_k(losses, keep)[1]
-    check_at_least(keep, 1, "candidates to keep")
     logits = jnp.where((losses > 0).any(), jnp.log(losses), jnp.zeros_like(losses))
     return jax.random.categorical(key, logits, shape=(keep,)).astype(jnp.int32)
+
+
+def _check_selection(keep, num_candidates, selection):
+    check_choice(selection, SELECTIONS, "selection of candidates")
+    if selection == "largest":
+        check_count(keep, num_candidates, "candidates to keep")
+    check_at_least(keep, 1, "candidates to keep")
 
 
 def augment_by_loss(
@@ -87,9 +92,13 @@ def augment_by_loss(
       Images in [0, 1], and soft labels that sum to 1.
 
     Raises:
-      InputError: as `select_candidates`, or no candidates.
+      InputError: as `select_candidates`, no candidates, labels that are not in 0 .. C - 1, or a
+        loss that is not one number for each image.
     """
     check_at_least(num_candidates, 1, "number of candidates")
+    _check_selection(keep, num_candidates, selection)
+    check_label_range(labels, len(images), num_classes)
+    check_label_range(train_labels, len(train_images), num_classes)
     size = images.shape[1:3]
 
     def candidates_of(index, image, label):
@@ -110,7 +119,9 @@ def augment_by_loss(
     n = len(candidates)
     candidates = candidates.astype(jnp.float32) / 255
     flat = (x.reshape(n * num_candidates, *x.shape[2:]) for x in (candidates, soft))
-    losses = per_example_loss(*flat).reshape(n, num_candidates)
+    losses = per_example_loss(*flat)
+    check_same_shape(losses.shape, (n * num_candidates,), "the result of per_example_loss")
+    losses = losses.reshape(n, num_candidates)
 
     def kept_of(index, losses, images, soft):
         # The number after the last candidate's is that of the choice among them.

@@ -20,12 +20,15 @@ from ntk_aug.aliases import (
     IntLike,
     KeyArray,
     Labels,
+    Shaped,
 )
 from ntk_aug.augment.keys import example_key
-from ntk_aug.checks import InputError, check_same_shape
+from ntk_aug.augment.pixels import from_pixels
+from ntk_aug.checks import InputError, check_labels, check_same_shape
 
 SoftLabel = Float[Array, " C"]
-TrainImages = Float[Array, "N h w c"]
+TrainImages = Shaped[Array, "N h w c"]
+"""Floats in [0, 1], or uint8, which is a quarter of the memory."""
 TrainLabels = Int[Array, " N"]
 
 
@@ -125,7 +128,7 @@ def random_mixup(
       InputError: alpha that is not positive, or images of another shape.
     """
     draw = draw_mixup(key, len(images), *image.shape[:2], alpha=alpha)
-    mixed = mixup(image, jnp.asarray(images)[draw.partner], draw.share)
+    mixed = mixup(image, _partner(images, draw.partner, image.dtype), draw.share)
     return mixed, _soft_label(label, jnp.asarray(labels)[draw.partner], draw.share, num_classes)
 
 
@@ -145,7 +148,7 @@ def random_cutmix(
     Published with probability 0.5 for CIFAR and 1 for ImageNet.
     """
     draw = draw_cutmix(key, len(images), *image.shape[:2], alpha=alpha, probability=probability)
-    mixed = cutmix(image, jnp.asarray(images)[draw.partner], draw.window)
+    mixed = cutmix(image, _partner(images, draw.partner, image.dtype), draw.window)
     return mixed, _soft_label(label, jnp.asarray(labels)[draw.partner], draw.share, num_classes)
 
 
@@ -178,13 +181,29 @@ def mix_batch(
 
     Returns:
       The images, and labels that sum to 1.
+
+    Raises:
+      InputError: as the mixing, or labels that are not in 0 .. C - 1, one for each image.
     """
+    check_label_range(labels, len(images), num_classes)
+    check_label_range(train_labels, len(train_images), num_classes)
 
     def mix_one(index, image, label):
         own = example_key(key, epoch, index, draw)
         return mixing(own, image, label, train_images, train_labels, num_classes=num_classes)
 
     return jax.vmap(mix_one)(jnp.asarray(indices), jnp.asarray(images), jnp.asarray(labels))
+
+
+def check_label_range(labels: Labels, n: int, num_classes: int) -> None:
+    """Raises InputError unless there are n labels of 0 .. C - 1 (which inside of jit is unseen)."""
+    if not isinstance(labels, jax.core.Tracer):
+        check_labels(labels, n, num_classes)
+
+
+def _partner(images, place, dtype):
+    image = jnp.asarray(images)[place]
+    return from_pixels(image, dtype) if image.dtype == jnp.uint8 else image
 
 
 def _soft_label(label, other, share, num_classes):

@@ -1,4 +1,6 @@
 import functools
+import inspect
+import re
 
 import jax
 import jax.numpy as jnp
@@ -134,20 +136,23 @@ def by_brightness(images, soft):
 
 
 @jax.jit
-def by_loss(images, labels, indices):
+def by_loss(images, labels, indices, **options):
     return augment.augment_by_loss(
         AUGMENTATION,
         KEY,
         images,
         labels,
         indices,
-        per_example_loss=by_brightness,
-        train_images=TRAIN_IMAGES,
-        train_labels=TRAIN_LABELS,
-        num_classes=3,
-        num_candidates=3,
-        keep=3,
-        selection="largest",
+        **{
+            "per_example_loss": by_brightness,
+            "train_images": TRAIN_IMAGES,
+            "train_labels": TRAIN_LABELS,
+            "num_classes": 3,
+            "num_candidates": 3,
+            "keep": 3,
+            "selection": "largest",
+            **options,
+        },
     )
 
 
@@ -175,3 +180,26 @@ def test_the_kept_candidates_are_those_of_largest_loss_whatever_the_order():
 def test_a_bad_selection_is_refused(keep, selection, message):
     with pytest.raises(InputError, match=message):
         augment.select_candidates(KEY, jnp.ones(4), keep, selection=selection)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"keep": 4}, "candidates to keep is 4, expected 1 to 3"),
+        ({"num_classes": 2}, "label 2 of image 2 is outside 0 .. 1"),
+    ],
+)
+def test_a_bad_choice_is_refused_before_candidates_are_made(options, message, monkeypatch):
+    monkeypatch.setattr(WuAugmentation, "draw_candidate", None)
+    with pytest.raises(InputError, match=re.escape(message)):
+        inspect.unwrap(by_loss)(TRAIN_IMAGES[:3], TRAIN_LABELS[:3], np.arange(3), **options)
+
+
+def test_a_loss_that_is_not_one_number_for_each_image_is_refused():
+    with pytest.raises(InputError, match=r"per_example_loss has shape \(9, 3\), expected \(9,\)"):
+        inspect.unwrap(by_loss)(
+            TRAIN_IMAGES[:3],
+            TRAIN_LABELS[:3],
+            np.arange(3),
+            per_example_loss=lambda images, soft_labels: soft_labels,
+        )

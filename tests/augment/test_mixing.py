@@ -129,3 +129,26 @@ def test_a_bad_option_is_refused(mixing, message):
 def test_a_partner_of_another_shape_is_refused():
     with pytest.raises(InputError, match=r"the partner of Mixup has shape \(6, 8, 1\)"):
         augment.mixup(IMAGES[0], IMAGES[0, ..., :1], 0.5)
+
+
+@pytest.mark.parametrize("mixing", [augment.random_mixup, augment.random_cutmix])
+def test_partners_of_whole_values_are_those_of_floats(mixing):
+    pixels = (TRAIN_IMAGES * 255).astype(np.uint8)
+    options = {"num_classes": 4}
+    whole, _ = mixing(KEY, IMAGES[0], 0, pixels, TRAIN_LABELS, **options)
+    floats, _ = mixing(KEY, IMAGES[0], 0, pixels / np.float32(255), TRAIN_LABELS, **options)
+    np.testing.assert_allclose(whole, floats, atol=1e-6)
+
+
+def test_a_label_that_no_class_has_is_refused():
+    with pytest.raises(InputError, match=r"label 4 of image 2 is outside 0 .. 3"):
+        augment.mix_batch(
+            augment.random_mixup,
+            KEY,
+            IMAGES,
+            np.array([0, 1, 4, 2]),
+            INDICES,
+            train_images=TRAIN_IMAGES,
+            train_labels=TRAIN_LABELS,
+            num_classes=4,
+        )
