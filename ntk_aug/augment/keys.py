@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 
 from ntk_aug.aliases import Array, Augmentation, Images, Int, IntLike, KeyArray
+from ntk_aug.augment.pixels import check_unit_range
+from ntk_aug.augment.policy_augmentation import Drawing
 from ntk_aug.checks import check_same_shape
 
 
@@ -37,12 +39,17 @@ def augment_batch(
       Images of the same shape and dtype.
 
     Raises:
-      InputError: an augmentation that changes the shape.
+      InputError: an augmentation that changes the shape, not one index to an image, or (outside
+        of jit) values outside [0, 1] for a policy, which acts on whole values.
     """
+    indices, images = jnp.asarray(indices), jnp.asarray(images)
+    check_same_shape(indices.shape, images.shape[:1], "the array of indices")
+    if isinstance(augmentation, Drawing):
+        check_unit_range(images)
 
     def augment_one(index, image):
         return augmentation(example_key(key, epoch, index, draw), image)
 
-    augmented = jax.vmap(augment_one)(jnp.asarray(indices), jnp.asarray(images))
+    augmented = jax.vmap(augment_one)(indices, images)
     check_same_shape(augmented.shape, images.shape, "the augmented batch")
     return augmented

@@ -25,6 +25,15 @@ def check_pixels(image: Shaped[Array, "..."]) -> None:
         raise InputError(f"the image has type {image.dtype}, expected uint8: see `to_pixels`")
 
 
+def check_unit_range(image: Shaped[Array, "..."]) -> None:
+    """Raises InputError if a value is outside [0, 1], which inside of jit and vmap is unseen."""
+    if not isinstance(image, jax.core.Tracer) and not ((image >= 0) & (image <= 1)).all():
+        raise InputError(
+            f"the image ranges from {image.min():g} to {image.max():g}, expected 0 to 1, since the "
+            "augmentation acts on whole pixel values"
+        )
+
+
 def to_pixels(image: Image) -> PixelImage:
     """round(255 x), the inverse of division by 255.
 
@@ -35,11 +44,7 @@ def to_pixels(image: Image) -> PixelImage:
     check_channels(image)
     if not jnp.issubdtype(image.dtype, jnp.floating):
         raise InputError(f"the image has type {image.dtype}, expected floats from 0 to 1")
-    if not isinstance(image, jax.core.Tracer) and not ((image >= 0) & (image <= 1)).all():
-        raise InputError(
-            f"the image ranges from {image.min():g} to {image.max():g}, expected 0 to 1, since the "
-            "augmentation acts on whole pixel values"
-        )
+    check_unit_range(image)
     return jnp.clip(jnp.round(jnp.asarray(image) * 255), 0, 255).astype(jnp.uint8)
 
 

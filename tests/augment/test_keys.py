@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from ntk_aug import augment
+from ntk_aug.checks import InputError
 
 KEY = jax.random.key(7)
 IMAGES = np.random.default_rng(0).uniform(size=(6, 4, 4, 1)).astype(np.float32)
@@ -80,3 +81,9 @@ def test_no_two_of_epoch_index_and_draw_share_a_key():
 def test_the_first_draw_of_an_example_needs_no_number():
     one, other = augment.example_key(KEY, 2, 5), augment.example_key(KEY, 2, 5, 0)
     np.testing.assert_array_equal(jax.random.key_data(one), jax.random.key_data(other))
+
+
+def test_a_batch_outside_of_the_unit_range_is_refused_for_a_policy():
+    policy = augment.build_augmentation("autoaugment-svhn")
+    with pytest.raises(InputError, match="the image ranges from 255 to 255, expected 0 to 1"):
+        augment.augment_batch(policy, KEY, np.full((2, 4, 4, 1), 255, np.float32), np.arange(2))
