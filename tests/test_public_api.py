@@ -21,11 +21,11 @@ PUBLIC = {
         draw_cutmix draw_mixup draw_policy draw_resized_crop example_key flip_horizontal
         flip_vertical from_pixels gaussian_blur magnitude_of mix_batch mixup mixup_truncated
         operation_parameters pad parse_table place_operation randaugment random_color_jitter
-        random_crop random_crop_padded random_cutmix random_flip_horizontal random_gaussian_blur
-        random_gaussian_noise random_mixup random_noise_in_ball random_noise_on_sphere
-        random_operation random_part random_resized_crop random_rotate random_shift random_window
-        random_zoom resize resize_short_side rotate select_candidates to_pixels use_dispatch
-        wu_policy
+        random_crop random_crop_padded random_cutmix random_flip_horizontal random_flip_vertical
+        random_gaussian_blur random_gaussian_noise random_mixup random_noise_in_ball
+        random_noise_on_sphere random_operation random_part random_resized_crop random_rotate
+        random_shift random_window random_zoom resize resize_short_side rotate select_candidates
+        to_pixels use_dispatch wu_policy
     """,
     "data": """
         DATASETS Dataset DatasetEntry SPLITS draw_examples load_dataset load_digits load_images_file

@@ -27,6 +27,7 @@ from ntk_aug.augment.geometry import (
     flip_horizontal,
     flip_vertical,
     random_flip_horizontal,
+    random_flip_vertical,
     random_rotate,
     rotate,
 )
@@ -146,6 +147,7 @@ __all__ = [
     "random_crop_padded",
     "random_cutmix",
     "random_flip_horizontal",
+    "random_flip_vertical",
     "random_gaussian_blur",
     "random_gaussian_noise",
     "random_mixup",

@@ -74,3 +74,8 @@ def flip_vertical(image: AnyImage) -> AnyImage:
 def random_flip_horizontal(key: KeyArray, image: AnyImage) -> AnyImage:
     """Mirrors left and right with probability 1/2."""
     return jnp.where(jax.random.bernoulli(key), flip_horizontal(image), image)
+
+
+def random_flip_vertical(key: KeyArray, image: AnyImage) -> AnyImage:
+    """Mirrors top and bottom with probability 1/2."""
+    return jnp.where(jax.random.bernoulli(key), flip_vertical(image), image)

@@ -117,13 +117,15 @@ def test_a_flip_mirrors_left_and_right(shape):
     np.testing.assert_array_equal(augment.flip_horizontal(jnp.asarray(image)), image[:, ::-1, :])
 
 
-def test_a_random_flip_is_one_of_the_two_images_half_of_the_time():
+@pytest.mark.parametrize(
+    ("random_flip", "axis"),
+    [(augment.random_flip_horizontal, 1), (augment.random_flip_vertical, 0)],
+)
+def test_a_random_flip_is_one_of_the_two_images_half_of_the_time(random_flip, axis):
     image = random_image((4, 5, 2))
     keys = jax.random.split(jax.random.key(0), 1000)
-    results = np.asarray(
-        jax.jit(jax.vmap(lambda key: augment.random_flip_horizontal(key, image)))(keys)
-    )
-    flipped = (results == image[:, ::-1]).all(axis=(1, 2, 3))
+    results = np.asarray(jax.jit(jax.vmap(lambda key: random_flip(key, image)))(keys))
+    flipped = (results == np.flip(image, axis)).all(axis=(1, 2, 3))
     kept = (results == image).all(axis=(1, 2, 3))
     assert (flipped ^ kept).all()
     assert abs(flipped.sum() - 500) < 5 * np.sqrt(1000 / 4)
