@@ -125,7 +125,7 @@ class Policy:
             f"{self.rounds} of {len(self.table)} rows, drawn uniformly with replacement; "
             f"operation, probability, level ({DRAWN}: drawn); "
             f"magnitudes {mapping_name(self.magnitudes)}, "
-            f"interpolation {self.interpolation}, fill {self.fill}"
+            f"interpolation {self.interpolation}, fill {self.fill}, Cutout {self.cutout_fill}"
         ]
         return "\n".join([*lines, *(" ; ".join(map(str, row)) for row in self.table)])
 
