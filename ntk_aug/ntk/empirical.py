@@ -55,7 +55,7 @@ def empirical_kernel(
     """
     symmetric = others is None
     images, _ = rows.checked(images, labels)
-    if symmetric:
+    if others is None:
         others, other_labels = images, labels
     else:
         others, _ = rows.checked(others, other_labels)
