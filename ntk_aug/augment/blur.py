@@ -5,6 +5,7 @@ import jax.numpy as jnp
 
 from ntk_aug.aliases import FloatLike, Image, KeyArray
 from ntk_aug.augment.cropping import pad
+from ntk_aug.augment.pixels import image_size
 from ntk_aug.checks import InputError
 
 
@@ -19,12 +20,14 @@ def gaussian_blur(image: Image, sigma: FloatLike, *, size: int = 5) -> Image:
       size: odd, at most twice the image's side minus 1.
 
     Raises:
-      InputError: an even size, or one too large for the image.
+      InputError: a sigma that is not positive, an even size, or one too large for the image.
     """
+    if isinstance(sigma, int | float) and not sigma > 0:
+        raise InputError(f"sigma is {sigma} pixels, expected above 0")
     if size < 1 or size % 2 == 0:
         raise InputError(f"the size of the blur is {size}, expected an odd number of pixels")
     image = jnp.asarray(image)
-    height, width, _ = image.shape
+    height, width = image_size(image)
     places = jnp.arange(size, dtype=image.dtype) - size // 2
     weights = jnp.exp(-0.5 * (places / sigma) ** 2)
     weights /= weights.sum()

@@ -9,7 +9,7 @@ from ntk_aug.aliases import Array, Float, Images, Int, IntLike, KeyArray, Labels
 from ntk_aug.augment.keys import example_key
 from ntk_aug.augment.mixing import TrainLabels, check_label_range
 from ntk_aug.augment.wu import TrainPixels, WuAugmentation
-from ntk_aug.checks import check_at_least, check_choice, check_count, check_same_shape
+from ntk_aug.checks import InputError, check_at_least, check_choice, check_count, check_same_shape
 
 SELECTIONS = ("proportional", "largest")
 
@@ -34,9 +34,12 @@ def select_candidates(
         text says.
 
     Raises:
-      InputError: an unknown selection, or a number to keep that there are not.
+      InputError: an unknown selection, a number to keep that there are not, or losses (where
+        their values are known: not inside of jit) that are negative or not finite.
     """
     losses = jnp.asarray(losses)
+    if not isinstance(losses, jax.core.Tracer) and not (jnp.isfinite(losses) & (losses >= 0)).all():
+        raise InputError(f"losses are {losses}, expected finite ones of at least 0")
     _check_selection(keep, len(losses), selection)
     if selection == "largest":
         return jax.lax.top_k(losses, keep)[1]

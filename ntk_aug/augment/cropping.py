@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from ntk_aug.aliases import AnyImage, Array, Int, KeyArray, Shaped
+from ntk_aug.augment.pixels import image_size
 from ntk_aug.checks import InputError, check_at_least, check_choice
 
 PADDINGS = {"zero": "constant", "reflect": "reflect"}
@@ -19,7 +20,7 @@ def crop(image: AnyImage, offset: Int[Array, " 2"], height: int, width: int) -> 
     Raises:
       InputError: a window larger than the image.
     """
-    _check_window(image.shape, height, width)
+    _check_window(image, height, width)
     return jax.lax.dynamic_slice(
         jnp.asarray(image), (offset[0], offset[1], 0), (height, width, image.shape[2])
     )
@@ -31,7 +32,7 @@ def random_crop(key: KeyArray, image: AnyImage, height: int, width: int) -> Wind
     Raises:
       InputError: a window larger than the image.
     """
-    rows, columns = _check_window(image.shape, height, width)
+    rows, columns = _check_window(image, height, width)
     limits = jnp.asarray([rows - height + 1, columns - width + 1])
     return crop(image, jax.random.randint(key, (2,), 0, limits), height, width)
 
@@ -42,13 +43,13 @@ def center_crop(image: AnyImage, height: int, width: int) -> Window:
     Raises:
       InputError: a window larger than the image.
     """
-    rows, columns = _check_window(image.shape, height, width)
+    rows, columns = _check_window(image, height, width)
     top, left = round((rows - height) / 2), round((columns - width) / 2)
     return image[top : top + height, left : left + width]
 
 
-def _check_window(shape, height, width):
-    rows, columns, _ = shape
+def _check_window(image, height, width):
+    rows, columns = image_size(image)
     if not (1 <= height <= rows and 1 <= width <= columns):
         raise InputError(f"the crop is {height} x {width}, expected 1 x 1 to {rows} x {columns}")
     return rows, columns
@@ -61,7 +62,7 @@ def pad(image: AnyImage, padding: int, *, mode: str = "zero") -> Window:
       InputError: a negative padding, an unknown mode, or more to mirror than there is.
     """
     check_choice(mode, PADDINGS, "mode of padding")
-    most = min(image.shape[:2]) - 1
+    most = min(image_size(image)) - 1
     check_at_least(padding, 0, "padding")
     if mode == "reflect" and padding > most:
         raise InputError(f"padding is {padding}, expected at most {most} to mirror the image")

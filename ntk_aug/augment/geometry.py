@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from ntk_aug.aliases import AnyImage, FloatLike, Image, KeyArray
+from ntk_aug.augment.pixels import image_size
 from ntk_aug.checks import check_choice
 
 INTERPOLATIONS = ("nearest", "bilinear")
@@ -21,7 +22,7 @@ def rotate(image: Image, degrees: FloatLike, *, interpolation: str = "bilinear")
     """
     check_choice(interpolation, INTERPOLATIONS, "interpolation")
     image = jnp.asarray(image)
-    height, width, _ = image.shape
+    height, width = image_size(image)
     angle = jnp.deg2rad(jnp.asarray(degrees, image.dtype))
     cos, sin = jnp.cos(angle), jnp.sin(angle)
     # Centres of the output pixels, relative to the centre of the image; the source point of each

@@ -10,6 +10,15 @@ from ntk_aug.checks import InputError
 CHANNELS = (1, 3)
 
 
+def image_size(image: Shaped[Array, "..."]) -> tuple[int, int]:
+    """(h, w); raises InputError for anything but one image [h, w, c]."""
+    if jnp.ndim(image) != 3:
+        raise InputError(
+            f"the image has shape {jnp.shape(image)}, expected [height, width, channels]"
+        )
+    return image.shape[0], image.shape[1]
+
+
 def check_channels(image: Shaped[Array, "..."]) -> None:
     """Raises InputError unless the image is [h, w, c] with 1 or 3 channels."""
     if jnp.ndim(image) != 3 or image.shape[2] not in CHANNELS:

@@ -12,7 +12,7 @@ import numpy as np
 
 from ntk_aug.aliases import Array, Int, KeyArray, PixelImage, UInt8
 from ntk_aug.augment.interpolation import exact_product
-from ntk_aug.augment.pixels import check_pixels
+from ntk_aug.augment.pixels import check_pixels, image_size
 from ntk_aug.checks import InputError, check_at_least
 
 _BITS = 22
@@ -29,13 +29,13 @@ def resize(image: PixelImage, height: int, width: int) -> Resized:
     Raises:
       InputError: a side below 1.
     """
-    rows, columns, _ = image.shape
+    rows, columns = image_size(image)
     return crop_and_resize(image, np.asarray([0, 0, rows, columns]), height, width)
 
 
 def resize_short_side(image: PixelImage, side: int) -> Resized:
     """Makes the short side `side` and the long one side * long / short, rounded down."""
-    rows, columns, _ = image.shape
+    rows, columns = image_size(image)
     long = side * max(rows, columns) // min(rows, columns)
     return resize(image, *((side, long) if rows <= columns else (long, side)))
 

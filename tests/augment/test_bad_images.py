@@ -1,0 +1,42 @@
+import inspect
+
+import jax
+import numpy as np
+import pytest
+
+from ntk_aug import augment
+from ntk_aug.checks import InputError
+
+KEY = jax.random.key(0)
+GREY = np.zeros((8, 8), np.float32)
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        lambda call: call(augment.rotate)(GREY, 10.0),
+        lambda call: call(augment.crop)(GREY, np.zeros(2, int), 4, 4),
+        lambda call: call(augment.random_crop)(KEY, GREY, 4, 4),
+        lambda call: call(augment.center_crop)(GREY, 4, 4),
+        lambda call: call(augment.pad)(GREY, 1),
+        lambda call: call(augment.gaussian_blur)(GREY, 1.0),
+        lambda call: call(augment.resize)(np.uint8(GREY), 4, 4),
+        lambda call: call(augment.resize_short_side)(np.uint8(GREY), 4),
+    ],
+)
+def test_an_image_without_channels_is_refused_by_its_shape(operation):
+    # Without the checks of types that are on in tests: a user has none.
+    with pytest.raises(InputError, match=r"the image has shape \(8, 8\), expected \[height, width"):
+        operation(inspect.unwrap)
+
+
+@pytest.mark.parametrize("sigma", [0, -1.0, float("nan")])
+def test_a_blur_needs_a_positive_width(sigma):
+    with pytest.raises(InputError, match="expected above 0"):
+        augment.gaussian_blur(GREY[..., None], sigma)
+
+
+@pytest.mark.parametrize("losses", [[1.0, -1.0], [np.nan, 1.0], [np.inf, 1.0]])
+def test_losses_that_are_no_losses_choose_nothing(losses):
+    with pytest.raises(InputError, match="expected finite ones of at least 0"):
+        augment.select_candidates(KEY, np.float32(losses), 1)
