@@ -182,7 +182,7 @@ class JacobianRows:
         those of `blocks`.
         """
         stop = len(images) if stop is None else stop
-        images, labels = self.checked(images, labels, start, stop)
+        images, labels = self.checked(images, labels, start=start, stop=stop)
         shape = ((stop - start) * self.outputs_per_example, self.num_params)
         out = np.empty(shape, self.dtype) if out is None else out
         check_same_shape(out.shape, shape, "out")
@@ -227,7 +227,7 @@ class JacobianRows:
         and errors are those of `blocks`.
         """
         stop = len(images) if stop is None else stop
-        images, labels = self.checked(images, labels, start, stop)
+        images, labels = self.checked(images, labels, start=start, stop=stop)
         out = self.empty_factors(stop - start) if out is None else out
         check_same_shape(
             out.rows.shape[:1], ((stop - start) * self.outputs_per_example,), "rows of out"
@@ -296,13 +296,13 @@ class JacobianRows:
 
     def _blocks(self, program, images, labels, start, stop):
         """Yields (first image, the one after the last, their pieces) block by block."""
-        images, labels = self.checked(images, labels, start, stop)
+        images, labels = self.checked(images, labels, start=start, stop=stop)
         for first in range(start, stop, self.block_size):
             last = min(first + self.block_size, stop)
             yield first, last, self._block(program, images, labels, first, last)
 
     def checked(
-        self, images: Array, labels: Array | None, start: int = 0, stop: int | None = None
+        self, images: Array, labels: Array | None, *, start: int = 0, stop: int | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Images and labels as the programs take them; arguments and errors as `blocks`."""
         images = check_network_inputs(images)

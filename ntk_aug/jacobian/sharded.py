@@ -70,7 +70,7 @@ class ShardedRows:
         Images are filled up with the last one to a multiple of the devices.
         """
         stop = len(images) if stop is None else stop
-        images, labels = self.rows.checked(images, labels, start, stop)
+        images, labels = self.rows.checked(images, labels, start=start, stop=stop)
         devices = self.sharding.mesh.size
         count = -(-(stop - start) // devices) * devices
         members = np.minimum(np.arange(start, start + count), stop - 1)

@@ -282,7 +282,7 @@ def test_memory_of_another_type_is_refused(mlp, digit_images, J):
 
 def test_bytes_are_refused(mlp, digit_images):
     with pytest.raises(InputError, match="images are uint8, expected the network's inputs"):
-        rows_of(mlp, digit_images).checked(np.uint8(digit_images), None, 0, 12)
+        rows_of(mlp, digit_images).checked(np.uint8(digit_images), None, start=0, stop=12)
 
 
 def test_outputs_that_are_no_logits_are_refused(digit_images):
