@@ -6,7 +6,8 @@ rows of J, kept in memory; `kernel` is J J' from the images: ours and the other 
 float64, neural_tangents' and nngeometry's own in float32. Every kernel is compared with the first
 method's. GFLOP/s are of useful operations (`kernel_methods.operations`); peak memory is what comes
 on top of the process before the first call. "again" is a second process, which finds what the first
-one compiled in JAX's persistent cache; "J / 3" has a budget of a third of the Jacobian.
+one compiled in JAX's persistent cache; "J / 3" is held to a third of the Jacobian, with a quarter
+of it as the budget of rows.
 The peers come with `pip install -e '.[bench]'`.
 """
 

@@ -7,7 +7,7 @@ from ntk_aug.jacobian.outputs import LABELLED_ROWS, ROWS, output_function
 from ntk_aug.jacobian.reductions import projected_rows, row_norms
 from ntk_aug.jacobian.row_factors import RowFactors
 from ntk_aug.jacobian.rows import JacobianRows
-from ntk_aug.jacobian.sharded import ShardedRows
+from ntk_aug.jacobian.sharded import ShardedRows, check_mesh
 
 __all__ = [
     "LABELLED_ROWS",
@@ -18,6 +18,7 @@ __all__ = [
     "JacobianRows",
     "RowFactors",
     "ShardedRows",
+    "check_mesh",
     "flipped_masks",
     "output_function",
     "projected_rows",

@@ -12,6 +12,12 @@ from ntk_aug.jacobian.row_factors import RowFactors
 from ntk_aug.jacobian.rows import JacobianRows
 
 
+def check_mesh(mesh: Mesh) -> None:
+    """Raises InputError for a mesh of more than one axis."""
+    if len(mesh.axis_names) != 1:
+        raise InputError(f"the mesh has axes {mesh.axis_names}, expected one, for the images")
+
+
 class ShardedRows:
     """Computes rows as `JacobianRows` does, a share of the images on each device.
 
@@ -26,8 +32,7 @@ class ShardedRows:
         Raises:
           InputError: a mesh of more than one axis.
         """
-        if len(mesh.axis_names) != 1:
-            raise InputError(f"the mesh has axes {mesh.axis_names}, expected one, for the images")
+        check_mesh(mesh)
         self.rows = rows
         spec = PartitionSpec(mesh.axis_names)
         self.sharding = NamedSharding(mesh, spec)

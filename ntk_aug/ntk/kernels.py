@@ -55,7 +55,7 @@ def kernel_triples(
     blocks_folder: StrPath | None = None,
     progress: Progress | None = None,
 ) -> Iterator[KernelTriple]:
-    """Yields the three kernels for each augmented version of the same images.
+    """Yields the three kernels for each augmented version of the same images; K is one array.
 
     If both Jacobians fit the budget, J is computed once and kept for all versions. Otherwise the
     rows of one tile of images are held while those of the images after it stream past:

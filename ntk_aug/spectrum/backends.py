@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from jax.sharding import Mesh
 
 from ntk_aug.aliases import Images, Labels, Progress
-from ntk_aug.checks import InputError, check_choice
-from ntk_aug.jacobian import JacobianRows
+from ntk_aug.checks import InputError, check_choice, check_writable_folder
+from ntk_aug.jacobian import JacobianRows, check_mesh
 from ntk_aug.models import ModelView
 from ntk_aug.ntk import (
     DEFAULT_IMPLEMENTATION,
@@ -53,6 +53,10 @@ class Backend:
             raise InputError(f"backend 'svd' needs dtype 'float64', not {self.dtype!r}")
         if self.name != "kernel" and (self.mesh is not None or self.blocks_folder is not None):
             raise InputError(f"mesh and blocks_folder are for backend 'kernel', not {self.name!r}")
+        if self.mesh is not None:
+            check_mesh(self.mesh)
+        if self.blocks_folder is not None:
+            check_writable_folder(self.blocks_folder)
 
     def check_memory(self, engine: JacobianRows, n: int) -> None:
         """Raises InputError where the budget is too small for n images, and says what works."""

@@ -7,7 +7,7 @@ import numpy as np
 from scipy import linalg
 
 from ntk_aug.aliases import Bool, Float64, KeyArray, Progress
-from ntk_aug.checks import check_at_least, check_count, check_same_shape
+from ntk_aug.checks import InputError, check_at_least, check_count, check_same_shape
 from ntk_aug.spectrum.decomposition import Factors, largest_eigenvalue
 from ntk_aug.spectrum.lanczos import KrylovBasis
 from ntk_aug.spectrum.operators import CountedProducts, GramProducts, LinearMap
@@ -145,6 +145,8 @@ def smallest_of_kernel(
 def _triplets(key, operator, k, largest, tolerance, max_iterations, progress):
     check_count(k, min(operator.shape), "k (singular values)")
     check_at_least(max_iterations, 1, "max_iterations")
+    if not tolerance >= 0:  # which NaN is not
+        raise InputError(f"tolerance is {tolerance}, expected at least 0")
     gram = GramProducts(operator)
     product, side = CountedProducts(gram, 6 * k, progress), gram.side
     size = min(side, max(2 * k + 1, 20) if largest else max(4 * k, _SMALLEST_BASIS))

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.sharding import Mesh
 
 from ntk_aug import augment, jacobian, models, spectrum
 from ntk_aug.checks import InputError
@@ -227,6 +228,11 @@ def bad_image(digit_images):
         ({"images": bad_image}, "first in image 7"),
         ({"memory_bytes": 10}, "GiB are needed"),
         ({"backend": "neural_tangents", "blocks_folder": "."}, "blocks_folder are for backend"),
+        ({"blocks_folder": __file__}, "test_study.py"),
+        (
+            {"mesh": Mesh(np.array(jax.devices())[:, None], ("a", "b"))},
+            "expected one, for the images",
+        ),
         (
             {"memory_bytes": 10, "backend": "svd", "dtype": "float64"},
             r"holds two Jacobians, 0\.001 GiB; the memory budget is",

@@ -130,6 +130,8 @@ def test_all_values_can_be_asked_for_and_impossible_numbers_are_refused():
             find(jax.random.key(0), of_matrix(J), 9)
         with pytest.raises(InputError, match="max_iterations is 0, expected at least 1"):
             find(jax.random.key(0), of_matrix(J), 1, max_iterations=0)
+        with pytest.raises(InputError, match="tolerance is nan, expected at least 0"):
+            find(jax.random.key(0), of_matrix(J), 1, tolerance=float("nan"))
     with pytest.raises(InputError, match=r"k \(singular values\) is 5, expected 1 to 4"):
         spectrum.smallest_of_kernel(J @ J.T, 4, 5)
 
