@@ -189,7 +189,7 @@ class JacobianRows:
         if out.dtype != self.dtype:
             raise InputError(f"out has dtype {out.dtype}, expected {self.dtype}")
         columns = _columns(out, [leaf.size for leaf in self.leaves])
-        self._fill(columns, self._whole, images, labels, start, stop)
+        self._fill(columns, self._whole, images, labels, start, stop, lambda count: None)
         return out
 
     def fingerprint(self) -> str:
@@ -220,11 +220,12 @@ class JacobianRows:
         start: int = 0,
         stop: int | None = None,
         out: RowFactors | None = None,
+        report: Callable[[int], None] = lambda count: None,
     ) -> RowFactors:
         """The same rows as `__call__` gives, as `RowFactors`: all that products of rows need.
 
-        Memory is n * factor_bytes; `out` is what to write into, of `empty_factors`. Other arguments
-        and errors are those of `blocks`.
+        Memory is n * factor_bytes; `out` is what to write into, of `empty_factors`; `report` is
+        told how many images more are done. Other arguments and errors are those of `blocks`.
         """
         stop = len(images) if stop is None else stop
         images, labels = self.checked(images, labels, start=start, stop=stop)
@@ -234,7 +235,7 @@ class JacobianRows:
         )
         columns = _columns(out.rows, [size for _, size in self._factor_shapes[: self._num_rest]])
         pieces = [*columns, *out.inputs, *out.cotangents]
-        self._fill(pieces, self.factor_program, images, labels, start, stop)
+        self._fill(pieces, self.factor_program, images, labels, start, stop, report)
         return out
 
     def by_parameter(self, factors: RowFactors) -> dict[str, RowFactors]:
@@ -273,7 +274,7 @@ class JacobianRows:
         inputs, cotangents = factors[: self._num_factors], factors[self._num_factors :]
         return RowFactors(rows, tuple(inputs), tuple(cotangents), self.outputs_per_example)
 
-    def _fill(self, destinations, program, images, labels, start, stop):
+    def _fill(self, destinations, program, images, labels, start, stop, report):
         """Writes the pieces of images start to stop - 1 into their arrays, several blocks at once.
 
         One small block does not keep several cores busy; blocks beside each other do.
@@ -285,11 +286,12 @@ class JacobianRows:
             for destination, piece in zip(destinations, pieces, strict=True):
                 r = len(destination) // (stop - start)
                 destination[(first - start) * r : (last - start) * r] = piece
+            return last - first
 
         with ThreadPoolExecutor(min(_num_cores(), _MAX_THREADS)) as threads:
             try:
-                for _ in threads.map(compute, range(start, stop, self.block_size)):
-                    pass
+                for count in threads.map(compute, range(start, stop, self.block_size)):
+                    report(count)
             except BaseException:
                 threads.shutdown(cancel_futures=True)
                 raise

@@ -21,8 +21,6 @@ from ntk_aug.ntk.products import add_products, mirror
 
 Report = Callable[[Any], None]
 
-# Images between two reports of progress.
-_REPORTED = 60
 # Columns converted to float64 at a time on a device.
 _DEVICE_CHUNK = 8192
 
@@ -108,15 +106,10 @@ class HostTiles(Tiles):
         self, out: RowFactors, images: Images, labels: Labels | None, span: slice, report: Report
     ) -> RowFactors:
         """By blocks, on all cores."""
-        # In whole blocks, for what is missing in a block is computed in vain.
-        size = self._rows.block_size
-        size *= max(_REPORTED // size, 1)
-        for start in range(span.start, span.stop, size):
-            stop = min(start + size, span.stop)
-            part = out.part(start - span.start, stop - span.start)
-            self._rows.factors(images, labels, start=start, stop=stop, out=part)
-            report(stop - start)
-        return out.part(0, span.stop - span.start)
+        part = out.part(0, span.stop - span.start)
+        return self._rows.factors(
+            images, labels, start=span.start, stop=span.stop, out=part, report=report
+        )
 
     def products(
         self,
