@@ -87,6 +87,16 @@ def check_labels(labels: Any, n: int, num_classes: int) -> np.ndarray:
     return labels.astype(np.int32)
 
 
+def check_kernel(kernel: Any) -> np.ndarray:
+    """The kernel as an array; raises InputError unless it is square, not empty, and finite."""
+    kernel = np.asarray(kernel)
+    if kernel.ndim != 2 or kernel.shape[0] != kernel.shape[1] or not len(kernel):
+        raise InputError(f"the kernel has shape {kernel.shape}, expected a square matrix")
+    if not np.isfinite(kernel).all():
+        raise InputError("the kernel holds NaN or infinity")
+    return kernel
+
+
 def check_params(params: Any, what: str = "parameters") -> None:
     """Raises InputError unless all leaves of the pytree are finite arrays of one floating type.
 

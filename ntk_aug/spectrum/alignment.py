@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ntk_aug.aliases import Array, Float, Float64, Int
-from ntk_aug.checks import InputError, check_at_least, check_labels, check_same_shape
+from ntk_aug.checks import InputError, check_at_least, check_kernel, check_labels
 
 Targets = Int[Array, " n"] | Float[Array, "n C"]
 
@@ -69,7 +69,7 @@ def kernel_alignment(
       2012. Of tangent kernels: Baratin et al.: Implicit regularization via neural feature
       alignment, 2021.
     """
-    check_same_shape(kernel.shape, (len(kernel),) * 2, "the kernel")
+    kernel = check_kernel(kernel)
     n = len(labels)
     Y = _targets(labels, len(kernel), centered)
     if centered:
@@ -86,6 +86,8 @@ def _targets(labels, num_rows, centered):
     check_at_least(n, 1, "the number of labels")
     if np.ndim(labels) == 2:
         Y = np.asarray(labels, np.float64)
+        if not np.isfinite(Y).all():
+            raise InputError("targets hold NaN or infinity")
     else:
         # Classes without an example are columns of zeros, which change nothing.
         traced = num_rows == n

@@ -12,6 +12,7 @@ import numpy as np
 from scipy import linalg
 
 from ntk_aug.aliases import Float, Float64
+from ntk_aug.checks import check_kernel
 from ntk_aug.ntk import KernelTriple
 from ntk_aug.spectrum.subspaces import angles_from_overlaps, principal_angles
 from ntk_aug.spectrum.threads import lapack_threads
@@ -56,7 +57,11 @@ def factors_of_kernel(kernel: Float64[np.ndarray, "N N"], num_params: int) -> Fa
     """sigma_i = sqrt(lambda_i) and left singular vectors, from K = J J'.
 
     Rounding makes eigenvalues of about -eps * lambda_1 of those that are zero; they count as zero.
+
+    Raises:
+      InputError: a kernel that is not square, or not finite.
     """
+    kernel = check_kernel(kernel)
     rank = min(len(kernel), num_params)
     with lapack_threads(len(kernel)):
         eigenvalues, vectors = linalg.eigh(kernel, driver="evd")

@@ -7,8 +7,8 @@ import jax
 import numpy as np
 from scipy import linalg
 
-from ntk_aug.aliases import Float64, KeyArray, Progress
-from ntk_aug.checks import InputError, check_at_least, check_same_shape
+from ntk_aug.aliases import Array, Float, KeyArray, Progress
+from ntk_aug.checks import InputError, check_at_least, check_kernel
 from ntk_aug.spectrum.lanczos import KrylovBasis
 from ntk_aug.spectrum.operators import CountedProducts, GramProducts, LinearMap
 
@@ -71,7 +71,7 @@ class EntropyRank(NamedTuple):
 
 def estimate_moments(
     key: KeyArray,
-    operator: LinearMap | Float64[np.ndarray, "N N"],
+    operator: LinearMap | Float[Array, "N N"],
     *,
     num_samples: int = 100,
     relative_error: float | None = None,
@@ -123,7 +123,7 @@ def estimate_moments(
 
 def estimate_entropy_rank(
     key: KeyArray,
-    operator: LinearMap | Float64[np.ndarray, "N N"],
+    operator: LinearMap | Float[Array, "N N"],
     *,
     num_samples: int = 30,
     num_steps: int = 30,
@@ -208,9 +208,9 @@ def _x_ln_x(values):
 
 def _kernel_product(operator, expected, progress):
     """The products with K, and its side."""
-    if isinstance(operator, np.ndarray):
-        check_same_shape(operator.shape, (len(operator),) * 2, "the kernel")
-        return CountedProducts(operator.__matmul__, expected, progress), len(operator)
+    if isinstance(operator, Array):
+        kernel = check_kernel(operator)
+        return CountedProducts(kernel.__matmul__, expected, progress), len(kernel)
     gram = GramProducts(operator)
     return CountedProducts(gram, expected, progress), gram.side
 
@@ -251,7 +251,9 @@ def _sampled(
         numbers = np.stack(samples)
         means = numbers.mean(axis=0)
         if means[0] <= 0:
-            raise InputError(f"the kernel is zero on all {count} samples: it has no effective rank")
+            raise InputError(
+                f"the kernel's trace is {means[0]:.3g} on {count} samples, expected above 0"
+            )
         deviations = numbers - means
         covariance = deviations.T @ deviations / (count * (count - 1))
         found = {

@@ -7,7 +7,7 @@ import numpy as np
 from scipy import linalg
 
 from ntk_aug.aliases import Bool, Float64, KeyArray, Progress
-from ntk_aug.checks import InputError, check_at_least, check_count, check_same_shape
+from ntk_aug.checks import InputError, check_at_least, check_count, check_kernel
 from ntk_aug.spectrum.decomposition import Factors, largest_eigenvalue
 from ntk_aug.spectrum.lanczos import KrylovBasis
 from ntk_aug.spectrum.operators import CountedProducts, GramProducts, LinearMap
@@ -129,10 +129,10 @@ def smallest_of_kernel(
       k: how many.
 
     Raises:
-      InputError: a kernel that is not square, or k out of range.
+      InputError: a kernel that is not square or not finite, or k out of range.
     """
+    kernel = check_kernel(kernel)
     N = len(kernel)
-    check_same_shape(kernel.shape, (N, N), "the kernel")
     check_count(k, min(N, num_params), "k (singular values)")
     first = max(N - num_params, 0)
     with lapack_threads(N):

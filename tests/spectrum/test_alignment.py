@@ -95,3 +95,5 @@ def test_labels_that_do_not_fit_are_refused(kernel):
         spectrum.label_alignment(np.eye(21), np.full(7, 2), centered=True)
     with pytest.raises(InputError, match="the kernel is zero"):
         spectrum.kernel_alignment(0 * kernel, LABELS)
+    with pytest.raises(InputError, match="targets hold NaN"):
+        spectrum.kernel_alignment(kernel, np.nan * ONE_HOT)
