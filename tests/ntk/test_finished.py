@@ -1,9 +1,11 @@
 import jax
 import numpy as np
 import pytest
+from jax.sharding import Mesh
 
 from ntk_aug import jacobian, ntk
 from ntk_aug.checks import InputError
+from ntk_aug.ntk import blocks
 
 
 def rows_of(view):
@@ -63,6 +65,32 @@ def test_a_stopped_kernel_goes_on_from_its_finished_blocks(
     for kernel, own in zip(compute(rows, *sets, **options, progress=again), expected, strict=True):
         np.testing.assert_array_equal(kernel, own)
     assert again.images == 0
+
+
+@pytest.mark.parametrize("compute", [empirical, triples])
+@pytest.mark.parametrize("mesh", [None, Mesh(np.array(jax.devices()), ("images",))])
+def test_a_tile_is_divided_into_blocks_that_are_kept(
+    rows, digit_images, tmp_path, monkeypatch, compute, mesh
+):
+    sets = digit_images, None, 0.5 * digit_images
+    options = {"blocks_folder": tmp_path / "blocks", "mesh": mesh}
+    expected = compute(rows, *sets, mesh=mesh)
+    monkeypatch.setattr(blocks, "_KEPT_SIDE", 5)  # 5, 5 and 2 of the 12 images
+    with pytest.raises(StoppedError):
+        compute(rows, *sets, **options, progress=Told(stop_after=40))
+    kept = {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("blocks/*/*.npy")}
+    assert (
+        {"0-5x0-5.npy"}
+        <= kept.keys()
+        < {f"{a}x{b}.npy" for a in ("0-5", "5-10", "10-12") for b in ("0-5", "5-10", "10-12")}
+    )
+    for kernel, own in zip(compute(rows, *sets, **options), expected, strict=True):
+        np.testing.assert_allclose(kernel, own, rtol=0, atol=1e-14 * np.abs(own).max())
+    for symmetric in (kernel for kernel in expected if kernel is not getattr(expected, "cross", 0)):
+        np.testing.assert_array_equal(symmetric, symmetric.T)
+    after = {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("blocks/*/*.npy")}
+    assert len(after) == 6  # of a triangle of 3 x 3
+    assert kept.items() <= after.items()
 
 
 def test_blocks_of_other_weights_statistics_or_images_are_not_taken(
