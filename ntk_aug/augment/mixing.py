@@ -128,8 +128,8 @@ def random_mixup(
       InputError: alpha that is not positive, or images of another shape.
     """
     draw = draw_mixup(key, len(images), *image.shape[:2], alpha=alpha)
-    mixed = mixup(image, _partner(images, draw.partner, image.dtype), draw.share)
-    return mixed, _soft_label(label, jnp.asarray(labels)[draw.partner], draw.share, num_classes)
+    partner, soft_label = _partner(draw, image, label, images, labels, num_classes)
+    return mixup(image, partner, draw.share), soft_label
 
 
 def random_cutmix(
@@ -148,8 +148,8 @@ def random_cutmix(
     Published with probability 0.5 for CIFAR and 1 for ImageNet.
     """
     draw = draw_cutmix(key, len(images), *image.shape[:2], alpha=alpha, probability=probability)
-    mixed = cutmix(image, _partner(images, draw.partner, image.dtype), draw.window)
-    return mixed, _soft_label(label, jnp.asarray(labels)[draw.partner], draw.share, num_classes)
+    partner, soft_label = _partner(draw, image, label, images, labels, num_classes)
+    return cutmix(image, partner, draw.window), soft_label
 
 
 def mix_batch(
@@ -201,14 +201,13 @@ def check_label_range(labels: Labels, n: int, num_classes: int) -> None:
         check_labels(labels, n, num_classes)
 
 
-def _partner(images, place, dtype):
-    image = jnp.asarray(images)[place]
-    return from_pixels(image, dtype) if image.dtype == jnp.uint8 else image
-
-
-def _soft_label(label, other, share, num_classes):
-    one, two = jax.nn.one_hot(jnp.stack([jnp.asarray(label), other]), num_classes)
-    return share * one + (1 - share) * two
+def _partner(draw, image, label, images, labels, num_classes):
+    """The image that was drawn, in floats, and the label of the mixture."""
+    other, other_label = jnp.asarray(images)[draw.partner], jnp.asarray(labels)[draw.partner]
+    if other.dtype == jnp.uint8:
+        other = from_pixels(other, image.dtype)
+    one, two = jax.nn.one_hot(jnp.stack([jnp.asarray(label), other_label]), num_classes)
+    return other, draw.share * one + (1 - draw.share) * two
 
 
 def _draw_share(key, alpha):

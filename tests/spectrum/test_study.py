@@ -1,4 +1,5 @@
 import dataclasses
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -19,8 +20,10 @@ def augmentations():
 
 
 @pytest.fixture(scope="module")
-def study(tanh_mlp, digits, digit_images, augmentations):
-    return spectrum.study_spectrum(
+def run(tanh_mlp, digits, digit_images, augmentations):
+    """A study of one network; from what is changed in its call to its result."""
+    return partial(
+        spectrum.study_spectrum,
         tanh_mlp,
         digit_images,
         augmentations,
@@ -30,6 +33,11 @@ def study(tanh_mlp, digits, digit_images, augmentations):
         dtype="float64",
         seed=3,
     )
+
+
+@pytest.fixture(scope="module")
+def study(run):
+    return run()
 
 
 @pytest.fixture(scope="module")
@@ -90,9 +98,7 @@ def test_displacement_is_in_the_networks_input_units(tanh_mlp, digit_images, aug
     assert 0.45 < plain.displacement.item() <= 0.5
 
 
-def test_every_backend_and_any_budget_give_the_same_study(
-    study, tanh_mlp, digits, digit_images, augmentations
-):
+def test_every_backend_and_any_budget_give_the_same_study(study, run, tanh_mlp):
     pair_bytes = 2 * 3 * models.num_params(tanh_mlp.params) * 8
     for changed in (
         {"backend": "svd"},
@@ -100,17 +106,7 @@ def test_every_backend_and_any_budget_give_the_same_study(
         {"backend": "neural_tangents", "implementation": "jacobian-contraction"},
         {"memory_bytes": 20 * pair_bytes},
     ):
-        other = spectrum.study_spectrum(
-            tanh_mlp,
-            digit_images,
-            augmentations,
-            indices=digits.indices,
-            draws=DRAWS,
-            num_bins=6,
-            dtype="float64",
-            seed=3,
-            **changed,
-        )
+        other = run(**changed)
         for field in ("values", "augmented_values", "difference", "left_angle", "right_angle"):
             np.testing.assert_allclose(
                 getattr(other, field), getattr(study, field), rtol=1e-6, atol=2e-5
@@ -118,20 +114,12 @@ def test_every_backend_and_any_budget_give_the_same_study(
 
 
 def test_a_study_goes_on_from_the_finished_blocks_of_its_kernels(
-    study, tanh_mlp, digits, digit_images, augmentations, tmp_path
+    study, run, augmentations, tmp_path
 ):
     computed = []
     for _ in range(2):
         told = []
-        other = spectrum.study_spectrum(
-            tanh_mlp,
-            digit_images,
-            augmentations,
-            indices=digits.indices,
-            draws=DRAWS,
-            num_bins=6,
-            dtype="float64",
-            seed=3,
+        other = run(
             blocks_folder=tmp_path,
             progress=lambda stage, done, total, told=told: told.append(stage),
         )
