@@ -116,10 +116,9 @@ def describe_all(
 
 def print_policy(name: str, augmentation: Augmentation) -> None:
     """Prints the table that an augmentation draws from."""
-    policy = getattr(augmentation, "policy", None)
-    if policy is None:
+    if not hasattr(augmentation, "policy"):
         raise InputError(f"augmentation {name!r} has no table: it is no policy")
-    print(policy)
+    print(augmentation)
 
 
 def print_list() -> None:

@@ -41,6 +41,10 @@ class PolicyAugmentation:
 
     policy: Policy
 
+    def __str__(self):
+        """The policy's table."""
+        return str(self.policy)
+
     def __call__(self, key: KeyArray, image: Image) -> Image:
         """Augments an image."""
         draw = self.draw(key, *image.shape[:2])
@@ -87,6 +91,11 @@ class AugMixAugmentation:
                 f"the policy of AugMix has {self.policy.num_steps} steps, expected width * depth = "
                 f"{self.width * self.depth}"
             )
+
+    def __str__(self):
+        """The policy's table, and how its draws are divided into chains."""
+        chains = f"{self.width} chains of the first 1 to {self.depth} of {self.depth} draws each"
+        return f"{self.policy}\nmixed with the image itself: {chains}"
 
     def __call__(self, key: KeyArray, image: Image) -> Image:
         """Augments an image."""

@@ -74,11 +74,13 @@ def _augmix(severity):
     return AugMixAugmentation(policy)
 
 
-def _policy_entry(policy):
+def _policy_entry(method, policy):
     rows = f"{policy.rounds} of {len(policy.table)} rows"
-    description = f"{rows}; magnitudes {mapping_name(policy.magnitudes)}"
+    description = f"{method}: {rows}, magnitudes {mapping_name(policy.magnitudes)}"
     return AugmentationEntry(_constant(PolicyAugmentation(policy)), None, 0, description)
 
+
+_METHODS = {"autoaugment": "AutoAugment", "trivialaugment": "TrivialAugment"}
 
 # Mean colours 0 .. 255 of the train splits, which Wu et al. fill Cutout's squares with, and whether
 # their chain mirrors.
@@ -159,7 +161,7 @@ AUGMENTATIONS = {
         _augmix, 3, 10, "AugMix of severity STRENGTH: 3 chains of 1 to 3 operations, mixed"
     ),
     **{
-        name: _policy_entry(policy)
+        name: _policy_entry(_METHODS[name.partition("-")[0]], policy)
         for name, policy in POLICIES.items()
         if name not in ("randaugment", "augmix")
     },

@@ -103,6 +103,11 @@ class WuAugmentation:
         pixels = apply_policy(to_pixels(image), self.policy, draw.steps)
         return from_pixels(self._apply_chain(pixels, draw.chain), image.dtype)
 
+    def __str__(self):
+        """The policy's table, and the chain that follows."""
+        mirror = "a mirror with probability 1/2, " if self.mirror else ""
+        return f"{self.policy}\nthen: a crop after padding by reflection, {mirror}{self._cutout}"
+
     def draw(self, key: KeyArray, height: int, width: int) -> WuDraw:
         """What a call with this key draws for an image of this size."""
         steps_key, cutout_key, chain_key = jax.random.split(key, 3)
@@ -116,7 +121,10 @@ class WuAugmentation:
         padding = _padding(height, width)
         down, right = (padding - int(offset) for offset in draw.chain.offset)
         told = describe_draw(self.policy, draw.steps, height, width)
-        told.append(f"moved {down:+d} {right:+d}")
+        told.append(
+            f"moved {abs(down)} {'down' if down >= 0 else 'up'} "
+            f"{abs(right)} {'right' if right >= 0 else 'left'}"
+        )
         told += ["mirrored"] if draw.chain.mirrored else []
         told += describe_draw(self._cutout, draw.chain.cutout, height, width)
         return ", ".join(told)

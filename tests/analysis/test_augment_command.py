@@ -51,11 +51,26 @@ def test_the_list_names_every_augmentation(capsys):
     assert analysis("--list") == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == list(AUGMENTATIONS)
+    assert sum("AutoAugment: 1 of 25 rows" in line for line in lines) == 3 * 6
 
 
 def test_the_table_is_printed(capsys):
     assert analysis("--policy", "autoaugment-cifar10", "--table") == 0
     assert capsys.readouterr().out == f"{POLICIES['autoaugment-cifar10']}\n"
+
+
+@pytest.mark.parametrize(
+    ("policy", "told"),
+    [
+        ("wu-cifar10", "then: a crop after padding by reflection, a mirror"),
+        ("augmix", "mixed with the image itself: 3 chains of the first 1 to 3"),
+    ],
+)
+def test_the_table_also_tells_what_comes_after_it(policy, told, capsys):
+    assert analysis("--policy", policy, "--table") == 0
+    table, rest = capsys.readouterr().out.split("\n" + told)
+    assert "TranslateY" in table
+    assert rest
 
 
 @pytest.mark.parametrize(
