@@ -11,7 +11,9 @@ import jax, numpy as np
 from jax.sharding import Mesh
 from ntk_aug import jacobian, models, ntk
 from ntk_aug.checks import InputError
+from ntk_aug.ntk import tiles
 
+tiles._DEVICE_CHUNK = 1000  # several chunks of columns, and a rest
 assert jax.device_count() == 8
 mesh = Mesh(np.array(jax.devices()), ("images",))
 rng = np.random.default_rng(0)
@@ -48,7 +50,7 @@ assert len(J.rows) == 16 * 3  # 13 images, filled up to 16
 assert {shard.data.shape[0] for shard in J.rows.addressable_shards} == {6}
 images[9] = np.nan
 for bad, message in (
-    (lambda: sharded(images), "image 9"),
+    (lambda: sharded(images, start=8), "image 9"),
     (lambda: jacobian.ShardedRows(rows, Mesh(np.array(jax.devices()).reshape(2, 4), ("a", "b"))),
      "expected one"),
 ):

@@ -84,10 +84,10 @@ def test_a_tile_is_divided_into_blocks_that_are_kept(
         <= kept.keys()
         < {f"{a}x{b}.npy" for a in ("0-5", "5-10", "10-12") for b in ("0-5", "5-10", "10-12")}
     )
-    for kernel, own in zip(compute(rows, *sets, **options), expected, strict=True):
+    found = compute(rows, *sets, **options)
+    for kernel, own in zip(found, expected, strict=True):
         np.testing.assert_allclose(kernel, own, rtol=0, atol=1e-14 * np.abs(own).max())
-    for symmetric in (kernel for kernel in expected if kernel is not getattr(expected, "cross", 0)):
-        np.testing.assert_array_equal(symmetric, symmetric.T)
+    np.testing.assert_array_equal(found[0], found[0].T)
     after = {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("blocks/*/*.npy")}
     assert len(after) == 6  # of a triangle of 3 x 3
     assert kept.items() <= after.items()
@@ -116,6 +116,18 @@ def test_blocks_of_other_weights_statistics_or_images_are_not_taken(
             kernel = ntk.empirical_kernel(network, images, blocks_folder=tmp_path)
             np.testing.assert_array_equal(kernel, ntk.empirical_kernel(network, images))
     assert len(list(tmp_path.iterdir())) == 2 * len(networks)
+
+
+def test_blocks_of_another_kind_of_kernel_are_not_taken(rows, digit_images, tmp_path):
+    def kernels(**options):
+        yield ntk.empirical_kernel(rows, digit_images, **options)
+        yield ntk.empirical_kernel(rows, digit_images, traced=True, **options)
+        yield ntk.empirical_kernel(rows, digit_images, digit_images, **options)
+        yield next(ntk.kernel_triples(rows, digit_images, [digit_images], **options)).cross
+
+    for kernel, expected in zip(kernels(blocks_folder=tmp_path), kernels(), strict=True):
+        np.testing.assert_array_equal(kernel, expected)
+    assert len(list(tmp_path.iterdir())) == 4
 
 
 def test_a_broken_block_is_named_and_a_folder_must_be_one(rows, digit_images, tmp_path):
