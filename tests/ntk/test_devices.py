@@ -48,9 +48,18 @@ J = sharded(images)
 assert {d.id for d in J.rows.sharding.device_set} == set(range(8))
 assert len(J.rows) == 16 * 3  # 13 images, filled up to 16
 assert {shard.data.shape[0] for shard in J.rows.addressable_shards} == {6}
-images[9] = np.nan
+
+
+def broken(params, images):
+    return view.apply_fn(params, images) / (images[:, 3, 3] != 0.125)
+
+
+images[:, 3, 3] = 1
+images[9, 3, 3] = 0.125
+rows = jacobian.JacobianRows(broken, view.params, (8, 8, 1), block_size=2)
+sharded = jacobian.ShardedRows(rows, mesh)
 for bad, message in (
-    (lambda: sharded(images, start=8), "image 9"),
+    (lambda: sharded(images, start=8), "the Jacobian of image 9 holds NaN"),
     (lambda: jacobian.ShardedRows(rows, Mesh(np.array(jax.devices()).reshape(2, 4), ("a", "b"))),
      "expected one"),
 ):
