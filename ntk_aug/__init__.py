@@ -4,7 +4,7 @@ The library answers its question through the network's Jacobian J (rows: outputs
 columns: parameters) and its neural tangent kernel K = J J': their singular values and subspaces
 on plain and on augmented images. Use it by sub-package::
 
-    from ntk_aug import augment, data, jacobian, models, ntk, spectrum, training
+    from ntk_aug import augment, coreset, data, jacobian, models, ntk, spectrum, training
 """
 
 __version__ = "0.1.0"

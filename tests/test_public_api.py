@@ -27,6 +27,9 @@ PUBLIC = {
         random_zoom resize resize_short_side rotate select_candidates to_pixels use_dispatch
         wu_policy
     """,
+    "coreset": """
+        SPLITS budget_of class_budgets
+    """,
     "data": """
         DATASETS Dataset DatasetEntry SPLITS draw_examples load_dataset load_digits load_images_file
         load_tfds normalize select_classes unit_range

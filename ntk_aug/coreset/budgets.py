@@ -1,0 +1,84 @@
+"""How many examples each class gives to a subset."""
+
+import math
+
+import numpy as np
+
+from ntk_aug.aliases import Array, Int
+from ntk_aug.checks import InputError, check_choice, check_count
+
+SPLITS = ("equal", "proportional")
+
+
+def class_budgets(
+    class_sizes: Int[Array, " classes"],
+    *,
+    fraction: float | None = None,
+    count: int | None = None,
+    split: str = "proportional",
+) -> Int[np.ndarray, " classes"]:
+    """Divides a budget among classes; the parts sum to it exactly.
+
+    Args:
+      class_sizes: examples of each class, none of them empty.
+      fraction: the budget as a share of all examples, in (0, 1]; rounded to the nearest count
+        (halves up), and at least 1. Either this or `count`.
+      count: the budget in examples.
+      split: `proportional` to the sizes, rounded by largest remainder; or `equal`, where a class
+        smaller than its share gives all it has and the rest is shared by the others. What is left
+        over goes to the classes of lower number.
+
+    Raises:
+      InputError: both or neither of fraction and count, one out of range, an empty class, an
+        unknown split.
+    """
+    sizes = np.asarray(class_sizes, np.int64)
+    if len(sizes) == 0:
+        raise InputError("there are no classes to divide a budget among")
+    if (sizes < 1).any():
+        number = int(np.argmax(sizes < 1))
+        raise InputError(f"class {number} has {sizes[number]} examples, expected at least 1")
+    check_choice(split, SPLITS, "split of a budget")
+    total = budget_of(int(sizes.sum()), fraction=fraction, count=count)
+    return _proportional(sizes, total) if split == "proportional" else _equal(sizes, total)
+
+
+def budget_of(n: int, *, fraction: float | None = None, count: int | None = None) -> int:
+    """The number to select of n examples, from a fraction in (0, 1] or a count.
+
+    Raises:
+      InputError: both or neither are given, or one is out of range.
+    """
+    if (fraction is None) == (count is None):
+        raise InputError(
+            f"fraction is {fraction} and count is {count}, expected exactly one of them"
+        )
+    if fraction is None:
+        return check_count(count, n, "count (examples to select)")
+    if not 0 < fraction <= 1:
+        raise InputError(f"fraction is {fraction}, expected more than 0 and at most 1")
+    return max(1, math.floor(fraction * n + 0.5))
+
+
+def _proportional(sizes, total):
+    """Largest remainders in integers: shares total * size / n never exceed the size."""
+    budgets, remainders = np.divmod(total * sizes, sizes.sum())
+    largest_first = np.argsort(-remainders, kind="stable")
+    budgets[largest_first[: total - budgets.sum()]] += 1
+    return budgets
+
+
+def _equal(sizes, total):
+    budgets = np.zeros_like(sizes)
+    smallest_first = np.argsort(sizes, kind="stable")
+    for position, number in enumerate(smallest_first):
+        share = total // (len(sizes) - position)
+        if sizes[number] > share:  # so are all that follow: they share alike
+            others = np.sort(smallest_first[position:])
+            budgets[others] = share
+            # One more each, until all is given: every one of them has more than its share.
+            budgets[others[: total - share * len(others)]] += 1
+            break
+        budgets[number] = sizes[number]
+        total -= sizes[number]
+    return budgets
