@@ -32,7 +32,8 @@ def test_sums_are_exact_and_no_class_gives_more_than_it_has(split):
         total = int(rng.integers(1, sizes.sum() + 1))
         found = coreset.class_budgets(sizes, count=total, split=split)
         assert found.sum() == total
-        assert (found >= 0).all() and (found <= sizes).all()
+        assert (found >= 0).all()
+        assert (found <= sizes).all()
         if split == "proportional":
             assert np.abs(found - total * sizes / sizes.sum()).max() < 1
         else:  # a class that keeps some gives as many as any other, up to one
@@ -47,7 +48,7 @@ def test_a_fraction_is_rounded_to_the_nearest_count():
 
 @pytest.mark.parametrize("wrong", [0, -0.1, 1.0001, float("nan"), float("inf")])
 def test_fractions_outside_0_to_1_are_refused(wrong):
-    with pytest.raises(InputError, match="fraction is .* expected more than 0 and at most 1"):
+    with pytest.raises(InputError, match=r"fraction is .* expected more than 0 and at most 1"):
         coreset.class_budgets(np.array([3, 4]), fraction=wrong)
 
 
