@@ -28,7 +28,8 @@ PUBLIC = {
         wu_policy
     """,
     "coreset": """
-        SPLITS budget_of class_budgets
+        DEFAULT_MEMORY_BYTES FacilityLocation GradientFactors SPLITS budget_of class_budgets
+        facility_location
     """,
     "data": """
         DATASETS Dataset DatasetEntry SPLITS draw_examples load_dataset load_digits load_images_file

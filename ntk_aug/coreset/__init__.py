@@ -1,9 +1,15 @@
 """Which examples stand for all: budgets, gradient proxies and facility location."""
 
 from ntk_aug.coreset.budgets import SPLITS, budget_of, class_budgets
+from ntk_aug.coreset.facility import DEFAULT_MEMORY_BYTES, FacilityLocation, facility_location
+from ntk_aug.coreset.similarity import GradientFactors
 
 __all__ = [
+    "DEFAULT_MEMORY_BYTES",
     "SPLITS",
+    "FacilityLocation",
+    "GradientFactors",
     "budget_of",
     "class_budgets",
+    "facility_location",
 ]

@@ -53,9 +53,9 @@ def budget_of(n: int, *, fraction: float | None = None, count: int | None = None
         raise InputError(
             f"fraction is {fraction} and count is {count}, expected exactly one of them"
         )
-    if fraction is None:
+    if count is not None:
         return check_count(count, n, "count (examples to select)")
-    if not 0 < fraction <= 1:
+    if fraction is None or not 0 < fraction <= 1:
         raise InputError(f"fraction is {fraction}, expected more than 0 and at most 1")
     return max(1, math.floor(fraction * n + 0.5))
 

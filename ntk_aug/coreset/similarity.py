@@ -1,0 +1,136 @@
+"""Distances between per-example gradients, from their inner products, in blocks."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from ntk_aug.aliases import Array, Float, Float64, Int
+from ntk_aug.checks import InputError
+
+# Of float64 entries in a block of distances: a few megabytes, which stay in the cache.
+_BLOCK_ENTRIES = 2**19
+
+
+@dataclass(frozen=True)
+class GradientFactors:
+    """Per-example gradients g_i = outer_i (x) inner_i, or outer_i alone, never multiplied out.
+
+    Inner products factor: <g_i, g_j> = <outer_i, outer_j> <inner_i, inner_j>.
+
+    Attributes:
+      outer: [n, a], in float64 as all that is computed from it.
+      inner: [n, b], or None where gradients are the rows of `outer`.
+    """
+
+    outer: Float64[np.ndarray, "n a"]
+    inner: Float64[np.ndarray, "n b"] | None = None
+
+    def __len__(self) -> int:
+        return len(self.outer)
+
+    def take(self, positions: Int[np.ndarray, " m"]) -> "GradientFactors":
+        """The gradients of some examples, in the order given."""
+        inner = None if self.inner is None else self.inner[positions]
+        return GradientFactors(self.outer[positions], inner)
+
+    def combination(self, weights: Float[np.ndarray, " n"]) -> Float64[np.ndarray, "..."]:
+        """sum_i weights_i g_i, as an array [a], or [a, b] with two factors."""
+        if self.inner is None:
+            return weights @ self.outer
+        return (self.outer * weights[:, None]).T @ self.inner
+
+    def distances(self, positions: Int[np.ndarray, " m"] | slice) -> Float64[np.ndarray, "m n"]:
+        """||g_i - g_j|| in float64, for i at the positions and all j.
+
+        From ||g_i||^2 + ||g_j||^2 - 2 <g_i, g_j>, whose rounding error is about float64's epsilon
+        times ||g_i||^2: what is not above it is zero, so that duplicates are at distance zero.
+        """
+        products = self._left[positions] @ self._right
+        if self.inner is not None:
+            products *= self.inner[positions] @ self.inner.T
+            products += self._squared_norms[positions, None]
+            products += self._squared_norms
+        np.multiply(products, products > self._noise[positions, None], out=products)
+        return np.sqrt(products, out=products)
+
+    @cached_property
+    def _squared_norms(self):
+        norms = np.einsum("ij,ij->i", self.outer, self.outer)
+        if self.inner is not None:
+            norms *= np.einsum("ij,ij->i", self.inner, self.inner)
+        return norms
+
+    @cached_property
+    def _noise(self):
+        """The squared distance that cannot be told from zero; errors of long sums grow slowly."""
+        length = self.outer.shape[1] + (0 if self.inner is None else self.inner.shape[1])
+        return 32 * np.sqrt(length) * np.finfo(np.float64).eps * self._squared_norms
+
+    @cached_property
+    def _left(self):
+        """With `_right` such that one product gives -2 <g_i, g_j>, and the norms where it can."""
+        if self.inner is not None:
+            return -2 * self.outer
+        ones = np.ones((len(self), 1))
+        return np.hstack([-2 * self.outer, self._squared_norms[:, None], ones])
+
+    @cached_property
+    def _right(self):
+        if self.inner is not None:
+            return self.outer.T
+        ones = np.ones((len(self), 1))
+        return np.ascontiguousarray(np.hstack([self.outer, ones, self._squared_norms[:, None]]).T)
+
+
+Gradients = Float[Array, "n P"] | GradientFactors
+
+
+def as_factors(gradients: Gradients) -> GradientFactors:
+    """Gradients as rows of an array or as factors, in float64.
+
+    Raises:
+      InputError: there are none, or one is NaN or infinite (the first is named).
+    """
+    if not isinstance(gradients, GradientFactors):
+        gradients = GradientFactors(np.ascontiguousarray(gradients, np.float64))
+    if len(gradients) == 0:
+        raise InputError("there are no gradients to select from")
+    for factor in (gradients.outer, gradients.inner):
+        if factor is None:
+            continue
+        finite = np.isfinite(factor).all(axis=1)
+        if not finite.all():
+            raise InputError(
+                f"gradients hold NaN or infinity in {int((~finite).sum())} of {len(finite)} "
+                f"examples, first in example {int(np.argmin(finite))}"
+            )
+    return gradients
+
+
+class DistanceRows:
+    """Rows of the distance matrix in float32: kept where the budget allows it, else recomputed."""
+
+    def __init__(self, gradients: GradientFactors, memory_bytes: float) -> None:
+        """Computes the whole matrix if its 4 n^2 bytes fit; the budget is not checked here."""
+        n = len(gradients)
+        self._gradients = gradients
+        self._block = max(1, _BLOCK_ENTRIES // n)
+        self._kept = None
+        if 4 * n * n <= memory_bytes:
+            self._kept = np.empty((n, n), np.float32)
+            for start in range(0, n, self._block):
+                rows = slice(start, start + self._block)
+                self._kept[rows] = gradients.distances(rows)
+
+    def blocks(
+        self, positions: Int[np.ndarray, " m"]
+    ) -> Iterator[tuple[Int[np.ndarray, " b"], Float[np.ndarray, "b n"]]]:
+        """Yields some of the positions and their rows, which the caller may overwrite."""
+        for start in range(0, len(positions), self._block):
+            part = positions[start : start + self._block]
+            if self._kept is None:
+                yield part, self._gradients.distances(part).astype(np.float32)
+            else:
+                yield part, self._kept[part]
