@@ -28,8 +28,8 @@ PUBLIC = {
         wu_policy
     """,
     "coreset": """
-        DEFAULT_MEMORY_BYTES FacilityLocation GradientFactors SPLITS budget_of class_budgets
-        facility_location
+        ClassSelection DEFAULT_MEMORY_BYTES FacilityLocation GradientFactors SPLITS budget_of
+        class_budgets facility_location facility_location_per_class
     """,
     "data": """
         DATASETS Dataset DatasetEntry SPLITS draw_examples load_dataset load_digits load_images_file
@@ -73,7 +73,7 @@ PUBLIC = {
 }
 
 # Modules beside the sub-packages; all that they define without an underscore is public.
-MODULES = ("aliases", "checks", "imports", "programs", "progress", "records")
+MODULES = ("aliases", "checks", "cores", "imports", "programs", "progress", "records")
 
 # Arguments that have a default and may yet be given by position, each for a reason:
 POSITIONAL_WITH_DEFAULT = {

@@ -1,6 +1,5 @@
 """Rows of the Jacobian J(W, X), block by block in bounded memory."""
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -19,6 +18,7 @@ from ntk_aug.checks import (
     check_params,
     check_same_shape,
 )
+from ntk_aug.cores import num_cores
 from ntk_aug.jacobian.layerwise import (
     block_program,
     factored_leaves,
@@ -288,7 +288,7 @@ class JacobianRows:
                 destination[(first - start) * r : (last - start) * r] = piece
             return last - first
 
-        with ThreadPoolExecutor(min(_num_cores(), _MAX_THREADS)) as threads:
+        with ThreadPoolExecutor(min(num_cores(), _MAX_THREADS)) as threads:
             try:
                 for count in threads.map(compute, range(start, stop, self.block_size)):
                     report(count)
@@ -333,13 +333,6 @@ class JacobianRows:
 def _columns(matrix: np.ndarray, sizes: Sequence[int]) -> list[np.ndarray]:
     """Views of consecutive columns."""
     return [matrix[:, slice(*span)] for span in pairwise(np.cumsum([0, *sizes]))]
-
-
-def _num_cores() -> int:
-    """The cores that this process may use, where the system tells; otherwise all."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _check_finite(pieces, first):

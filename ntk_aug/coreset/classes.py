@@ -1,0 +1,133 @@
+"""Facility location class by class: the selection of a labelled data set, and its weights."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from ntk_aug.aliases import Float64, Int, Labels, Progress
+from ntk_aug.checks import InputError, check_at_least, check_labels
+from ntk_aug.cores import num_cores
+from ntk_aug.coreset.budgets import class_budgets
+from ntk_aug.coreset.facility import DEFAULT_MEMORY_BYTES, FacilityLocation, facility_location
+from ntk_aug.coreset.similarity import Gradients, as_factors
+
+
+class ClassSelection(NamedTuple):
+    """The selected examples of all classes: those of class 0 in their order, then of class 1, ...
+
+    Attributes:
+      indices: places in the whole data set.
+      weights: gamma_j; they sum to the size of each class, and to n in all.
+      gains: what each added to the objective of its class.
+      labels: of each selected example.
+      objective: the sum of the classes'.
+      estimate: the sum of the classes', which bounds the gradient error.
+      gradient_error: ||sum_i g_i - sum_{j in S} gamma_j g_j|| over all classes together.
+      by_class: the result of each class, whose indices count within it.
+    """
+
+    indices: Int[np.ndarray, " k"]
+    weights: Int[np.ndarray, " k"]
+    gains: Float64[np.ndarray, " k"]
+    labels: Int[np.ndarray, " k"]
+    objective: float
+    estimate: float
+    gradient_error: float
+    by_class: tuple[FacilityLocation, ...]
+
+
+def facility_location_per_class(
+    gradients: Gradients,
+    labels: Labels,
+    *,
+    num_classes: int | None = None,
+    fraction: float | None = None,
+    count: int | None = None,
+    split: str = "proportional",
+    tolerance: float | None = None,
+    memory_bytes: int = DEFAULT_MEMORY_BYTES,
+    num_threads: int | None = None,
+    progress: Progress | None = None,
+) -> ClassSelection:
+    """Selects in each class as `facility_location` does, the classes side by side in threads.
+
+    The result does not depend on the number of threads: each class is computed by one.
+
+    Args:
+      gradients: [n, P], or factors of them, or proxies of gradients.
+      labels: [n].
+      num_classes: None takes the largest label and those below it.
+      fraction: the budget as a share of all examples; see `class_budgets`, also for the next two.
+      count: the budget in examples.
+      split: `proportional` or `equal`.
+      tolerance: bound of the estimate of all classes together, of which each class has the share
+        of its size. A class stops at its budget or within its share, whatever comes first;
+        without a budget, within its share.
+      memory_bytes: budget of all distances held at once.
+      num_threads: None takes the cores that this process may use.
+      progress: called with ("classes", done, in all).
+
+    Raises:
+      InputError: labels out of range, an empty class or one that the budget gives nothing, and
+        what `class_budgets` and `facility_location` refuse.
+    """
+    factors = as_factors(gradients)
+    n = len(factors)
+    if num_classes is None:
+        num_classes = max(int(np.max(labels, initial=0)) + 1, 1)
+    labels = check_labels(labels, n, num_classes)
+    sizes = np.bincount(labels, minlength=num_classes)
+    budgets = _budgets(sizes, fraction, count, split, tolerance)
+    num_threads = min(num_cores() if num_threads is None else num_threads, num_classes)
+    check_at_least(num_threads, 1, "num_threads")
+    check_at_least(memory_bytes, 1, "memory_bytes")
+    if tolerance is not None:
+        check_at_least(tolerance, 0, "tolerance")
+    members = [np.flatnonzero(labels == number) for number in range(num_classes)]
+
+    def select(number: int) -> FacilityLocation:
+        return facility_location(
+            factors.take(members[number]),
+            count=budgets[number],
+            tolerance=None if tolerance is None else tolerance * int(sizes[number]) / n,
+            memory_bytes=max(1, memory_bytes // num_threads),
+        )
+
+    found = []
+    # One thread of BLAS in each: with more, they would share cores, and round by their number.
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(num_threads) as executor:
+        for result in executor.map(select, range(num_classes)):
+            found.append(result)
+            if progress is not None:
+                progress("classes", len(found), num_classes)
+    indices = np.concatenate([own[r.indices] for own, r in zip(members, found, strict=True)])
+    weights = np.concatenate([r.weights for r in found])
+    difference = np.ones(n)
+    difference[indices] -= weights
+    return ClassSelection(
+        indices=indices,
+        weights=weights,
+        gains=np.concatenate([r.gains for r in found]),
+        labels=labels[indices],
+        objective=sum(r.objective for r in found),
+        estimate=sum(r.estimate for r in found),
+        gradient_error=float(np.linalg.norm(factors.combination(difference))),
+        by_class=tuple(found),
+    )
+
+
+def _budgets(sizes, fraction, count, split, tolerance):
+    """The number to select in each class, or None for each where only the tolerance stops."""
+    if fraction is None and count is None and tolerance is not None:
+        if not sizes.all():
+            raise InputError(f"class {int(np.argmin(sizes))} has 0 examples, expected at least 1")
+        return [None] * len(sizes)
+    budgets = class_budgets(sizes, fraction=fraction, count=count, split=split)
+    if not budgets.all():
+        raise InputError(
+            f"a budget of {budgets.sum()} gives class {int(np.argmin(budgets))} of "
+            f"{sizes[np.argmin(budgets)]} examples none, expected at least 1 of each class"
+        )
+    return budgets.tolist()

@@ -1,0 +1,97 @@
+import numpy as np
+import pytest
+
+from ntk_aug import coreset
+from ntk_aug.checks import InputError
+
+SIZES = (40, 10, 25)
+
+
+@pytest.fixture(scope="module")
+def labelled():
+    """Gradients of three mixed classes, and their labels."""
+    rng = np.random.default_rng(0)
+    labels = rng.permutation(np.repeat(np.arange(3), SIZES))
+    return rng.standard_normal((75, 4)) + 3 * np.eye(3, 4)[labels], labels
+
+
+def test_each_class_is_selected_by_itself(labelled):
+    gradients, labels = labelled
+    found = coreset.facility_location_per_class(gradients, labels, count=15)
+    assert np.bincount(found.labels).tolist() == [8, 2, 5]
+    start = 0
+    for number, size in enumerate(SIZES):
+        own = np.flatnonzero(labels == number)
+        alone = coreset.facility_location(gradients[own], count=[8, 2, 5][number])
+        part = slice(start, start + len(alone.indices))
+        np.testing.assert_array_equal(found.indices[part], own[alone.indices])
+        np.testing.assert_allclose(found.gains[part], alone.gains, rtol=1e-12)
+        np.testing.assert_array_equal(found.weights[part], alone.weights)
+        assert found.weights[part].sum() == size
+        start = part.stop
+    np.testing.assert_array_equal(found.labels, labels[found.indices])
+    error = gradients.sum(axis=0) - found.weights @ gradients[found.indices]
+    assert found.gradient_error == pytest.approx(np.linalg.norm(error), rel=1e-9)
+    assert found.gradient_error <= found.estimate
+    assert found.estimate == pytest.approx(sum(r.estimate for r in found.by_class))
+    assert found.objective == pytest.approx(sum(r.objective for r in found.by_class))
+
+
+def test_any_number_of_threads_gives_the_same(labelled):
+    found = [
+        coreset.facility_location_per_class(
+            *labelled, fraction=0.3, num_threads=threads, memory_bytes=memory_bytes
+        )
+        for threads, memory_bytes in [(1, 2**30), (2, 2**30), (3, 2**30), (2, 1)]
+    ]
+    for other in found[1:]:
+        for one, two in zip(found[0][:7], other[:7], strict=True):
+            np.testing.assert_array_equal(one, two)
+
+
+def test_equal_budgets_take_all_of_a_small_class(labelled):
+    found = coreset.facility_location_per_class(*labelled, count=36, split="equal")
+    assert np.bincount(found.labels).tolist() == [13, 10, 13]
+    assert found.by_class[1].estimate == 0
+
+
+def test_the_estimates_of_all_classes_are_within_the_tolerance(labelled):
+    found = coreset.facility_location_per_class(*labelled, tolerance=40.0)
+    assert found.estimate <= 40
+    for result, size in zip(found.by_class, SIZES, strict=True):
+        assert result.estimate <= 40 * size / 75
+        # With one less it would not have been.
+        assert result.estimate + result.gains[-1] > 40 * size / 75
+    bounded = coreset.facility_location_per_class(*labelled, tolerance=40.0, count=3, split="equal")
+    assert len(bounded.indices) == 3
+
+
+def test_progress_is_told_for_each_class(labelled):
+    told = []
+    coreset.facility_location_per_class(*labelled, count=9, progress=lambda *x: told.append(x))
+    assert told == [("classes", done, 3) for done in (1, 2, 3)]
+
+
+def test_bad_input_is_told(labelled):
+    gradients, labels = labelled
+    select = coreset.facility_location_per_class
+    with pytest.raises(InputError, match=r"label 2 of image .* outside 0 .. 1"):
+        select(gradients, labels, num_classes=2, count=9)
+    with pytest.raises(InputError, match="class 3 has 0 examples"):
+        select(gradients, labels, num_classes=4, count=9)
+    with pytest.raises(InputError, match="class 3 has 0 examples"):
+        select(gradients, labels, num_classes=4, tolerance=1.0)
+    with pytest.raises(InputError, match="a budget of 2 gives class 1 of 10 examples none"):
+        select(gradients, labels, count=2)
+    with pytest.raises(InputError, match="exactly one of them"):
+        select(gradients, labels)
+    with pytest.raises(InputError, match="labels have shape"):
+        select(coreset.GradientFactors(gradients), labels[1:], count=9)
+    with pytest.raises(InputError, match="tolerance is -1"):
+        select(gradients, labels, tolerance=-1.0)
+    with pytest.raises(InputError, match="num_threads is 0"):
+        select(gradients, labels, count=9, num_threads=0)
+    wrong = gradients.copy()
+    wrong[60] = np.nan
+    with pytest.raises(InputError, match="first in example 60"):
+        select(wrong, labels, count=9)
