@@ -28,8 +28,9 @@ PUBLIC = {
         wu_policy
     """,
     "coreset": """
-        ClassSelection DEFAULT_MEMORY_BYTES FacilityLocation GradientFactors SPLITS budget_of
-        class_budgets facility_location facility_location_per_class
+        ClassSelection DEFAULT_MEMORY_BYTES FacilityLocation GradientFactors PROXY_LOSSES SPLITS
+        budget_of class_budgets facility_location facility_location_per_class
+        last_layer_logit_gradients last_layer_weight_gradients
     """,
     "data": """
         DATASETS Dataset DatasetEntry SPLITS draw_examples load_dataset load_digits load_images_file

@@ -98,15 +98,19 @@ def as_factors(gradients: Gradients) -> GradientFactors:
     if len(gradients) == 0:
         raise InputError("there are no gradients to select from")
     for factor in (gradients.outer, gradients.inner):
-        if factor is None:
-            continue
-        finite = np.isfinite(factor).all(axis=1)
-        if not finite.all():
-            raise InputError(
-                f"gradients hold NaN or infinity in {int((~finite).sum())} of {len(finite)} "
-                f"examples, first in example {int(np.argmin(finite))}"
-            )
+        if factor is not None:
+            check_finite_rows(factor, "gradients")
     return gradients
+
+
+def check_finite_rows(rows: Float[np.ndarray, "n columns"], what: str) -> None:
+    """Raises InputError unless all is finite, and names the first example that is not."""
+    finite = np.isfinite(rows).all(axis=1)
+    if not finite.all():
+        raise InputError(
+            f"{what} hold NaN or infinity in {int((~finite).sum())} of {len(finite)} examples, "
+            f"first in example {int(np.argmin(finite))}"
+        )
 
 
 class DistanceRows:
