@@ -9,7 +9,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Bool, Float, Float64, Int, PRNGKeyArray, Shaped, UInt8
+from jaxtyping import Bool, Float, Float32, Float64, Int, Int32, PRNGKeyArray, Shaped, UInt8
 
 Array = jax.Array | np.ndarray
 KeyArray = PRNGKeyArray
@@ -23,6 +23,8 @@ PixelImage = UInt8[Array, "h w c"]
 AnyImage = Image | PixelImage
 PixelImages = UInt8[Array, "n h w c"]
 Labels = Int[Array, " n"]
+Targets = Labels | Float[Array, "n C"]
+"""Classes, or soft labels: a distribution over the classes for each example."""
 Kernel = Float64[np.ndarray, "N M"]
 
 Params = Any

@@ -87,6 +87,16 @@ def check_labels(labels: Any, n: int, num_classes: int) -> np.ndarray:
     return labels.astype(np.int32)
 
 
+def check_finite_rows(rows: np.ndarray, what: str) -> None:
+    """Raises InputError unless [n, columns] is finite; names the first example that is not."""
+    finite = np.isfinite(rows).all(axis=1)
+    if not finite.all():
+        raise InputError(
+            f"{what} hold NaN or infinity in {int((~finite).sum())} of {len(finite)} examples, "
+            f"first in example {int(np.argmin(finite))}"
+        )
+
+
 def check_kernel(kernel: Any) -> np.ndarray:
     """The kernel as an array; raises InputError unless it is square, not empty, and finite."""
     kernel = np.asarray(kernel)

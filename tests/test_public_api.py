@@ -28,7 +28,7 @@ PUBLIC = {
         wu_policy
     """,
     "coreset": """
-        ClassSelection DEFAULT_MEMORY_BYTES FacilityLocation GradientFactors PROXY_LOSSES SPLITS
+        ClassSelection DEFAULT_MEMORY_BYTES Examples FacilityLocation GradientFactors SPLITS
         budget_of class_budgets facility_location facility_location_per_class
         last_layer_logit_gradients last_layer_weight_gradients
     """,
@@ -74,7 +74,7 @@ PUBLIC = {
 }
 
 # Modules beside the sub-packages; all that they define without an underscore is public.
-MODULES = ("aliases", "checks", "cores", "imports", "programs", "progress", "records")
+MODULES = ("aliases", "checks", "cores", "imports", "losses", "programs", "progress", "records")
 
 # Arguments that have a default and may yet be given by position, each for a reason:
 POSITIONAL_WITH_DEFAULT = {

@@ -2,9 +2,9 @@
 
 from ntk_aug.coreset.budgets import SPLITS, budget_of, class_budgets
 from ntk_aug.coreset.classes import ClassSelection, facility_location_per_class
+from ntk_aug.coreset.examples import Examples
 from ntk_aug.coreset.facility import DEFAULT_MEMORY_BYTES, FacilityLocation, facility_location
 from ntk_aug.coreset.proxies import (
-    PROXY_LOSSES,
     last_layer_logit_gradients,
     last_layer_weight_gradients,
 )
@@ -12,9 +12,9 @@ from ntk_aug.coreset.similarity import GradientFactors
 
 __all__ = [
     "DEFAULT_MEMORY_BYTES",
-    "PROXY_LOSSES",
     "SPLITS",
     "ClassSelection",
+    "Examples",
     "FacilityLocation",
     "GradientFactors",
     "budget_of",

@@ -5,16 +5,14 @@ is r, by W the outer product of h and r, and by b again r. None of them needs a 
 the outer product is never formed: see `GradientFactors`.
 """
 
+import jax
+import jax.numpy as jnp
 import numpy as np
-from scipy.special import softmax
 
-from ntk_aug.aliases import Array, Float, Float64, Int
-from ntk_aug.checks import InputError, check_choice, check_labels, check_same_shape
-from ntk_aug.coreset.similarity import GradientFactors, check_finite_rows
-
-PROXY_LOSSES = ("cross-entropy", "squared")
-
-Targets = Int[Array, " n"] | Float[Array, "n C"]
+from ntk_aug.aliases import Array, Float, Float64, Targets
+from ntk_aug.checks import check_finite_rows, check_same_shape
+from ntk_aug.coreset.similarity import GradientFactors
+from ntk_aug.losses import check_targets, loss_residuals
 
 
 def last_layer_logit_gradients(
@@ -69,25 +67,9 @@ def last_layer_weight_gradients(
 
 
 def _residuals(logits, targets, loss) -> Float64[np.ndarray, "n C"]:
-    check_choice(loss, PROXY_LOSSES, "loss")
-    logits = np.asarray(logits, np.float64)
+    residuals = loss_residuals(loss)
+    logits = np.asarray(logits)
     check_finite_rows(logits, "logits")
-    if np.ndim(targets) == 1:
-        y = np.eye(logits.shape[1])[check_labels(targets, *logits.shape)]
-    else:
-        y = np.asarray(targets, np.float64)
-        check_same_shape(y.shape, logits.shape, "an array of soft labels")
-        check_finite_rows(y, "soft labels")
-        if loss == "cross-entropy":
-            _check_distributions(y)
-    return (softmax(logits, axis=1) if loss == "cross-entropy" else logits) - y
-
-
-def _check_distributions(y):
-    wrong = (y < 0).any(axis=1) | (np.abs(y.sum(axis=1) - 1) > 1e-3)
-    if wrong.any():
-        first = int(np.argmax(wrong))
-        raise InputError(
-            f"soft labels of example {first} sum to {y[first].sum():.4g} with the least at "
-            f"{y[first].min():.4g}, expected numbers of at least 0 that sum to 1"
-        )
+    targets = check_targets(targets, len(logits), logits.shape[1], loss)
+    with jax.enable_x64(True):
+        return np.asarray(residuals(jnp.asarray(logits, jnp.float64), targets))

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from ntk_aug.aliases import Array, Float, Float64, Int
-from ntk_aug.checks import InputError
+from ntk_aug.checks import InputError, check_finite_rows
 
 # Of float64 entries in a block of distances: a few megabytes, which stay in the cache.
 _BLOCK_ENTRIES = 2**19
@@ -101,16 +101,6 @@ def as_factors(gradients: Gradients) -> GradientFactors:
         if factor is not None:
             check_finite_rows(factor, "gradients")
     return gradients
-
-
-def check_finite_rows(rows: Float[np.ndarray, "n columns"], what: str) -> None:
-    """Raises InputError unless all is finite, and names the first example that is not."""
-    finite = np.isfinite(rows).all(axis=1)
-    if not finite.all():
-        raise InputError(
-            f"{what} hold NaN or infinity in {int((~finite).sum())} of {len(finite)} examples, "
-            f"first in example {int(np.argmin(finite))}"
-        )
 
 
 class DistanceRows:

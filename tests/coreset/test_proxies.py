@@ -6,7 +6,7 @@ import numpy as np
 import optax
 import pytest
 
-from ntk_aug import coreset
+from ntk_aug import coreset, losses
 from ntk_aug.checks import InputError
 
 N, C, D = 20, 4, 6
@@ -53,7 +53,7 @@ def pairwise(gradients):
     return np.linalg.norm(gradients[:, None] - gradients[None], axis=2)
 
 
-@pytest.mark.parametrize("loss", coreset.PROXY_LOSSES)
+@pytest.mark.parametrize("loss", losses.LOSSES)
 @pytest.mark.parametrize("soft", [True, False])
 def test_proxies_are_the_gradients_of_automatic_differentiation(layer, loss, soft):
     targets = layer.soft if soft else layer.labels
