@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
 
 class InputError(ValueError):
@@ -95,6 +96,12 @@ def check_finite_rows(rows: np.ndarray, what: str) -> None:
             f"{what} hold NaN or infinity in {int((~finite).sum())} of {len(finite)} examples, "
             f"first in example {int(np.argmin(finite))}"
         )
+
+
+def check_mesh(mesh: Mesh) -> None:
+    """Raises InputError for a mesh of more than one axis."""
+    if len(mesh.axis_names) != 1:
+        raise InputError(f"the mesh has axes {mesh.axis_names}, expected one, for the images")
 
 
 def check_kernel(kernel: Any) -> np.ndarray:

@@ -1,6 +1,12 @@
-"""How many cores there are to work on."""
+"""How many cores there are to work on, and work that is shared by threads."""
 
 import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def num_cores() -> int:
@@ -8,3 +14,18 @@ def num_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def map_in_threads(
+    function: Callable[[Item], Result], items: Iterable[Item], num_threads: int
+) -> Iterator[Result]:
+    """Yields function(item) in the order of the items, several computed at once.
+
+    Where one fails, or the caller is interrupted, those that have not begun never do.
+    """
+    with ThreadPoolExecutor(num_threads) as threads:
+        try:
+            yield from threads.map(function, items)
+        except BaseException:
+            threads.shutdown(cancel_futures=True)
+            raise

@@ -41,9 +41,9 @@ PUBLIC = {
         check_mesh flipped_masks output_function projected_rows row_norms
     """,
     "models": """
-        CifarResNet DEFAULT_LEARNING_RATE MLP MODELS ModelEntry ModelView Network as_network
-        build_network check_examples_independent linen_network linen_view nnx_network nnx_view
-        num_params pure_network tanh_mlp_jacobian_lipschitz
+        CifarResNet DEFAULT_LEARNING_RATE MLP MODELS ModelEntry ModelView Network StreamedProgram
+        as_network build_network check_examples_independent linen_network linen_view logits_program
+        nnx_network nnx_view num_params pure_network tanh_mlp_jacobian_lipschitz
     """,
     "ntk": """
         DEFAULT_IMPLEMENTATION DEFAULT_MEMORY_BYTES DYNAMICS_LOSSES InfiniteWidthKernels

@@ -1,7 +1,6 @@
 """Rows of the Jacobian J(W, X), block by block in bounded memory."""
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import jax
@@ -18,7 +17,7 @@ from ntk_aug.checks import (
     check_params,
     check_same_shape,
 )
-from ntk_aug.cores import num_cores
+from ntk_aug.cores import map_in_threads, num_cores
 from ntk_aug.jacobian.layerwise import (
     block_program,
     factored_leaves,
@@ -288,13 +287,9 @@ class JacobianRows:
                 destination[(first - start) * r : (last - start) * r] = piece
             return last - first
 
-        with ThreadPoolExecutor(min(num_cores(), _MAX_THREADS)) as threads:
-            try:
-                for count in threads.map(compute, range(start, stop, self.block_size)):
-                    report(count)
-            except BaseException:
-                threads.shutdown(cancel_futures=True)
-                raise
+        starts = range(start, stop, self.block_size)
+        for count in map_in_threads(compute, starts, min(num_cores(), _MAX_THREADS)):
+            report(count)
 
     def _blocks(self, program, images, labels, start, stop):
         """Yields (first image, the one after the last, their pieces) block by block."""

@@ -6,16 +6,10 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from ntk_aug.aliases import Images, Labels
-from ntk_aug.checks import InputError
+from ntk_aug.checks import InputError, check_mesh
 from ntk_aug.jacobian.precision import derivative_precision
 from ntk_aug.jacobian.row_factors import RowFactors
 from ntk_aug.jacobian.rows import JacobianRows
-
-
-def check_mesh(mesh: Mesh) -> None:
-    """Raises InputError for a mesh of more than one axis."""
-    if len(mesh.axis_names) != 1:
-        raise InputError(f"the mesh has axes {mesh.axis_names}, expected one, for the images")
 
 
 class ShardedRows:

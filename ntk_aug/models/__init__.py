@@ -1,5 +1,6 @@
 """Networks, and the functional view of any of them: apply_fn(params, images) -> logits."""
 
+from ntk_aug.models.evaluation import StreamedProgram, logits_program
 from ntk_aug.models.independence import check_examples_independent
 from ntk_aug.models.mlp import MLP, tanh_mlp_jacobian_lipschitz
 from ntk_aug.models.network import (
@@ -29,11 +30,13 @@ __all__ = [
     "ModelEntry",
     "ModelView",
     "Network",
+    "StreamedProgram",
     "as_network",
     "build_network",
     "check_examples_independent",
     "linen_network",
     "linen_view",
+    "logits_program",
     "nnx_network",
     "nnx_view",
     "num_params",

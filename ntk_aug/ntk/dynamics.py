@@ -20,6 +20,7 @@ import numpy as np
 from ntk_aug.aliases import Array, Float, Float64, Int
 from ntk_aug.checks import InputError, check_choice, check_labels, check_same_shape
 from ntk_aug.jacobian.precision import derivative_precision
+from ntk_aug.losses import per_example_loss
 from ntk_aug.models import ModelView
 from ntk_aug.ntk.neural_tangents_bridge import load_neural_tangents
 
@@ -161,7 +162,7 @@ def _mean_squared_error(f, y):
 
 
 def _cross_entropy(f, y):
-    return -jnp.mean(jnp.sum(y * jax.nn.log_softmax(f), axis=1))
+    return jnp.mean(per_example_loss("cross-entropy")(f, y))
 
 
 _LOSS_FUNCTIONS = {"mse": _mean_squared_error, "cross-entropy": _cross_entropy}

@@ -12,7 +12,8 @@ from ntk_aug.aliases import Params, Progress
 from ntk_aug.augment import build_augmentation
 from ntk_aug.checks import InputError, check_same_shape
 from ntk_aug.data import Dataset, normalize
-from ntk_aug.models import ModelView, Network
+from ntk_aug.losses import per_example_loss
+from ntk_aug.models import ModelView, Network, logits_program
 from ntk_aug.records import StrPath
 from ntk_aug.training.config import TrainingConfig
 from ntk_aug.training.optimizer import build_optimizer
@@ -137,6 +138,7 @@ def _check_outputs(network: Network, train_state: TrainState, train_set: Dataset
 
 def evaluate_view(view: ModelView, dataset: Dataset) -> tuple[float, float]:
     """Mean cross-entropy and accuracy in [0, 1] of a network in evaluation mode on a data set."""
-    preprocess = partial(normalize, mean=dataset.mean, std=dataset.std)
-    evaluate = evaluation_program(view.apply_fn, preprocess)
-    return evaluate(view.params, jnp.asarray(dataset.images), jnp.asarray(dataset.labels)).means()
+    evaluate = logits_program(view.apply_fn, mean=dataset.mean, std=dataset.std)
+    logits = evaluate(view.params, dataset.images)
+    losses = np.asarray(per_example_loss("cross-entropy")(logits, dataset.labels), np.float64)
+    return float(losses.mean()), float((logits.argmax(axis=1) == dataset.labels).mean())

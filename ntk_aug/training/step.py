@@ -11,7 +11,10 @@ import optax
 from ntk_aug.aliases import Augmentation, Images, IntLike, KeyArray, Params
 from ntk_aug.augment import augment_batch
 from ntk_aug.data import unit_range
+from ntk_aug.losses import per_example_loss
 from ntk_aug.models import Network
+
+_cross_entropy = per_example_loss("cross-entropy")
 
 
 class TrainState(NamedTuple):
@@ -112,7 +115,7 @@ def epoch_program(
 
         def mean_loss(params):
             logits, new_state = network.apply(params, state, preprocess(batch), True, key)
-            losses = optax.softmax_cross_entropy_with_integer_labels(logits, targets)
+            losses = _cross_entropy(logits, targets)
             return jnp.mean(losses), (logits, new_state)
 
         (loss, (logits, state)), gradient = jax.value_and_grad(mean_loss, has_aux=True)(params)
@@ -179,7 +182,7 @@ def evaluation_program(
         def batch_sums(batch):
             members, counted = batch
             logits = apply(variables, preprocess(unit_range(images[members])))
-            losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels[members])
+            losses = _cross_entropy(logits, labels[members])
             hits = jnp.argmax(logits, axis=-1) == labels[members]
             return jnp.sum(losses * counted), jnp.sum(hits * counted)
 
