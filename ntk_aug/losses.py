@@ -52,23 +52,21 @@ def loss_residuals(
     return _FUNCTIONS[check_choice(loss, LOSSES, "loss")][1]
 
 
-def one_hot_targets(
-    outputs: Float[Array, "*batch C"], targets: Array
-) -> Float[jax.Array, "*batch C"]:
+def _one_hot(outputs, targets):
     """Targets [..., C] in the outputs' precision, of labels [...] too."""
-    if targets.ndim == outputs.ndim:
+    if jnp.ndim(targets) == jnp.ndim(outputs):
         return jnp.asarray(targets, outputs.dtype)
     return jax.nn.one_hot(targets, outputs.shape[-1], dtype=outputs.dtype)
 
 
 def _cross_entropy(outputs, targets):
-    if targets.ndim == outputs.ndim:
-        return optax.softmax_cross_entropy(outputs, targets)
+    if jnp.ndim(targets) == jnp.ndim(outputs):
+        return optax.softmax_cross_entropy(outputs, _one_hot(outputs, targets))
     return optax.softmax_cross_entropy_with_integer_labels(outputs, targets)
 
 
 def _cross_entropy_residuals(outputs, targets):
-    return jax.nn.softmax(outputs) - one_hot_targets(outputs, targets)
+    return jax.nn.softmax(outputs) - _one_hot(outputs, targets)
 
 
 def _squared(outputs, targets):
@@ -76,7 +74,7 @@ def _squared(outputs, targets):
 
 
 def _squared_residuals(outputs, targets):
-    return outputs - one_hot_targets(outputs, targets)
+    return outputs - _one_hot(outputs, targets)
 
 
 _FUNCTIONS: dict[str, tuple[Callable, Callable]] = {

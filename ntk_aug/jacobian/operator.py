@@ -7,17 +7,15 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
-from ntk_aug.aliases import ApplyFn, Float, Images, Labels, Params
+from ntk_aug.aliases import ApplyFn, Float, Images, Params, Targets
 from ntk_aug.checks import (
-    InputError,
     check_at_least,
     check_choice,
-    check_labels,
     check_network_inputs,
     check_params,
     check_same_shape,
 )
-from ntk_aug.jacobian.outputs import LABELLED_ROWS, count_logits, output_function
+from ntk_aug.jacobian.outputs import count_logits, label_shape, output_function, row_labels
 from ntk_aug.jacobian.precision import derivative_precision
 
 
@@ -38,7 +36,7 @@ class JacobianOperator:
         apply_fn: ApplyFn,
         params: Params,
         images: Images,
-        labels: Labels | None = None,
+        labels: Targets | None = None,
         *,
         rows: str = "logits",
         dtype: str = "float32",
@@ -50,7 +48,8 @@ class JacobianOperator:
           apply_fn: evaluation view of a network.
           params: pytree of floating-point arrays.
           images: network inputs [n, h, w, c].
-          labels: [n]; needed for `LABELLED_ROWS` only.
+          labels: [n]; or, for rows that are losses, soft labels [n, C]; needed for
+            `LABELLED_ROWS` only.
           rows: a key of `jacobian.ROWS`.
           dtype: "float32" or "float64".
           batch_size: images at once.
@@ -63,18 +62,16 @@ class JacobianOperator:
         self.dtype = check_choice(dtype, ("float32", "float64"), "dtype")
         check_at_least(batch_size, 1, "batch_size")
         outputs = output_function(apply_fn, rows)
-        if rows in LABELLED_ROWS and labels is None:
-            raise InputError(f"rows {rows!r} need the labels of the images")
         with derivative_precision(dtype):
             params = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), params)
             self._flat, unravel = ravel_pytree(params)
             image = jax.ShapeDtypeStruct(images.shape[1:], dtype)
-            label = jax.ShapeDtypeStruct((), "int32")
             num_logits = count_logits(apply_fn, params, images.shape[1:], dtype)
+            label = label_shape(rows, num_logits, dtype)
             k = jax.eval_shape(outputs, params, image, label).shape[0]
         n = len(images)
-        given = np.zeros(n, np.int32) if labels is None else check_labels(labels, n, num_logits)
-        self._images, self._labels = images, given
+        self._images = images
+        self._labels = row_labels(labels, rows, n, num_logits, dtype)
         self._batch_size = min(batch_size, n)
         self.outputs_per_example = k
         self.shape = (n * k, self._flat.size)

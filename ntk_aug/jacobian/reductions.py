@@ -1,13 +1,14 @@
 """What is left of rows when they are too many to be kept: their norms, or a random projection.
 
-With the rows "cross-entropy" these are of per-example gradients J_i' r_i, r_i = softmax(f) - y_i.
+With the rows "cross-entropy" these are of per-example gradients J_i' r_i, r_i = softmax(f) - y_i;
+with the rows "squared", r_i = f - y_i.
 """
 
 import jax
 import numpy as np
 from scipy import sparse
 
-from ntk_aug.aliases import Float, Float64, Images, KeyArray, Labels, Progress
+from ntk_aug.aliases import Float, Float64, Images, KeyArray, Progress, Targets
 from ntk_aug.checks import check_at_least
 from ntk_aug.jacobian.rows import JacobianRows
 
@@ -15,7 +16,7 @@ from ntk_aug.jacobian.rows import JacobianRows
 def row_norms(
     rows: JacobianRows,
     images: Images,
-    labels: Labels | None = None,
+    labels: Targets | None = None,
     *,
     progress: Progress | None = None,
 ) -> Float64[np.ndarray, " N"]:
@@ -24,7 +25,7 @@ def row_norms(
     Args:
       rows: of one network.
       images: network inputs [n, h, w, c].
-      labels: [n]; needed for `LABELLED_ROWS` only.
+      labels: [n], or soft labels [n, C], as `JacobianRows.blocks` takes them.
       progress: called with ("norms", images done, images in all).
 
     Raises:
@@ -43,7 +44,7 @@ def projected_rows(
     key: KeyArray,
     rows: JacobianRows,
     images: Images,
-    labels: Labels | None = None,
+    labels: Targets | None = None,
     *,
     dimension: int,
     progress: Progress | None = None,
@@ -58,7 +59,7 @@ def projected_rows(
       key: that S is drawn with; the same for whatever is to be compared.
       rows: of one network.
       images: network inputs [n, h, w, c].
-      labels: [n]; needed for `LABELLED_ROWS` only.
+      labels: [n], or soft labels [n, C], as `JacobianRows.blocks` takes them.
       dimension: columns that are left.
       progress: called with ("projection", images done, images in all).
 

@@ -7,12 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ntk_aug.aliases import ApplyFn, Array, Float, Float64, Images, Labels, Params
+from ntk_aug.aliases import ApplyFn, Array, Float, Float64, Images, Params, Targets
 from ntk_aug.checks import (
     InputError,
     check_at_least,
     check_choice,
-    check_labels,
     check_network_inputs,
     check_params,
     check_same_shape,
@@ -24,7 +23,7 @@ from ntk_aug.jacobian.layerwise import (
     routes,
     squares_program,
 )
-from ntk_aug.jacobian.outputs import LABELLED_ROWS, count_logits, output_function
+from ntk_aug.jacobian.outputs import count_logits, label_shape, output_function, row_labels
 from ntk_aug.jacobian.precision import derivative_precision
 from ntk_aug.jacobian.row_factors import RowFactors
 from ntk_aug.jacobian.sites import SiteTrace
@@ -103,10 +102,10 @@ class JacobianRows:
                 return jax.tree.unflatten(treedef, merged)
 
             image = jax.ShapeDtypeStruct(image_shape, dtype)
-            label = jax.ShapeDtypeStruct((), "int32")
             images = jax.ShapeDtypeStruct((1, *image_shape), dtype)
             whole = jax.tree.unflatten(treedef, all_leaves)
             self._num_logits = count_logits(apply_fn, whole, self._image_shape, dtype)
+            label = label_shape(rows, self._num_logits, dtype)
             k = jax.eval_shape(outputs, whole, image, label).shape[0]
 
             def traced(leaves, image, label, offset):
@@ -120,8 +119,8 @@ class JacobianRows:
                 block_program(trace, k, dtype, which) for which in ({}, self._factored)
             )
             self._squares = squares_program(trace, k, dtype, self._factored)
-            labels = jax.ShapeDtypeStruct((1,), "int32")
-            pieces = jax.eval_shape(self.factor_program, self.leaves, images, labels)
+            self._block_of_one = images, jax.ShapeDtypeStruct((1, *label.shape), label.dtype)
+            pieces = jax.eval_shape(self.factor_program, self.leaves, *self._block_of_one)
         self._factor_shapes = [piece.shape[1:] for piece in pieces]
         self._num_factors = len(self._factored)
         self._num_rest = len(chosen) - self._num_factors
@@ -144,7 +143,7 @@ class JacobianRows:
     def blocks(
         self,
         images: Images,
-        labels: Labels | None = None,
+        labels: Targets | None = None,
         *,
         start: int = 0,
         stop: int | None = None,
@@ -153,7 +152,8 @@ class JacobianRows:
 
         Args:
           images: network inputs [n, h, w, c], in floating point.
-          labels: [n]; needed for `jacobian.LABELLED_ROWS` only.
+          labels: [n]; or, for rows that are losses, soft labels [n, C]; needed for
+            `jacobian.LABELLED_ROWS` only.
           start: the first image whose rows are computed.
           stop: the image before which it ends; None takes all.
 
@@ -169,7 +169,7 @@ class JacobianRows:
     def __call__(
         self,
         images: Images,
-        labels: Labels | None = None,
+        labels: Targets | None = None,
         *,
         start: int = 0,
         stop: int | None = None,
@@ -193,10 +193,8 @@ class JacobianRows:
 
     def fingerprint(self) -> str:
         """Of all that decides the rows of an image: the network, its weights, what is selected."""
-        image = jax.ShapeDtypeStruct((1, *self._image_shape), self.dtype)
-        label = jax.ShapeDtypeStruct((1,), "int32")
         with derivative_precision(self.dtype):
-            program = self.factor_program.lower(self.leaves, image, label).as_text()
+            program = self.factor_program.lower(self.leaves, *self._block_of_one).as_text()
         return fingerprint([program, *(fingerprint(leaf) for leaf in self.leaves)])
 
     def empty_factors(self, n: int) -> RowFactors:
@@ -214,7 +212,7 @@ class JacobianRows:
     def factors(
         self,
         images: Images,
-        labels: Labels | None = None,
+        labels: Targets | None = None,
         *,
         start: int = 0,
         stop: int | None = None,
@@ -254,7 +252,7 @@ class JacobianRows:
         return found
 
     def square_blocks(
-        self, images: Images, labels: Labels | None = None
+        self, images: Images, labels: Targets | None = None
     ) -> Iterator[tuple[slice, Float64[np.ndarray, " rows"]]]:
         """Yields (slice of the rows of J, their sums of squares) by blocks.
 
@@ -307,11 +305,7 @@ class JacobianRows:
         if not 0 <= start < stop <= len(images):
             raise InputError(f"images {start} to {stop} are asked for, there are {len(images)}")
         check_same_shape(images.shape[1:], self._image_shape, "an image")
-        if self._kind not in LABELLED_ROWS:
-            return images, np.zeros(len(images), np.int32)
-        if labels is None:
-            raise InputError(f"rows {self._kind!r} need the labels of the images")
-        return images, check_labels(labels, len(images), self._num_logits)
+        return images, row_labels(labels, self._kind, len(images), self._num_logits, self.dtype)
 
     def _block(self, program, images, labels, first, last):
         """The pieces [images * r, size] of images first to last - 1."""

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from ntk_aug.aliases import Images, Labels
+from ntk_aug.aliases import Images, Targets
 from ntk_aug.checks import InputError, check_mesh
 from ntk_aug.jacobian.precision import derivative_precision
 from ntk_aug.jacobian.row_factors import RowFactors
@@ -59,7 +59,7 @@ class ShardedRows:
     def __call__(
         self,
         images: Images,
-        labels: Labels | None = None,
+        labels: Targets | None = None,
         *,
         start: int = 0,
         stop: int | None = None,

@@ -42,6 +42,23 @@ def test_the_cross_entropy_is_minus_the_logarithm_of_the_probability(label):
     np.testing.assert_allclose(result[0], -np.log(special.softmax(LOGITS)[label]), rtol=1e-5)
 
 
+@pytest.mark.parametrize("loss", ["cross-entropy", "squared"])
+def test_losses_of_soft_labels_are_those_of_the_label_where_it_is_certain(loss):
+    soft = outputs(loss, np.array([0.2, 0.5, 0.3], np.float32))
+    certain = [outputs(loss, np.eye(3, dtype=np.float32)[label]) for label in range(3)]
+    np.testing.assert_allclose(certain, [outputs(loss, label) for label in range(3)], rtol=1e-6)
+    # Both are quadratic at most in y: the squared loss is the mean of those of the labels, less
+    # the variance of y, and the cross-entropy is linear.
+    mean = np.average(certain, axis=0, weights=[0.2, 0.5, 0.3])
+    variance = 0 if loss == "cross-entropy" else (1 - (0.2**2 + 0.5**2 + 0.3**2)) / 2
+    np.testing.assert_allclose(soft, mean - variance, rtol=1e-5)
+
+
+def test_the_squared_loss_is_half_the_squared_distance():
+    expected = np.sum((LOGITS - np.eye(3)[1]) ** 2) / 2
+    np.testing.assert_allclose(outputs("squared", 1), [expected], rtol=1e-6)
+
+
 def test_only_labelled_rows_look_at_the_label():
     for rows in jacobian.ROWS:
         same = np.array_equal(outputs(rows, 0), outputs(rows, 2))

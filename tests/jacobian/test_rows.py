@@ -143,6 +143,38 @@ def test_true_logit_rows_are_those_of_the_labels(mlp, digit_images, labels, J):
     )
 
 
+@pytest.mark.parametrize("soft", [True, False])
+@pytest.mark.parametrize("loss", ["cross-entropy", "squared"])
+def test_rows_of_a_loss_are_its_residuals_times_those_of_the_logits(
+    mlp, digit_images, labels, J, loss, soft
+):
+    y = np.random.default_rng(0).dirichlet(np.ones(OUTPUTS), 12) if soft else np.eye(3)[labels]
+    with jax.enable_x64(True):
+        logits = np.asarray(
+            mlp.apply_fn(jax.tree.map(jnp.float64, mlp.params), jnp.float64(digit_images))
+        )
+    residuals = (special.softmax(logits, axis=1) if loss == "cross-entropy" else logits) - y
+    expected = np.einsum("nk,nkp->np", residuals, J.reshape(12, OUTPUTS, -1))
+    rows = rows_of(mlp, digit_images, rows=loss, dtype="float64", block_size=5)
+    found = rows(digit_images, y if soft else labels)
+    np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-13)
+    norms = jacobian.row_norms(rows, digit_images, y if soft else labels)
+    np.testing.assert_allclose(norms, np.linalg.norm(expected, axis=1), rtol=1e-11)
+    operator = jacobian.JacobianOperator(
+        mlp.apply_fn, mlp.params, digit_images, y if soft else labels, rows=loss, dtype="float64"
+    )
+    sums = operator.rmatvec(np.ones(12))
+    np.testing.assert_allclose(sums, expected.sum(axis=0), rtol=1e-10, atol=1e-12)
+
+
+def test_soft_labels_are_for_losses_and_must_be_distributions(mlp, digit_images):
+    soft = np.full((12, OUTPUTS), 1 / 2)
+    with pytest.raises(InputError, match=r"labels have shape \(12, 3\), expected \(12,\)"):
+        rows_of(mlp, digit_images, rows="true-logit")(digit_images, soft)
+    with pytest.raises(InputError, match=r"soft labels of example 0 sum to 1\.5"):
+        rows_of(mlp, digit_images, rows="cross-entropy")(digit_images, soft)
+
+
 @pytest.mark.parametrize("bad", [None, np.full(12, 3), np.full(12, -1)])
 def test_labels_that_do_not_fit_are_refused(mlp, digit_images, bad):
     rows = rows_of(mlp, digit_images, rows="true-logit", block_size=12)
