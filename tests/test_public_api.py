@@ -28,9 +28,11 @@ PUBLIC = {
         wu_policy
     """,
     "coreset": """
-        ClassSelection DEFAULT_MEMORY_BYTES Examples FacilityLocation GradientFactors SPLITS
-        budget_of class_budgets facility_location facility_location_per_class
-        last_layer_logit_gradients last_layer_weight_gradients
+        ClassSelection DEFAULT_MEMORY_BYTES DEFAULT_RIDGE Examples FacilityLocation GradientFactors
+        SPLITS Subset budget_of class_budgets facility_location facility_location_per_class
+        gradient_error herd k_center_greedy largest_scores last_layer_logit_gradients
+        last_layer_weight_gradients match_gradients mean_one_weights random_gradient_errors
+        random_subset
     """,
     "data": """
         DATASETS Dataset DatasetEntry SPLITS draw_examples load_dataset load_digits load_images_file

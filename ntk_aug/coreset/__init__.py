@@ -2,25 +2,41 @@
 
 from ntk_aug.coreset.budgets import SPLITS, budget_of, class_budgets
 from ntk_aug.coreset.classes import ClassSelection, facility_location_per_class
+from ntk_aug.coreset.errors import gradient_error, random_gradient_errors
 from ntk_aug.coreset.examples import Examples
 from ntk_aug.coreset.facility import DEFAULT_MEMORY_BYTES, FacilityLocation, facility_location
+from ntk_aug.coreset.herding import herd
+from ntk_aug.coreset.k_center import k_center_greedy
+from ntk_aug.coreset.matching import DEFAULT_RIDGE, match_gradients
 from ntk_aug.coreset.proxies import (
     last_layer_logit_gradients,
     last_layer_weight_gradients,
 )
+from ntk_aug.coreset.scores import largest_scores
 from ntk_aug.coreset.similarity import GradientFactors
+from ntk_aug.coreset.subset import Subset, mean_one_weights, random_subset
 
 __all__ = [
     "DEFAULT_MEMORY_BYTES",
+    "DEFAULT_RIDGE",
     "SPLITS",
     "ClassSelection",
     "Examples",
     "FacilityLocation",
     "GradientFactors",
+    "Subset",
     "budget_of",
     "class_budgets",
     "facility_location",
     "facility_location_per_class",
+    "gradient_error",
+    "herd",
+    "k_center_greedy",
+    "largest_scores",
     "last_layer_logit_gradients",
     "last_layer_weight_gradients",
+    "match_gradients",
+    "mean_one_weights",
+    "random_gradient_errors",
+    "random_subset",
 ]

@@ -41,6 +41,27 @@ class GradientFactors:
             return weights @ self.outer
         return (self.outer * weights[:, None]).T @ self.inner
 
+    @cached_property
+    def squared_norms(self) -> Float64[np.ndarray, " n"]:
+        """||g_i||^2."""
+        norms = np.einsum("ij,ij->i", self.outer, self.outer)
+        if self.inner is not None:
+            norms *= np.einsum("ij,ij->i", self.inner, self.inner)
+        return norms
+
+    def inner_products(self, position: int) -> Float64[np.ndarray, " n"]:
+        """<g_i, g_j> of the example i at the position and all j."""
+        products = self.outer @ self.outer[position]
+        if self.inner is not None:
+            products *= self.inner @ self.inner[position]
+        return products
+
+    def along(self, direction: Float64[np.ndarray, "..."]) -> Float64[np.ndarray, " n"]:
+        """<g_i, direction> of all i, for a direction in the shape that `combination` gives."""
+        if self.inner is None:
+            return self.outer @ direction
+        return np.einsum("ij,ij->i", self.outer @ direction, self.inner)
+
     def distances(self, positions: Int[np.ndarray, " m"] | slice) -> Float64[np.ndarray, "m n"]:
         """||g_i - g_j|| in float64, for i at the positions and all j.
 
@@ -50,23 +71,16 @@ class GradientFactors:
         products = self._left[positions] @ self._right
         if self.inner is not None:
             products *= self.inner[positions] @ self.inner.T
-            products += self._squared_norms[positions, None]
-            products += self._squared_norms
+            products += self.squared_norms[positions, None]
+            products += self.squared_norms
         np.multiply(products, products > self._noise[positions, None], out=products)
         return np.sqrt(products, out=products)
-
-    @cached_property
-    def _squared_norms(self):
-        norms = np.einsum("ij,ij->i", self.outer, self.outer)
-        if self.inner is not None:
-            norms *= np.einsum("ij,ij->i", self.inner, self.inner)
-        return norms
 
     @cached_property
     def _noise(self):
         """The squared distance that cannot be told from zero; errors of long sums grow slowly."""
         length = self.outer.shape[1] + (0 if self.inner is None else self.inner.shape[1])
-        return 32 * np.sqrt(length) * np.finfo(np.float64).eps * self._squared_norms
+        return 32 * np.sqrt(length) * np.finfo(np.float64).eps * self.squared_norms
 
     @cached_property
     def _left(self):
@@ -74,14 +88,14 @@ class GradientFactors:
         if self.inner is not None:
             return -2 * self.outer
         ones = np.ones((len(self), 1))
-        return np.hstack([-2 * self.outer, self._squared_norms[:, None], ones])
+        return np.hstack([-2 * self.outer, self.squared_norms[:, None], ones])
 
     @cached_property
     def _right(self):
         if self.inner is not None:
             return self.outer.T
         ones = np.ones((len(self), 1))
-        return np.ascontiguousarray(np.hstack([self.outer, ones, self._squared_norms[:, None]]).T)
+        return np.ascontiguousarray(np.hstack([self.outer, ones, self.squared_norms[:, None]]).T)
 
 
 Gradients = Float[Array, "n P"] | GradientFactors

@@ -1,0 +1,59 @@
+"""What a selector returns: some of the examples, and what each stands for."""
+
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from ntk_aug.aliases import Array, Float, Float64, Int, KeyArray
+from ntk_aug.checks import InputError, check_count
+
+
+class Subset(NamedTuple):
+    """The selected ones of n examples, in the order of their selection.
+
+    Attributes:
+      indices: [k], each at most once.
+      weights: [k], how many examples each stands for. None: n / k each.
+      gains: [k], what each added to the selector's objective, or its score. None: it has none.
+    """
+
+    indices: Int[np.ndarray, " k"]
+    weights: Float64[np.ndarray, " k"] | None = None
+    gains: Float64[np.ndarray, " k"] | None = None
+
+
+def generator(key: KeyArray) -> np.random.Generator:
+    """NumPy's generator, seeded with a JAX key.
+
+    For drawing on the host: JAX's own permutations are compiled again for every number of examples,
+    which takes longer than all the draws where classes are many.
+    """
+    return np.random.default_rng(np.asarray(jax.random.key_data(key)).ravel())
+
+
+def random_subset(key: KeyArray, n: int, count: int) -> Subset:
+    """Draws `count` of n examples uniformly, without replacement.
+
+    Raises:
+      InputError: a count out of range.
+    """
+    check_count(count, n, "count (examples to select)")
+    return Subset(generator(key).choice(n, count, replace=False).astype(np.int64))
+
+
+def mean_one_weights(weights: Float[Array, " k"] | Int[Array, " k"]) -> Float64[np.ndarray, " k"]:
+    """Weights times the factor that makes their mean 1, for the loss of a training step.
+
+    The step on a weighted subset is then about as long as one on as many plain examples.
+
+    Raises:
+      InputError: weights that are negative or not finite, or of which none is positive.
+    """
+    weights = np.asarray(weights, np.float64)
+    if not (np.isfinite(weights) & (weights >= 0)).all() or (len(weights) and not weights.any()):
+        raise InputError(
+            f"weights are {weights.min():g} to {weights.max():g}, expected numbers of at least 0, "
+            "not all of them 0"
+        )
+    return weights * (len(weights) / weights.sum()) if len(weights) else weights
