@@ -43,6 +43,18 @@ def class_budgets(
     return _proportional(sizes, total) if split == "proportional" else _equal(sizes, total)
 
 
+def check_budgets_reach_all(
+    budgets: Int[np.ndarray, " classes"], class_sizes: Int[np.ndarray, " classes"]
+) -> None:
+    """Raises InputError if a class would give nothing: its examples would be stood for by none."""
+    if not budgets.all():
+        number = int(np.argmin(budgets))
+        raise InputError(
+            f"a budget of {budgets.sum()} gives class {number} of {class_sizes[number]} examples "
+            "none, expected at least 1 of each class"
+        )
+
+
 def budget_of(n: int, *, fraction: float | None = None, count: int | None = None) -> int:
     """The number to select of n examples, from a fraction in (0, 1] or a count.
 

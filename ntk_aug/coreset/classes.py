@@ -1,17 +1,16 @@
 """Facility location class by class: the selection of a labelled data set, and its weights."""
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from ntk_aug.aliases import Float64, Int, Labels, Progress
 from ntk_aug.checks import InputError, check_at_least, check_labels
-from ntk_aug.cores import num_cores
-from ntk_aug.coreset.budgets import class_budgets
+from ntk_aug.coreset.budgets import check_budgets_reach_all, class_budgets
+from ntk_aug.coreset.errors import gradient_error
 from ntk_aug.coreset.facility import DEFAULT_MEMORY_BYTES, FacilityLocation, facility_location
 from ntk_aug.coreset.similarity import Gradients, as_factors
+from ntk_aug.coreset.threads import map_in_threads, usable_threads
 
 
 class ClassSelection(NamedTuple):
@@ -80,8 +79,7 @@ def facility_location_per_class(
     labels = check_labels(labels, n, num_classes)
     sizes = np.bincount(labels, minlength=num_classes)
     budgets = _budgets(sizes, fraction, count, split, tolerance)
-    num_threads = min(num_cores() if num_threads is None else num_threads, num_classes)
-    check_at_least(num_threads, 1, "num_threads")
+    num_threads = usable_threads(num_threads, num_classes)
     check_at_least(memory_bytes, 1, "memory_bytes")
     if tolerance is not None:
         check_at_least(tolerance, 0, "tolerance")
@@ -95,17 +93,9 @@ def facility_location_per_class(
             memory_bytes=max(1, memory_bytes // num_threads),
         )
 
-    found = []
-    # One thread of BLAS in each: with more, they would share cores, and round by their number.
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(num_threads) as executor:
-        for result in executor.map(select, range(num_classes)):
-            found.append(result)
-            if progress is not None:
-                progress("classes", len(found), num_classes)
+    found = map_in_threads(select, num_classes, num_threads=num_threads, progress=progress)
     indices = np.concatenate([own[r.indices] for own, r in zip(members, found, strict=True)])
     weights = np.concatenate([r.weights for r in found])
-    difference = np.ones(n)
-    difference[indices] -= weights
     return ClassSelection(
         indices=indices,
         weights=weights,
@@ -113,7 +103,7 @@ def facility_location_per_class(
         labels=labels[indices],
         objective=sum(r.objective for r in found),
         estimate=sum(r.estimate for r in found),
-        gradient_error=float(np.linalg.norm(factors.combination(difference))),
+        gradient_error=gradient_error(factors, indices, weights),
         by_class=tuple(found),
     )
 
@@ -125,9 +115,5 @@ def _budgets(sizes, fraction, count, split, tolerance):
             raise InputError(f"class {int(np.argmin(sizes))} has 0 examples, expected at least 1")
         return [None] * len(sizes)
     budgets = class_budgets(sizes, fraction=fraction, count=count, split=split)
-    if not budgets.all():
-        raise InputError(
-            f"a budget of {budgets.sum()} gives class {int(np.argmin(budgets))} of "
-            f"{sizes[np.argmin(budgets)]} examples none, expected at least 1 of each class"
-        )
+    check_budgets_reach_all(budgets, sizes)
     return budgets.tolist()

@@ -6,6 +6,7 @@ import numpy as np
 
 from ntk_aug.aliases import Float64, Int, Progress
 from ntk_aug.checks import InputError, check_at_least, check_count
+from ntk_aug.coreset.errors import gradient_error
 from ntk_aug.coreset.similarity import DistanceRows, GradientFactors, Gradients, as_factors
 
 DEFAULT_MEMORY_BYTES = 2 * 2**30
@@ -172,8 +173,6 @@ def _result(factors, greedy, estimates, constant):
     n, k = len(factors), len(estimates)
     indices = np.array(greedy.selected, np.int64)
     weights = np.bincount(greedy.assignment, minlength=k).astype(np.int64)
-    difference = np.ones(n)
-    difference[indices] -= weights
     return FacilityLocation(
         indices=indices,
         gains=np.append(n * constant, estimates[:-1]) - estimates,
@@ -181,6 +180,6 @@ def _result(factors, greedy, estimates, constant):
         assignment=greedy.assignment,
         objective=float(n * constant - estimates[-1]),
         estimate=float(estimates[-1]),
-        gradient_error=float(np.linalg.norm(factors.combination(difference))),
+        gradient_error=gradient_error(factors, indices, weights),
         constant=constant,
     )
