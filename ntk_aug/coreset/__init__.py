@@ -4,9 +4,10 @@ from ntk_aug.coreset.budgets import SPLITS, budget_of, class_budgets
 from ntk_aug.coreset.classes import ClassSelection, facility_location_per_class
 from ntk_aug.coreset.errors import gradient_error, random_gradient_errors
 from ntk_aug.coreset.examples import Examples
-from ntk_aug.coreset.facility import DEFAULT_MEMORY_BYTES, FacilityLocation, facility_location
+from ntk_aug.coreset.facility import DEFAULT_MEMORY_BYTES, facility_location
 from ntk_aug.coreset.herding import herd
 from ntk_aug.coreset.k_center import k_center_greedy
+from ntk_aug.coreset.location import FacilityLocation
 from ntk_aug.coreset.matching import DEFAULT_RIDGE, match_gradients
 from ntk_aug.coreset.proxies import (
     last_layer_logit_gradients,

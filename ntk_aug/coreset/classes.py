@@ -8,7 +8,8 @@ from ntk_aug.aliases import Float64, Int, Labels, Progress
 from ntk_aug.checks import InputError, check_at_least, check_labels
 from ntk_aug.coreset.budgets import check_budgets_reach_all, class_budgets
 from ntk_aug.coreset.errors import gradient_error
-from ntk_aug.coreset.facility import DEFAULT_MEMORY_BYTES, FacilityLocation, facility_location
+from ntk_aug.coreset.facility import DEFAULT_MEMORY_BYTES, facility_location
+from ntk_aug.coreset.location import FacilityLocation
 from ntk_aug.coreset.similarity import Gradients, as_factors
 from ntk_aug.coreset.threads import map_in_threads, usable_threads
 

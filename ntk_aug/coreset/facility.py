@@ -1,12 +1,10 @@
-"""Facility location on per-example gradients: exact greedy selection, and what its weights mean."""
-
-from typing import NamedTuple
+"""Facility location on per-example gradients, by exact greedy selection."""
 
 import numpy as np
 
-from ntk_aug.aliases import Float64, Int, Progress
+from ntk_aug.aliases import Progress
 from ntk_aug.checks import InputError, check_at_least, check_count
-from ntk_aug.coreset.errors import gradient_error
+from ntk_aug.coreset.location import TIE, FacilityLocation, located
 from ntk_aug.coreset.similarity import DistanceRows, GradientFactors, Gradients, as_factors
 
 DEFAULT_MEMORY_BYTES = 2 * 2**30
@@ -14,36 +12,8 @@ DEFAULT_MEMORY_BYTES = 2 * 2**30
 # Largest error of the difference of two gains, relative to the sum of distances that they are
 # parts of, when each distance is rounded to float32 (2^-24): a gain is a sum of differences.
 _WINDOW = 2.0**-22
-# Gains closer than this to the best, relative to the same sum, are ties even in float64.
-_TIE = 1e-12
 # Near ties that are computed again in float64, at most.
-_NEAR_TIES = 32
-
-
-class FacilityLocation(NamedTuple):
-    """A subset of n examples that stands for all, in the order of its selection.
-
-    Attributes:
-      indices: the k selected examples.
-      gains: what each added to the objective; they never increase.
-      weights: gamma_j, the number of examples whose nearest selected one is j. They sum to n. Of
-        duplicates the first selected one has all, and the others 0.
-      assignment: for each example, the position in `indices` of its nearest selected one: the
-        lowest such position on ties.
-      objective: F(S) = sum_i max_{j in S} (constant - ||g_i - g_j||), in float64.
-      estimate: sum_i min_{j in S} ||g_i - g_j||, which bounds the gradient error.
-      gradient_error: ||sum_i g_i - sum_{j in S} gamma_j g_j||.
-      constant: at least the largest distance.
-    """
-
-    indices: Int[np.ndarray, " k"]
-    gains: Float64[np.ndarray, " k"]
-    weights: Int[np.ndarray, " k"]
-    assignment: Int[np.ndarray, " n"]
-    objective: float
-    estimate: float
-    gradient_error: float
-    constant: float
+_NEARTIES = 32
 
 
 def facility_location(
@@ -105,7 +75,7 @@ def facility_location(
             progress("facility location", len(estimates), limit)
         if tolerance is not None and estimates[-1] <= tolerance:
             break
-    return _result(factors, greedy, np.array(estimates), float(constant))
+    return located(factors, greedy.selected, greedy.assignment, estimates, float(constant))
 
 
 class _Greedy:
@@ -146,12 +116,12 @@ class _Greedy:
         sum_of_distances = self._nearest.sum()
         least = self._gains.max() - _WINDOW * sum_of_distances
         candidates = np.flatnonzero(self._gains >= least)
-        if len(candidates) > _NEAR_TIES:
+        if len(candidates) > _NEARTIES:
             largest_first = np.argsort(-self._gains[candidates], kind="stable")
-            candidates = np.sort(candidates[largest_first[:_NEAR_TIES]])
+            candidates = np.sort(candidates[largest_first[:_NEARTIES]])
         distances = self._factors.distances(candidates)
         gains = np.maximum(self._nearest - distances, 0).sum(axis=1)
-        first = int(np.argmax(gains >= gains.max() - _TIE * sum_of_distances))
+        first = int(np.argmax(gains >= gains.max() - TIE * sum_of_distances))
         return int(candidates[first]), distances[first]
 
     def _update_gains(self, distances):
@@ -167,19 +137,3 @@ class _Greedy:
             low, high = distances[part, None], self._rounded[part, None]
             self._gains += np.clip(block, low, high, out=block).sum(axis=0, dtype=np.float64)
         self._rounded[nearer] = distances[nearer]
-
-
-def _result(factors, greedy, estimates, constant):
-    n, k = len(factors), len(estimates)
-    indices = np.array(greedy.selected, np.int64)
-    weights = np.bincount(greedy.assignment, minlength=k).astype(np.int64)
-    return FacilityLocation(
-        indices=indices,
-        gains=np.append(n * constant, estimates[:-1]) - estimates,
-        weights=weights,
-        assignment=greedy.assignment,
-        objective=float(n * constant - estimates[-1]),
-        estimate=float(estimates[-1]),
-        gradient_error=gradient_error(factors, indices, weights),
-        constant=constant,
-    )

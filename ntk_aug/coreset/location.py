@@ -1,0 +1,70 @@
+"""What facility location finds, however it selects, and what the weights mean."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ntk_aug.aliases import Float64, Int
+from ntk_aug.coreset.errors import gradient_error
+from ntk_aug.coreset.similarity import GradientFactors
+
+TIE = 1e-12
+"""Gains nearer to the best than this share of the sum of distances are ties, even in float64."""
+
+
+class FacilityLocation(NamedTuple):
+    """A subset of n examples that stands for all, in the order of its selection.
+
+    Attributes:
+      indices: the k selected examples.
+      gains: what each added to the objective; they never increase.
+      weights: gamma_j, the number of examples whose nearest selected one is j. They sum to n. Of
+        duplicates the first selected one has all, and the others 0.
+      assignment: for each example, the position in `indices` of its nearest selected one: the
+        lowest such position on ties.
+      objective: F(S) = sum_i max_{j in S} (constant - ||g_i - g_j||), in float64.
+      estimate: sum_i min_{j in S} ||g_i - g_j||, which bounds the gradient error.
+      gradient_error: ||sum_i g_i - sum_{j in S} gamma_j g_j||.
+      constant: at least the largest distance.
+    """
+
+    indices: Int[np.ndarray, " k"]
+    gains: Float64[np.ndarray, " k"]
+    weights: Int[np.ndarray, " k"]
+    assignment: Int[np.ndarray, " n"]
+    objective: float
+    estimate: float
+    gradient_error: float
+    constant: float
+
+
+def located(
+    factors: GradientFactors,
+    selected: Sequence[int] | Int[np.ndarray, " k"],
+    assignment: Int[np.ndarray, " n"],
+    estimates: Sequence[float] | Float64[np.ndarray, " k"],
+    constant: float,
+) -> FacilityLocation:
+    """The whole result, from what a greedy selection keeps.
+
+    Args:
+      factors: the gradients.
+      selected: in the order of their selection.
+      assignment: for each example, the position in `selected` of its nearest one.
+      estimates: the sum of distances to the nearest selected one, after each selection.
+      constant: at least the largest distance.
+    """
+    n, k = len(factors), len(selected)
+    indices = np.array(selected, np.int64)
+    weights = np.bincount(assignment, minlength=k).astype(np.int64)
+    return FacilityLocation(
+        indices=indices,
+        gains=-np.diff(estimates, prepend=n * constant),
+        weights=weights,
+        assignment=assignment,
+        objective=float(n * constant - estimates[-1]),
+        estimate=float(estimates[-1]),
+        gradient_error=gradient_error(factors, indices, weights),
+        constant=constant,
+    )
