@@ -10,6 +10,7 @@ from ntk_aug.coreset.budgets import check_budgets_reach_all, class_budgets
 from ntk_aug.coreset.errors import gradient_error
 from ntk_aug.coreset.facility import DEFAULT_MEMORY_BYTES, facility_location
 from ntk_aug.coreset.location import FacilityLocation
+from ntk_aug.coreset.lockstep import classes_in_step, facility_location_in_lockstep
 from ntk_aug.coreset.similarity import Gradients, as_factors
 from ntk_aug.coreset.threads import map_in_threads, usable_threads
 
@@ -53,7 +54,8 @@ def facility_location_per_class(
 ) -> ClassSelection:
     """Selects in each class as `facility_location` does, the classes side by side in threads.
 
-    The result does not depend on the number of threads: each class is computed by one.
+    The result does not depend on the number of threads: each class is computed by one. Small
+    classes go through it together: see `lockstep`.
 
     Args:
       gradients: [n, P], or factors of them, or proxies of gradients.
@@ -79,22 +81,38 @@ def facility_location_per_class(
         num_classes = max(int(np.max(labels, initial=0)) + 1, 1)
     labels = check_labels(labels, n, num_classes)
     sizes = np.bincount(labels, minlength=num_classes)
-    budgets = _budgets(sizes, fraction, count, split, tolerance)
+    limits = _budgets(sizes, fraction, count, split, tolerance)
     num_threads = usable_threads(num_threads, num_classes)
     check_at_least(memory_bytes, 1, "memory_bytes")
+    tolerances = None
     if tolerance is not None:
         check_at_least(tolerance, 0, "tolerance")
+        tolerances = tolerance * sizes / n
     members = [np.flatnonzero(labels == number) for number in range(num_classes)]
 
-    def select(number: int) -> FacilityLocation:
-        return facility_location(
-            factors.take(members[number]),
-            count=budgets[number],
-            tolerance=None if tolerance is None else tolerance * int(sizes[number]) / n,
-            memory_bytes=max(1, memory_bytes // num_threads),
-        )
+    memory_bytes = max(1, memory_bytes // num_threads)
+    parts = classes_in_step(sizes, memory_bytes=memory_bytes)
 
-    found = map_in_threads(select, num_classes, num_threads=num_threads, progress=progress)
+    def select(part: int) -> list[FacilityLocation]:
+        numbers = parts[part]
+        gradients = [factors.take(members[number]) for number in numbers]
+        bounds = None if tolerances is None else tolerances[numbers]
+        if len(numbers) > 1:
+            return facility_location_in_lockstep(gradients, limits[numbers], bounds)
+        count, bound = int(limits[numbers[0]]), None if bounds is None else float(bounds[0])
+        return [
+            facility_location(gradients[0], count=count, tolerance=bound, memory_bytes=memory_bytes)
+        ]
+
+    results = map_in_threads(
+        select,
+        len(parts),
+        num_threads=num_threads,
+        classes=[len(numbers) for numbers in parts],
+        progress=progress,
+    )
+    in_parts = [result for part in results for result in part]
+    found = [in_parts[position] for position in np.argsort(np.concatenate(parts))]
     indices = np.concatenate([own[r.indices] for own, r in zip(members, found, strict=True)])
     weights = np.concatenate([r.weights for r in found])
     return ClassSelection(
@@ -110,11 +128,11 @@ def facility_location_per_class(
 
 
 def _budgets(sizes, fraction, count, split, tolerance):
-    """The number to select in each class, or None for each where only the tolerance stops."""
+    """The number to select in each class at most: all, where only the tolerance stops."""
     if fraction is None and count is None and tolerance is not None:
         if not sizes.all():
             raise InputError(f"class {int(np.argmin(sizes))} has 0 examples, expected at least 1")
-        return [None] * len(sizes)
+        return sizes
     budgets = class_budgets(sizes, fraction=fraction, count=count, split=split)
     check_budgets_reach_all(budgets, sizes)
-    return budgets.tolist()
+    return budgets

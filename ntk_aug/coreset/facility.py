@@ -13,7 +13,7 @@ DEFAULT_MEMORY_BYTES = 2 * 2**30
 # parts of, when each distance is rounded to float32 (2^-24): a gain is a sum of differences.
 _WINDOW = 2.0**-22
 # Near ties that are computed again in float64, at most.
-_NEARTIES = 32
+_NEAR_TIES = 32
 
 
 def facility_location(
@@ -63,10 +63,10 @@ def facility_location(
     rows = DistanceRows(factors, memory_bytes)
     greedy = _Greedy(factors, rows)
     if constant is None:
-        constant = greedy.largest
-    elif not constant >= greedy.largest * (1 - _WINDOW):
+        constant = rows.largest
+    elif not constant >= rows.largest * (1 - TIE):
         raise InputError(
-            f"constant is {constant}, expected at least the largest distance, {greedy.largest:.6g}"
+            f"constant is {constant}, expected at least the largest distance, {rows.largest:.6g}"
         )
     estimates: list[float] = []
     while len(estimates) < limit:
@@ -88,17 +88,12 @@ class _Greedy:
     def __init__(self, factors: GradientFactors, rows: DistanceRows) -> None:
         n = len(factors)
         self._factors, self._rows = factors, rows
-        totals, largest = np.zeros(n), np.float32(0)
-        for _, block in rows.blocks(np.arange(n)):
-            totals += block.sum(axis=0, dtype=np.float64)
-            largest = max(largest, block.max())
-        self.largest = float(largest)
         self.selected: list[int] = []
         self.assignment = np.zeros(n, np.int64)
         # Before the first step all are farther from the selection than any two from each other.
-        self._nearest = np.full(n, self.largest * (1 + 2.0**-20))
+        self._nearest = np.full(n, rows.largest * (1 + 2.0**-20))
         self._rounded = self._nearest.astype(np.float32)
-        self._gains = self._rounded.sum(dtype=np.float64) - totals
+        self._gains = self._rounded.sum(dtype=np.float64) - rows.sums
 
     def step(self) -> float:
         """Selects one more, and returns the sum of distances to the nearest selected ones."""
@@ -116,9 +111,9 @@ class _Greedy:
         sum_of_distances = self._nearest.sum()
         least = self._gains.max() - _WINDOW * sum_of_distances
         candidates = np.flatnonzero(self._gains >= least)
-        if len(candidates) > _NEARTIES:
+        if len(candidates) > _NEAR_TIES:
             largest_first = np.argsort(-self._gains[candidates], kind="stable")
-            candidates = np.sort(candidates[largest_first[:_NEARTIES]])
+            candidates = np.sort(candidates[largest_first[:_NEAR_TIES]])
         distances = self._factors.distances(candidates)
         gains = np.maximum(self._nearest - distances, 0).sum(axis=1)
         first = int(np.argmax(gains >= gains.max() - TIE * sum_of_distances))

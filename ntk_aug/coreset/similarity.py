@@ -118,19 +118,28 @@ def as_factors(gradients: Gradients) -> GradientFactors:
 
 
 class DistanceRows:
-    """Rows of the distance matrix in float32: kept where the budget allows it, else recomputed."""
+    """Rows of the distance matrix in float32: kept where the budget allows it, else recomputed.
+
+    Attributes:
+      largest: distance, in float64.
+      sums: of each example's float32 distances to all, in float64.
+    """
 
     def __init__(self, gradients: GradientFactors, memory_bytes: float) -> None:
-        """Computes the whole matrix if its 4 n^2 bytes fit; the budget is not checked here."""
+        """Computes all rows once, and keeps their 4 n^2 bytes if they fit the budget."""
         n = len(gradients)
         self._gradients = gradients
         self._block = max(1, _BLOCK_ENTRIES // n)
-        self._kept = None
-        if 4 * n * n <= memory_bytes:
-            self._kept = np.empty((n, n), np.float32)
-            for start in range(0, n, self._block):
-                rows = slice(start, start + self._block)
-                self._kept[rows] = gradients.distances(rows)
+        self._kept = np.empty((n, n), np.float32) if 4 * n * n <= memory_bytes else None
+        self.largest, self.sums = 0.0, np.empty(n)
+        for start in range(0, n, self._block):
+            rows = slice(start, start + self._block)
+            distances = gradients.distances(rows)
+            self.largest = max(self.largest, float(distances.max()))
+            rounded = distances.astype(np.float32)
+            self.sums[rows] = rounded.sum(axis=1, dtype=np.float64)
+            if self._kept is not None:
+                self._kept[rows] = rounded
 
     def blocks(
         self, positions: Int[np.ndarray, " m"]

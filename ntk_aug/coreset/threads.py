@@ -1,9 +1,10 @@
 """Work that falls into parts, in threads: the result is the same for any number of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+import numpy as np
 from threadpoolctl import threadpool_limits
 
 from ntk_aug.aliases import Progress
@@ -29,6 +30,7 @@ def map_in_threads(
     parts: int,
     *,
     num_threads: int,
+    classes: Sequence[int] | None = None,
     progress: Progress | None = None,
 ) -> list[Part]:
     """[function(0), ..., function(parts - 1)], side by side.
@@ -40,16 +42,18 @@ def map_in_threads(
       function: of the number of a part; NumPy's and SciPy's work lets other threads run.
       parts: how many.
       num_threads: at least 1.
+      classes: how many classes each part is, for the progress; None: one each.
       progress: called with ("classes", done, in all).
     """
-    results = []
+    results: list[Part] = []
+    done = np.cumsum(np.ones(parts, int) if classes is None else classes)
     with threadpool_limits(1, "blas"):
         executor = ThreadPoolExecutor(num_threads)
         try:
             for result in executor.map(function, range(parts)):
                 results.append(result)
                 if progress is not None:
-                    progress("classes", len(results), parts)
+                    progress("classes", int(done[len(results) - 1]), int(done[-1]))
         finally:
             executor.shutdown(cancel_futures=True)
     return results
