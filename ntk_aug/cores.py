@@ -1,9 +1,13 @@
 """How many cores there are to work on, and work that is shared by threads."""
 
+import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import TypeVar
+
+from threadpoolctl import ThreadpoolController
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -29,3 +33,13 @@ def map_in_threads(
         except BaseException:
             threads.shutdown(cancel_futures=True)
             raise
+
+
+def one_blas_thread() -> contextlib.AbstractContextManager:
+    """A context in which BLAS and LAPACK use one thread, in all threads of the process."""
+    return _controller().limit(limits=1, user_api="blas")
+
+
+@cache  # it looks through all loaded libraries, for a millisecond
+def _controller() -> ThreadpoolController:
+    return ThreadpoolController()

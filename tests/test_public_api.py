@@ -28,11 +28,11 @@ PUBLIC = {
         wu_policy
     """,
     "coreset": """
-        ClassSelection DEFAULT_MEMORY_BYTES DEFAULT_RIDGE Examples FacilityLocation GradientFactors
-        SPLITS Subset budget_of class_budgets facility_location facility_location_per_class
-        gradient_error herd k_center_greedy largest_scores last_layer_logit_gradients
-        last_layer_weight_gradients match_gradients mean_one_weights random_gradient_errors
-        random_subset
+        ClassSelection DEFAULT_MEMORY_BYTES DEFAULT_RIDGE DEFAULT_SELECTOR Examples FacilityLocation
+        GradientFactors SELECTORS SPLITS Selection Selector SelectorEntry Subset budget_of
+        class_budgets facility_location facility_location_per_class find_selector gradient_error
+        herd k_center_greedy largest_scores last_layer_logit_gradients last_layer_weight_gradients
+        match_gradients mean_one_weights random_gradient_errors random_subset select
     """,
     "data": """
         DATASETS Dataset DatasetEntry SPLITS draw_examples load_dataset load_digits load_images_file
@@ -101,6 +101,8 @@ POSITIONAL_WITH_DEFAULT = {
     "ntk.kernel_diagonal": ["labels"],
     "ntk.neural_tangents_kernel": ["labels"],
     "ntk.parameter_kernels": ["labels"],
+    # what says how, after the key and the examples
+    "coreset.select": ["selector"],
     # two sets of images, as K(X, X') names them
     "ntk.empirical_kernel": ["others"],
     "ntk.infinite_width_kernels": ["others"],

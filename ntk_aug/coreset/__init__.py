@@ -14,22 +14,36 @@ from ntk_aug.coreset.proxies import (
     last_layer_weight_gradients,
 )
 from ntk_aug.coreset.scores import largest_scores
+from ntk_aug.coreset.selection import Selection, select
+from ntk_aug.coreset.selectors import (
+    DEFAULT_SELECTOR,
+    SELECTORS,
+    Selector,
+    SelectorEntry,
+    find_selector,
+)
 from ntk_aug.coreset.similarity import GradientFactors
 from ntk_aug.coreset.subset import Subset, mean_one_weights, random_subset
 
 __all__ = [
     "DEFAULT_MEMORY_BYTES",
     "DEFAULT_RIDGE",
+    "DEFAULT_SELECTOR",
+    "SELECTORS",
     "SPLITS",
     "ClassSelection",
     "Examples",
     "FacilityLocation",
     "GradientFactors",
+    "Selection",
+    "Selector",
+    "SelectorEntry",
     "Subset",
     "budget_of",
     "class_budgets",
     "facility_location",
     "facility_location_per_class",
+    "find_selector",
     "gradient_error",
     "herd",
     "k_center_greedy",
@@ -40,4 +54,5 @@ __all__ = [
     "mean_one_weights",
     "random_gradient_errors",
     "random_subset",
+    "select",
 ]

@@ -12,7 +12,7 @@ from ntk_aug.coreset.facility import DEFAULT_MEMORY_BYTES, facility_location
 from ntk_aug.coreset.location import FacilityLocation
 from ntk_aug.coreset.lockstep import classes_in_step, facility_location_in_lockstep
 from ntk_aug.coreset.similarity import Gradients, as_factors
-from ntk_aug.coreset.threads import map_in_threads, usable_threads
+from ntk_aug.coreset.threads import map_classes, usable_threads
 
 
 class ClassSelection(NamedTuple):
@@ -104,13 +104,8 @@ def facility_location_per_class(
             facility_location(gradients[0], count=count, tolerance=bound, memory_bytes=memory_bytes)
         ]
 
-    results = map_in_threads(
-        select,
-        len(parts),
-        num_threads=num_threads,
-        classes=[len(numbers) for numbers in parts],
-        progress=progress,
-    )
+    together = [len(numbers) for numbers in parts]
+    results = map_classes(select, together, num_threads=num_threads, progress=progress)
     in_parts = [result for part in results for result in part]
     found = [in_parts[position] for position in np.argsort(np.concatenate(parts))]
     indices = np.concatenate([own[r.indices] for own, r in zip(members, found, strict=True)])

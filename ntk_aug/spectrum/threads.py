@@ -1,9 +1,8 @@
 """How many threads LAPACK uses: one, where more cost more than they bring."""
 
 import contextlib
-from functools import cache
 
-from threadpoolctl import ThreadpoolController
+from ntk_aug.cores import one_blas_thread
 
 # Below this side a symmetric eigensolver spends its time in matrix-vector products, which wait for
 # memory and not for arithmetic; and threads that wait for each other stand still wherever the
@@ -11,13 +10,8 @@ from threadpoolctl import ThreadpoolController
 _SERIAL_BELOW = 2000
 
 
-@cache
-def _controller() -> ThreadpoolController:
-    return ThreadpoolController()
-
-
 def lapack_threads(side: int) -> contextlib.AbstractContextManager:
     """A context in which BLAS and LAPACK use one thread if matrices of this side gain by it."""
     if side < _SERIAL_BELOW:
-        return _controller().limit(limits=1, user_api="blas")
+        return one_blas_thread()
     return contextlib.nullcontext()

@@ -1,0 +1,164 @@
+"""Selecting from labelled examples by any selector: groups, budgets, and weights of the whole."""
+
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from ntk_aug.aliases import Float64, Int, KeyArray, Progress
+from ntk_aug.checks import InputError, check_same_shape
+from ntk_aug.coreset.budgets import budget_of, check_budgets_reach_all, class_budgets
+from ntk_aug.coreset.classes import facility_location_per_class
+from ntk_aug.coreset.examples import Examples
+from ntk_aug.coreset.facility import facility_location
+from ntk_aug.coreset.selectors import (
+    DEFAULT_SELECTOR,
+    Selector,
+    SelectorEntry,
+    find_selector,
+    select_coreset,
+)
+from ntk_aug.coreset.threads import map_classes, usable_threads
+
+
+class Selection(NamedTuple):
+    """The selected examples: those of the first group in their order, then of the next.
+
+    Attributes:
+      indices: places among the examples.
+      weights: how many examples each stands for. They sum to the size of each group, and so to n;
+        except those of gradient matching, which are what it found.
+      gains: what each added to the selector's objective, or its score; NaN where it has none.
+      labels: of each selected example.
+    """
+
+    indices: Int[np.ndarray, " k"]
+    weights: Float64[np.ndarray, " k"]
+    gains: Float64[np.ndarray, " k"]
+    labels: Int[np.ndarray, " k"]
+
+
+def select(
+    key: KeyArray,
+    examples: Examples,
+    selector: str | Selector = DEFAULT_SELECTOR,
+    *,
+    fraction: float | None = None,
+    count: int | None = None,
+    split: str = "proportional",
+    per_class: bool | None = None,
+    num_threads: int | None = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Selection:
+    """Selects from each class, or from all examples at once, by one selector.
+
+    Groups are selected from side by side in threads, each with a key of its own, folded from its
+    number: the result does not depend on the number of threads. Nothing is selected twice.
+
+    Args:
+      key: of the selectors that draw.
+      examples: what a network makes of them is computed as far as the selector uses it.
+      selector: a key of `SELECTORS`, a user's `module:function` or function: see `find_selector`.
+      fraction: the budget as a share of all examples; see `class_budgets`, also for the next two.
+        Either this or the count; "all" and "none" need neither, and do not keep to it. Gradient
+        matching can end with fewer: see `match_gradients`.
+      count: the budget in examples.
+      split: `proportional` or `equal`, where each class is selected from.
+      per_class: from each class, or from all at once. None: the selector's own convention.
+      num_threads: None takes the cores that this process may use.
+      progress: called with ("classes", done, in all), or, where the coreset is selected from all
+        examples at once, as `facility_location` calls it.
+      **options: of the selector: what `facility_location_per_class` takes of "coreset" (whose
+        tolerance may stand in place of a budget), and `match_gradients` of "gradient-matching".
+        Those that are None count as not given.
+
+    Raises:
+      InputError: an unknown selector or option, a budget out of range, a class that is empty or
+        that the budget gives nothing, values that are not finite; a user's selector that returns
+        no such subset.
+    """
+    entry = find_selector(selector)
+    name = selector if isinstance(selector, str) else getattr(selector, "__name__", "of its own")
+    options = {option: value for option, value in options.items() if value is not None}
+    for option in options:
+        if entry.options is not None and option not in entry.options:
+            raise InputError(f"selector {name!r} takes no option {option!r}")
+    per_class = entry.per_class if per_class is None else per_class
+    if entry.select is select_coreset:
+        budget = {"fraction": fraction, "count": count, "progress": progress, **options}
+        if per_class:
+            return _coreset_of_classes(examples, split=split, num_threads=num_threads, **budget)
+        return _coreset_of_all(examples, **budget)
+    groups = examples.labels if per_class else np.zeros(len(examples), np.int32)
+    sizes = np.bincount(groups, minlength=examples.num_classes if per_class else 1)
+    budgets = _budgets(entry, sizes, fraction, count, split)
+    if entry.uses is not None:
+        getattr(examples, entry.uses)  # here, where it can be interrupted, and not in a thread
+    keys = [jax.random.fold_in(key, number) for number in range(len(sizes))]
+    members = [np.flatnonzero(groups == number) for number in range(len(sizes))]
+
+    def select_of_group(number: int) -> Selection:
+        own, budget = members[number], int(budgets[number])
+        part = examples.take(own) if per_class else examples
+        subset = entry.select(keys[number], part, budget, **options)
+        indices, weights, gains = _complete(subset, len(own), budget, name)
+        return Selection(own[indices], weights, gains, part.labels[indices])
+
+    threads = usable_threads(num_threads, len(sizes))
+    found = map_classes(select_of_group, [1] * len(sizes), num_threads=threads, progress=progress)
+    return Selection(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
+
+
+def _budgets(entry: SelectorEntry, sizes, fraction, count, split):
+    """How many to select of each group."""
+    if not entry.takes_budget:
+        if fraction is not None or count is not None:
+            budget_of(int(sizes.sum()), fraction=fraction, count=count)
+        return sizes
+    budgets = class_budgets(sizes, fraction=fraction, count=count, split=split)
+    check_budgets_reach_all(budgets, sizes)
+    return budgets
+
+
+def _coreset_of_classes(examples, **options):
+    found = facility_location_per_class(
+        examples.gradients, examples.labels, num_classes=examples.num_classes, **options
+    )
+    return Selection(found.indices, found.weights.astype(np.float64), found.gains, found.labels)
+
+
+def _coreset_of_all(examples, *, fraction, count, **options):
+    if fraction is not None or count is not None or "tolerance" not in options:
+        count = budget_of(len(examples), fraction=fraction, count=count)
+    found = facility_location(examples.gradients, count=count, **options)
+    weights = found.weights.astype(np.float64)
+    return Selection(found.indices, weights, found.gains, examples.labels[found.indices])
+
+
+def _complete(subset, n, budget, name):
+    """A subset with weights and gains, after checking that it is one of at most so many of n."""
+    indices = np.asarray(subset.indices)
+    whole = indices.ndim == 1 and (np.issubdtype(indices.dtype, np.integer) or not len(indices))
+    if not whole or len(indices) > budget:
+        raise InputError(
+            f"selector {name!r} returned indices of shape {indices.shape} and dtype "
+            f"{indices.dtype}, expected at most {budget} integers"
+        )
+    indices = indices.astype(np.int64)
+    if len(indices) and not 0 <= indices.min() <= indices.max() < n:
+        raise InputError(
+            f"selector {name!r} returned indices {indices.min()} to {indices.max()}, expected "
+            f"0 to {n - 1}, within the group"
+        )
+    if len(np.unique(indices)) < len(indices):
+        raise InputError(f"selector {name!r} returned an index twice, expected each at most once")
+    values = {"weights": n / max(len(indices), 1), "gains": np.nan}
+    for field, default in values.items():
+        given = getattr(subset, field)
+        values[field] = np.full(len(indices), default) if given is None else np.asarray(given)
+        check_same_shape(values[field].shape, indices.shape, f"{field} of selector {name!r}")
+    weights = values["weights"].astype(np.float64)
+    if not (np.isfinite(weights) & (weights >= 0)).all():
+        raise InputError(f"selector {name!r} returned weights that are not finite and at least 0")
+    return indices, weights, values["gains"].astype(np.float64)
