@@ -1,4 +1,4 @@
-"""Matrices that are built to have known singular values and vectors."""
+"""Matrices with known singular values and vectors; gradients, and their distances."""
 
 import numpy as np
 
@@ -19,3 +19,20 @@ def matrix_with_singular_values(rng, values, shape):
 def largest_sine(A, B):
     """Sine of the largest principal angle between the spans of orthonormal A and B."""
     return np.linalg.norm(B - A @ (A.T @ B), 2)
+
+
+def pairwise(gradients):
+    """Distances from differences, in float64."""
+    return np.linalg.norm(gradients[:, None] - gradients[None], axis=2)
+
+
+def random_gradients(seed, n, num_columns=5):
+    """Rows of very different lengths, as gradients are."""
+    rng = np.random.default_rng(seed)
+    return rng.standard_normal((n, num_columns)) * np.exp(2 * rng.standard_normal((n, 1)))
+
+
+def softmax_gradients(seed, n):
+    logits = 2 * np.random.default_rng(seed).standard_normal((n, 4))
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    return probabilities - np.eye(4)[0]

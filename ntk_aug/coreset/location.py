@@ -68,3 +68,37 @@ def located(
         gradient_error=gradient_error(factors, indices, weights),
         constant=constant,
     )
+
+
+class GrowingSelection:
+    """A selection while it grows, and the nearest selected one of each example.
+
+    Attributes:
+      factors: the gradients.
+      largest: at least the largest distance, and what an example counts as far before the first.
+      selected: in the order of their selection.
+      assignment: for each example, the position in `selected` of its nearest one, the lowest on
+        ties.
+      nearest: the distance to that one, in float64.
+    """
+
+    def __init__(self, factors: GradientFactors, largest: float) -> None:
+        self.factors = factors
+        self.largest = largest
+        self.selected: list[int] = []
+        self.assignment = np.zeros(len(factors), np.int64)
+        self.nearest = np.full(len(factors), largest)
+
+    def step(self) -> float:
+        """Selects one more, and returns the sum of distances to the nearest selected ones."""
+        raise NotImplementedError
+
+    def add(self, index: int, distances: Float64[np.ndarray, " n"]) -> float:
+        """Adds the example with these distances to all; returns what `step` does."""
+        nearer = distances < self.nearest
+        if not self.selected:
+            nearer[:] = True  # one may be as far as the largest distance
+        self.assignment[nearer] = len(self.selected)
+        self.nearest[nearer] = distances[nearer]
+        self.selected.append(index)
+        return float(self.nearest.sum())

@@ -76,6 +76,19 @@ class GradientFactors:
         np.multiply(products, products > self._noise[positions, None], out=products)
         return np.sqrt(products, out=products)
 
+    def distance_blocks(
+        self, positions: Int[np.ndarray, " m"]
+    ) -> Iterator[tuple[slice, Float64[np.ndarray, "b n"]]]:
+        """Yields (slice of the positions, their distances to all), a few megabytes at a time."""
+        for part in _blocks(len(positions), len(self)):
+            yield part, self.distances(positions[part])
+
+    def diameter_bound(self) -> float:
+        """At least the largest distance: twice the largest from the mean."""
+        mean = self.combination(np.full(len(self), 1 / len(self)))
+        squares = self.squared_norms - 2 * self.along(mean) + np.vdot(mean, mean)
+        return 2 * float(np.sqrt(max(squares.max(), 0)))
+
     @cached_property
     def _noise(self):
         """The squared distance that cannot be told from zero; errors of long sums grow slowly."""
@@ -117,6 +130,12 @@ def as_factors(gradients: Gradients) -> GradientFactors:
     return gradients
 
 
+def _blocks(num_rows: int, n: int) -> Iterator[slice]:
+    """Consecutive rows of n entries, as many as a block may have."""
+    size = max(1, _BLOCK_ENTRIES // n)
+    return (slice(start, start + size) for start in range(0, num_rows, size))
+
+
 class DistanceRows:
     """Rows of the distance matrix in float32: kept where the budget allows it, else recomputed.
 
@@ -129,12 +148,9 @@ class DistanceRows:
         """Computes all rows once, and keeps their 4 n^2 bytes if they fit the budget."""
         n = len(gradients)
         self._gradients = gradients
-        self._block = max(1, _BLOCK_ENTRIES // n)
         self._kept = np.empty((n, n), np.float32) if 4 * n * n <= memory_bytes else None
         self.largest, self.sums = 0.0, np.empty(n)
-        for start in range(0, n, self._block):
-            rows = slice(start, start + self._block)
-            distances = gradients.distances(rows)
+        for rows, distances in gradients.distance_blocks(np.arange(n)):
             self.largest = max(self.largest, float(distances.max()))
             rounded = distances.astype(np.float32)
             self.sums[rows] = rounded.sum(axis=1, dtype=np.float64)
@@ -145,9 +161,9 @@ class DistanceRows:
         self, positions: Int[np.ndarray, " m"]
     ) -> Iterator[tuple[Int[np.ndarray, " b"], Float[np.ndarray, "b n"]]]:
         """Yields some of the positions and their rows, which the caller may overwrite."""
-        for start in range(0, len(positions), self._block):
-            part = positions[start : start + self._block]
-            if self._kept is None:
-                yield part, self._gradients.distances(part).astype(np.float32)
-            else:
-                yield part, self._kept[part]
+        if self._kept is None:
+            for part, distances in self._gradients.distance_blocks(positions):
+                yield positions[part], distances.astype(np.float32)
+        else:
+            for part in _blocks(len(positions), len(self._kept)):
+                yield positions[part], self._kept[positions[part]]

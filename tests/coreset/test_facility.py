@@ -2,15 +2,10 @@ import itertools
 
 import numpy as np
 import pytest
-from helpers import orthogonal
+from helpers import orthogonal, pairwise, random_gradients, softmax_gradients
 
 from ntk_aug import coreset
 from ntk_aug.checks import InputError
-
-
-def pairwise(gradients):
-    """Distances from differences, in float64."""
-    return np.linalg.norm(gradients[:, None] - gradients[None], axis=2)
 
 
 def objective(distances, selected, constant):
@@ -29,22 +24,14 @@ def textbook_greedy(distances, k, constant):
     return selected, gains
 
 
-def random_gradients(seed, n, num_columns=5):
-    """Rows of very different lengths, as gradients are."""
-    rng = np.random.default_rng(seed)
-    return rng.standard_normal((n, num_columns)) * np.exp(2 * rng.standard_normal((n, 1)))
+EXACT = pytest.mark.parametrize("algorithm", ["incremental", "lazy"])
 
 
-def softmax_gradients(seed, n):
-    logits = 2 * np.random.default_rng(seed).standard_normal((n, 4))
-    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    return probabilities - np.eye(4)[0]
-
-
+@EXACT
 @pytest.mark.parametrize("seed", range(5))
-def test_greedy_is_near_the_best_of_all_subsets(seed):
+def test_greedy_is_near_the_best_of_all_subsets(seed, algorithm):
     gradients = random_gradients(seed, 10)
-    found = coreset.facility_location(gradients, count=3)
+    found = coreset.facility_location(gradients, count=3, algorithm=algorithm)
     D = pairwise(gradients)
     best = max(
         objective(D, subset, found.constant) for subset in itertools.combinations(range(10), 3)
@@ -55,11 +42,15 @@ def test_greedy_is_near_the_best_of_all_subsets(seed):
     np.testing.assert_allclose(found.gains, gains, rtol=1e-9)
 
 
-@pytest.mark.parametrize("memory_bytes", [2**30, 1])
+@pytest.mark.parametrize(
+    ("algorithm", "memory_bytes"), [("incremental", 2**30), ("incremental", 1), ("lazy", 1)]
+)
 @pytest.mark.parametrize("make", [random_gradients, softmax_gradients])
-def test_the_order_is_that_of_the_textbook_in_float64(make, memory_bytes):
+def test_the_order_is_that_of_the_textbook_in_float64(make, algorithm, memory_bytes):
     gradients = make(0, 120)
-    found = coreset.facility_location(gradients, count=60, memory_bytes=memory_bytes)
+    found = coreset.facility_location(
+        gradients, count=60, algorithm=algorithm, memory_bytes=memory_bytes
+    )
     D = pairwise(gradients)
     selected, gains = textbook_greedy(D, 60, found.constant)
     assert found.indices.tolist() == selected
@@ -67,13 +58,14 @@ def test_the_order_is_that_of_the_textbook_in_float64(make, memory_bytes):
     assert found.objective == pytest.approx(objective(D, selected, found.constant), rel=1e-12)
 
 
+@EXACT
 @pytest.mark.parametrize("seed", range(2))
-def test_gains_that_float32_cannot_tell_apart_fall_as_in_float64(seed):
+def test_gains_that_float32_cannot_tell_apart_fall_as_in_float64(seed, algorithm):
     # Each of 60 points has its mirror image at a distance that differs by about 1e-8.
     rng = np.random.default_rng(seed)
     half = rng.standard_normal((60, 3))
     gradients = 1 + np.concatenate([half, -half * (1 + 1e-8 * rng.standard_normal((60, 1)))])
-    found = coreset.facility_location(gradients, count=40)
+    found = coreset.facility_location(gradients, count=40, algorithm=algorithm)
     D = pairwise(gradients)
     for step in range(40):  # no candidate of float64 would have done better
         before = found.indices[:step]
@@ -83,13 +75,16 @@ def test_gains_that_float32_cannot_tell_apart_fall_as_in_float64(seed):
         assert shortfall <= 1e-13 * found.constant * 120
 
 
-def test_of_examples_that_gain_the_same_the_first_is_taken():
+@EXACT
+def test_of_examples_that_gain_the_same_the_first_is_taken(algorithm):
     # Eight groups, each the corners of a regular simplex of its own size in directions of its own:
     # either corner gains as much, up to rounding.
     rng = np.random.default_rng(0)
     centres = np.repeat(100 * np.eye(8, 48), 5, axis=0)
     corners = np.eye(40, 48, k=8) * np.repeat(rng.uniform(0.5, 2, 8), 5)[:, None]
-    found = coreset.facility_location((centres + corners) @ orthogonal(rng, 48), count=8)
+    found = coreset.facility_location(
+        (centres + corners) @ orthogonal(rng, 48), count=8, algorithm=algorithm
+    )
     assert sorted(found.indices) == list(range(0, 40, 5))
 
 
@@ -110,13 +105,14 @@ def test_the_result_is_what_its_definitions_say():
     assert found.gradient_error <= found.estimate <= bound
 
 
-def test_gains_never_increase_and_the_order_has_nested_prefixes():
+@EXACT
+def test_gains_never_increase_and_the_order_has_nested_prefixes(algorithm):
     gradients = random_gradients(2, 60)
-    all_of_them = coreset.facility_location(gradients, count=60)
+    all_of_them = coreset.facility_location(gradients, count=60, algorithm=algorithm)
     assert (np.diff(all_of_them.gains) <= 1e-9 * all_of_them.gains[0]).all()
     assert sorted(all_of_them.indices) == list(range(60))
     assert all_of_them.estimate == all_of_them.gradient_error == 0
-    fewer = coreset.facility_location(gradients, count=7)
+    fewer = coreset.facility_location(gradients, count=7, algorithm=algorithm)
     np.testing.assert_array_equal(fewer.indices, all_of_them.indices[:7])
 
 
@@ -131,10 +127,13 @@ def test_a_permutation_of_the_examples_leaves_the_gains():
     assert set(order[permuted.indices[:3]]) == set(found.indices[:3])
 
 
-def test_a_larger_constant_leaves_the_order():
+@EXACT
+def test_a_larger_constant_leaves_the_order(algorithm):
     gradients = random_gradients(4, 50)
-    found = coreset.facility_location(gradients, count=12)
-    larger = coreset.facility_location(gradients, count=12, constant=found.constant + 100)
+    found = coreset.facility_location(gradients, count=12, algorithm=algorithm)
+    larger = coreset.facility_location(
+        gradients, count=12, constant=found.constant + 100, algorithm=algorithm
+    )
     np.testing.assert_array_equal(larger.indices, found.indices)
     np.testing.assert_allclose(larger.gains[1:], found.gains[1:], rtol=1e-9)
     assert larger.objective == pytest.approx(found.objective + 50 * 100, rel=1e-12)
@@ -148,22 +147,26 @@ def test_a_shift_of_all_gradients_leaves_the_selection():
     assert shifted.estimate == pytest.approx(found.estimate, rel=1e-6)
 
 
-def test_it_stops_as_soon_as_the_estimate_is_within_the_tolerance():
+@EXACT
+def test_it_stops_as_soon_as_the_estimate_is_within_the_tolerance(algorithm):
     gradients = random_gradients(6, 40)
-    estimates = [coreset.facility_location(gradients, count=k).estimate for k in (5, 6)]
+    estimates = [
+        coreset.facility_location(gradients, count=k, algorithm=algorithm).estimate for k in (5, 6)
+    ]
     between = (estimates[0] + estimates[1]) / 2
-    found = coreset.facility_location(gradients, tolerance=between)
+    found = coreset.facility_location(gradients, tolerance=between, algorithm=algorithm)
     assert len(found.indices) == 6
     assert found.estimate == estimates[1]
-    at_most = coreset.facility_location(gradients, tolerance=between, count=3)
+    at_most = coreset.facility_location(gradients, tolerance=between, count=3, algorithm=algorithm)
     assert len(at_most.indices) == 3
-    assert coreset.facility_location(gradients, tolerance=0).estimate == 0
+    assert coreset.facility_location(gradients, tolerance=0, algorithm=algorithm).estimate == 0
 
 
-def test_of_duplicates_one_stands_for_all():
+@EXACT
+def test_of_duplicates_one_stands_for_all(algorithm):
     distinct = random_gradients(7, 6)
     order = np.random.default_rng(0).permutation(np.repeat(np.arange(6), 5))
-    found = coreset.facility_location(distinct[order], count=10)
+    found = coreset.facility_location(distinct[order], count=10, algorithm=algorithm)
     # After one of each nothing is left to gain: then the lowest indices, which stand for none.
     assert sorted(order[found.indices[:6]]) == list(range(6))
     assert found.weights.tolist() == [5] * 6 + [0] * 4
@@ -175,15 +178,40 @@ def test_of_duplicates_one_stands_for_all():
     assert found.indices[:6].tolist() == first_of_each
 
 
+@EXACT
 @pytest.mark.parametrize("value", [0.0, 0.1])
-def test_equal_gradients_are_selected_in_their_order(value):
-    found = coreset.facility_location(np.full((50, 7), value), count=4)
+def test_equal_gradients_are_selected_in_their_order(value, algorithm):
+    found = coreset.facility_location(np.full((50, 7), value), count=4, algorithm=algorithm)
     assert found.indices.tolist() == [0, 1, 2, 3]
     assert found.weights.tolist() == [50, 0, 0, 0]
     assert found.estimate == 0
     assert found.gradient_error < 1e-13  # of summing 0.1 fifty times
-    stopped = coreset.facility_location(np.full((50, 7), value), tolerance=0)
+    stopped = coreset.facility_location(np.full((50, 7), value), tolerance=0, algorithm=algorithm)
     assert stopped.indices.tolist() == [0]
+
+
+def test_the_corrected_bound_holds_for_500_draws():
+    """Eq. (44): ||sum_i g_i - sum_j gamma_j g_j|| <= sum_i ||D_i|| <= sqrt(n - k) ||D||_F.
+
+    D_i is g_i less its nearest selected one, and k the number of those that stand for any.
+    """
+    rng = np.random.default_rng(0)
+    for draw in range(500):
+        n, k = 25, 1 + draw % 9
+        gradients = rng.standard_normal((n, 7)) * np.exp(2 * rng.standard_normal((n, 1)))
+        if draw % 2:  # exact duplicates
+            gradients = gradients[rng.integers(0, n, n)]
+        found = coreset.facility_location(gradients, count=k)
+        D = gradients - gradients[found.indices][found.assignment]
+        lengths = np.linalg.norm(D, axis=1)
+        standing = found.indices[found.weights > 0]
+        assert found.weights.sum() == n
+        assert not D[standing].any()
+        rounding = 1 + 1e-12
+        scale = 1e-7 * np.linalg.norm(gradients, axis=1).max()  # of distances from products
+        assert found.gradient_error <= lengths.sum() * rounding + scale
+        assert lengths.sum() == pytest.approx(found.estimate, rel=1e-9, abs=scale)
+        assert lengths.sum() <= np.sqrt(n - len(standing)) * np.linalg.norm(D) * rounding
 
 
 def test_progress_is_told_for_each_selected_example():

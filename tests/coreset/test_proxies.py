@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from helpers import pairwise
 
 from ntk_aug import coreset, losses
 from ntk_aug.checks import InputError
@@ -47,10 +48,6 @@ class LastLayer:
 @pytest.fixture(scope="module")
 def layer():
     return LastLayer()
-
-
-def pairwise(gradients):
-    return np.linalg.norm(gradients[:, None] - gradients[None], axis=2)
 
 
 @pytest.mark.parametrize("loss", losses.LOSSES)

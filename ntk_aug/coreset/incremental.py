@@ -1,0 +1,63 @@
+"""Greedy selection with all gains kept up to date: where the distances fit into memory."""
+
+import numpy as np
+
+from ntk_aug.coreset.location import TIE, GrowingSelection
+from ntk_aug.coreset.similarity import DistanceRows, GradientFactors
+
+# Largest error of the difference of two gains, relative to the sum of distances that they are
+# parts of, when each distance is rounded to float32 (2^-24): a gain is a sum of differences.
+_WINDOW = 2.0**-22
+# Near ties that are computed again in float64, at most.
+_NEAR_TIES = 32
+
+
+class IncrementalGreedy(GrowingSelection):
+    """Each step changes the gains by the examples that came nearer, and by no others.
+
+    Everything that the result says is float64's. Float32 is used for the gains alone, which say
+    who could be next.
+    """
+
+    def __init__(self, factors: GradientFactors, memory_bytes: int) -> None:
+        """Computes all distances; keeps them where their 4 n^2 bytes are within the budget."""
+        self._rows = DistanceRows(factors, memory_bytes)
+        super().__init__(factors, self._rows.largest)
+        # Before the first step all are farther from the selection than any two from each other.
+        self._rounded = np.full(len(factors), self.largest * (1 + 2.0**-20), np.float32)
+        self._gains = self._rounded.sum(dtype=np.float64) - self._rows.sums
+
+    def step(self) -> float:
+        """Selects one more, and returns the sum of distances to the nearest selected ones."""
+        index, distances = self._best()
+        estimate = self.add(index, distances)
+        self._update_gains(distances.astype(np.float32))
+        self._gains[index] = -np.inf
+        return estimate
+
+    def _best(self):
+        """The index of the largest gain, and its distances to all."""
+        sum_of_distances = self.nearest.sum()
+        least = self._gains.max() - _WINDOW * sum_of_distances
+        candidates = np.flatnonzero(self._gains >= least)
+        if len(candidates) > _NEAR_TIES:
+            largest_first = np.argsort(-self._gains[candidates], kind="stable")
+            candidates = np.sort(candidates[largest_first[:_NEAR_TIES]])
+        distances = self.factors.distances(candidates)
+        gains = np.maximum(self.nearest - distances, 0).sum(axis=1)
+        first = int(np.argmax(gains >= gains.max() - TIE * sum_of_distances))
+        return int(candidates[first]), distances[first]
+
+    def _update_gains(self, distances):
+        """Takes from each gain what the examples that came nearer no longer give.
+
+        Of such an example i, whose distance falls from d to d', candidate j gave max(d - D_ij, 0)
+        and gives max(d' - D_ij, 0): the difference is d - clip(D_ij, d', d). Sums are float64's,
+        so that errors do not add up from step to step.
+        """
+        nearer = np.flatnonzero(distances < self._rounded)
+        self._gains -= self._rounded[nearer].sum(dtype=np.float64)
+        for part, block in self._rows.blocks(nearer):
+            low, high = distances[part, None], self._rounded[part, None]
+            self._gains += np.clip(block, low, high, out=block).sum(axis=0, dtype=np.float64)
+        self._rounded[nearer] = distances[nearer]

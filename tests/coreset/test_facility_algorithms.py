@@ -1,0 +1,95 @@
+import tracemalloc
+
+import jax
+import numpy as np
+import pytest
+from helpers import pairwise, random_gradients, softmax_gradients
+
+from ntk_aug import coreset
+from ntk_aug.checks import InputError
+
+
+def test_candidates_of_stochastic_greedy_are_the_keys_and_all_of_them_make_it_exact():
+    gradients = random_gradients(8, 60)
+    options = {"count": 6, "algorithm": "stochastic"}
+    one, again, other = (
+        coreset.facility_location(gradients, key=jax.random.key(seed), **options)
+        for seed in (0, 0, 1)
+    )
+    np.testing.assert_array_equal(one.indices, again.indices)
+    assert one.indices.tolist() != other.indices.tolist()
+    # log(1 / epsilon) >= k: every example is a candidate.
+    exact = coreset.facility_location(gradients, key=jax.random.key(0), epsilon=1e-3, **options)
+    assert exact.indices.tolist() == coreset.facility_location(gradients, count=6).indices.tolist()
+
+
+def test_stochastic_greedy_is_within_epsilon_of_the_exact_in_the_mean():
+    gradients = softmax_gradients(1, 150)
+    options = {"count": 15, "constant": 10.0}
+    exact = coreset.facility_location(gradients, **options)
+    mean, rest = {}, exact.estimate
+    for epsilon in (0.5, 0.05):
+        estimates = [
+            coreset.facility_location(
+                gradients,
+                algorithm="stochastic",
+                key=jax.random.key(seed),
+                epsilon=epsilon,
+                **options,
+            ).estimate
+            for seed in range(20)
+        ]
+        mean[epsilon] = np.mean(estimates)
+        assert exact.objective - (mean[epsilon] - rest) >= (1 - epsilon) * exact.objective
+    # The more candidates, the nearer; and both are much nearer than chance.
+    rng = np.random.default_rng(0)
+    D = pairwise(gradients)
+    by_chance = np.mean([D[:, rng.choice(150, 15, False)].min(axis=1).sum() for _ in range(50)])
+    assert rest < mean[0.05] < mean[0.5] < by_chance
+
+
+def test_two_stages_select_from_parts_what_stands_for_all():
+    gradients = softmax_gradients(2, 200)
+    exact = coreset.facility_location(gradients, count=20)
+    two = {"count": 20, "algorithm": "two-stage", "key": jax.random.key(0)}
+    whole = coreset.facility_location(gradients, **two)  # all fits: one part
+    np.testing.assert_array_equal(whole.indices, exact.indices)
+    told = []
+    found = coreset.facility_location(
+        gradients, memory_bytes=4 * 50**2, progress=lambda *x: told.append(x), **two
+    )
+    assert told[:4] == [("parts", done, 4) for done in (1, 2, 3, 4)]
+    assert len(set(found.indices)) == 20
+    D = pairwise(gradients)[:, found.indices]
+    np.testing.assert_array_equal(found.assignment, D.argmin(axis=1))
+    assert found.estimate == pytest.approx(D.min(axis=1).sum(), rel=1e-12)
+    assert exact.estimate < found.estimate < 1.1 * exact.estimate
+
+
+def test_no_algorithm_keeps_more_distances_than_the_budget():
+    gradients = softmax_gradients(3, 3000)
+    for algorithm, budget in [("lazy", 1), ("stochastic", 1), ("incremental", 1)]:
+        tracemalloc.start()
+        coreset.facility_location(
+            gradients, count=3, algorithm=algorithm, key=jax.random.key(0), memory_bytes=budget
+        )
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 4 * 3000**2 / 2, algorithm  # blocks of 4 MiB, and not 36 MB
+
+
+def test_bad_input_is_told_before_anything_is_selected():
+    gradients = random_gradients(0, 8)
+    with pytest.raises(
+        InputError, match=r"unknown algorithm of facility location 'lasy' \(did.*'lazy'"
+    ):
+        coreset.facility_location(gradients, count=2, algorithm="lasy")
+    with pytest.raises(InputError, match="'stochastic' needs a key"):
+        coreset.facility_location(gradients, count=2, algorithm="stochastic")
+    with pytest.raises(InputError, match="'two-stage' needs a count"):
+        coreset.facility_location(
+            gradients, tolerance=1.0, algorithm="two-stage", key=jax.random.key(0)
+        )
+    for epsilon in (0.0, 1.0, np.nan):
+        with pytest.raises(InputError, match=f"epsilon is {epsilon}, expected more than 0"):
+            coreset.facility_location(gradients, count=2, epsilon=epsilon)
