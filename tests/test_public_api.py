@@ -28,19 +28,21 @@ PUBLIC = {
         wu_policy
     """,
     "coreset": """
-        ClassSelection DEFAULT_MEMORY_BYTES DEFAULT_RIDGE DEFAULT_SELECTOR Examples FacilityLocation
-        GradientFactors SELECTORS SPLITS Selection Selector SelectorEntry Subset budget_of
-        class_budgets facility_location facility_location_per_class find_selector gradient_error
-        herd k_center_greedy largest_scores last_layer_logit_gradients last_layer_weight_gradients
-        match_gradients mean_one_weights random_gradient_errors random_subset select
+        ClassSelection DEFAULT_MEMORY_BYTES DEFAULT_RIDGE DEFAULT_SELECTOR Examples ExamplesProgram
+        FacilityLocation GradientFactors PROXIES SELECTORS SPLITS Selection Selector SelectorEntry
+        Subset budget_of class_budgets facility_location facility_location_per_class find_selector
+        gradient_error herd k_center_greedy largest_scores last_layer_logit_gradients
+        last_layer_weight_gradients match_gradients mean_one_weights network_examples
+        random_gradient_errors random_subset select
     """,
     "data": """
         DATASETS Dataset DatasetEntry SPLITS draw_examples load_dataset load_digits load_images_file
         load_tfds normalize select_classes unit_range
     """,
     "jacobian": """
-        FlippedMasks JacobianOperator JacobianRows LABELLED_ROWS ROUTES ROWS RowFactors ShardedRows
-        check_mesh flipped_masks output_function projected_rows row_norms
+        FlippedMasks JacobianOperator JacobianRows LABELLED_ROWS LastLayer LayerGradients ROUTES
+        ROWS RowFactors ShardedRows check_mesh flipped_masks output_function projected_rows
+        row_norms
     """,
     "models": """
         CifarResNet DEFAULT_LEARNING_RATE MLP MODELS ModelEntry ModelView Network StreamedProgram

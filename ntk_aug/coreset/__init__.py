@@ -9,7 +9,9 @@ from ntk_aug.coreset.herding import herd
 from ntk_aug.coreset.k_center import k_center_greedy
 from ntk_aug.coreset.location import FacilityLocation
 from ntk_aug.coreset.matching import DEFAULT_RIDGE, match_gradients
+from ntk_aug.coreset.network import ExamplesProgram, network_examples
 from ntk_aug.coreset.proxies import (
+    PROXIES,
     last_layer_logit_gradients,
     last_layer_weight_gradients,
 )
@@ -29,10 +31,12 @@ __all__ = [
     "DEFAULT_MEMORY_BYTES",
     "DEFAULT_RIDGE",
     "DEFAULT_SELECTOR",
+    "PROXIES",
     "SELECTORS",
     "SPLITS",
     "ClassSelection",
     "Examples",
+    "ExamplesProgram",
     "FacilityLocation",
     "GradientFactors",
     "Selection",
@@ -52,6 +56,7 @@ __all__ = [
     "last_layer_weight_gradients",
     "match_gradients",
     "mean_one_weights",
+    "network_examples",
     "random_gradient_errors",
     "random_subset",
     "select",

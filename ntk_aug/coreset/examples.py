@@ -110,39 +110,44 @@ class Examples:
     @property
     def logits(self) -> Float32[np.ndarray, "n C"]:
         """Of the network in evaluation mode, on images as it evaluates them."""
-        return self._get("logits")
+        return self.computed("logits")
 
     @property
     def losses(self) -> Float64[np.ndarray, " n"]:
         """The loss of each example."""
-        return self._get("losses")
+        return self.computed("losses")
 
     @property
     def residuals(self) -> Float64[np.ndarray, "n C"]:
         """The loss's gradient by the logits: softmax(f) - y, or f - y of the squared loss."""
-        return self._get("residuals")
+        return self.computed("residuals")
 
     @property
     def gradients(self) -> GradientFactors:
         """What stands for the gradient of each example's loss: one of `PROXIES`."""
-        return self._get("gradients")
+        return self.computed("gradients")
 
     @property
     def gradient_norms(self) -> Float64[np.ndarray, " n"]:
         """Of each example's loss by all parameters of the network, whatever the proxy is."""
-        return self._get("gradient_norms")
+        return self.computed("gradient_norms")
 
     def take(self, positions: Int[np.ndarray, " m"]) -> "Examples":
         """The examples at these positions, in their order."""
 
         def of_part(name, part):
-            whole = self._get(name)
+            whole = self.computed(name)
             return whole.take(positions) if name == "gradients" else whole[positions]
 
         sources = {name: partial(of_part, name) for name in self._sources}
         return Examples(self.labels[positions], self.num_classes, sources)
 
-    def _get(self, name):
+    def computed(self, name: str) -> Any:
+        """What the source of this name gives.
+
+        Raises:
+          InputError: there is none; what the source raises, which is then tried again.
+        """
         if name not in self._sources:
             known = ", ".join(sorted(self._sources)) or "nothing but labels"
             raise InputError(f"examples have no {name}, which are asked for; there are {known}")

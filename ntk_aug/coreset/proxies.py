@@ -14,6 +14,14 @@ from ntk_aug.checks import check_finite_rows, check_same_shape
 from ntk_aug.coreset.similarity import GradientFactors
 from ntk_aug.losses import check_targets, loss_residuals
 
+PROXIES = {
+    "last-layer-logit": "by the logits: softmax(f) - y, or f - y of the squared loss",
+    "last-layer-weight": "by the last dense layer's kernel, and by its bias where it has one",
+    "last-layer-weight-without-bias": "by the last dense layer's kernel alone",
+    "network": "by all parameters of the network, whole: 8 n P bytes",
+    "network-projected": "by all parameters, in a random projection that keeps inner products",
+}
+
 
 def last_layer_logit_gradients(
     logits: Float[Array, "n C"], targets: Targets, *, loss: str = "cross-entropy"

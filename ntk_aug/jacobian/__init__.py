@@ -1,6 +1,7 @@
 """The Jacobian of a network's outputs with respect to its parameters."""
 
 from ntk_aug.checks import check_mesh
+from ntk_aug.jacobian.last_layer import LastLayer, LayerGradients
 from ntk_aug.jacobian.layerwise import ROUTES
 from ntk_aug.jacobian.masks import FlippedMasks, flipped_masks
 from ntk_aug.jacobian.operator import JacobianOperator
@@ -17,6 +18,8 @@ __all__ = [
     "FlippedMasks",
     "JacobianOperator",
     "JacobianRows",
+    "LastLayer",
+    "LayerGradients",
     "RowFactors",
     "ShardedRows",
     "check_mesh",

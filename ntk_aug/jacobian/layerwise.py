@@ -145,6 +145,11 @@ def routes(trace: SiteTrace, num_leaves: int) -> list[tuple[str, ...]]:
     return [tuple(sorted(names)) for names in taken]
 
 
+def is_elementwise(site: Site) -> bool:
+    """Whether parameters come in entry by entry: a bias, a scale, an embedding."""
+    return all(_route(site, position) == "elementwise" for position in site.positions)
+
+
 def _route(site: Site, position: int) -> str:
     name, params = site.equation.primitive.name, site.equation.params
     if name == "conv_general_dilated":

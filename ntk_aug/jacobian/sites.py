@@ -114,9 +114,9 @@ class SiteTrace:
         self,
         leaves: Sequence[jax.Array],
         example: Sequence[jax.Array],
-        perturbations: Sequence[Sequence[jax.Array]],
+        perturbations: Sequence[Sequence[jax.Array | None]],
     ) -> tuple[jax.Array, list[list[Any]]]:
-        """The function with something added to the results of each site.
+        """The function with something added to the results of each site, or None to leave them.
 
         Returns:
           Its value, and for each site the operands that went in.

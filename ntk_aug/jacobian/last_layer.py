@@ -1,0 +1,151 @@
+"""The dense layer that a network ends with, and the gradients of a loss by its weights, in factors.
+
+With h what goes into the layer and d the loss's gradient by what comes out of it, the gradient by
+its kernel is the outer product of h and d, and by its bias again d. They cost a forward pass: the
+backward pass ends at the layer.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ntk_aug.aliases import ApplyFn, Array, Float, Images, Params
+from ntk_aug.checks import InputError
+from ntk_aug.jacobian.layerwise import factored_leaves, is_elementwise
+from ntk_aug.jacobian.outputs import count_logits
+from ntk_aug.jacobian.sites import SiteTrace, shape_of
+from ntk_aug.losses import loss_residuals
+
+
+class LayerGradients(NamedTuple):
+    """Of a batch of examples.
+
+    Attributes:
+      logits: the network's outputs f.
+      inputs: h, what goes into the layer.
+      cotangents: d, the loss's gradient by what comes out of it.
+      of_bias: the loss's gradient by what comes out of the addition of the bias; d again unless
+        something else stands between them. Zeros where there is no bias.
+    """
+
+    logits: Float[jax.Array, "n C"]
+    inputs: Float[jax.Array, "n inputs"]
+    cotangents: Float[jax.Array, "n outputs"]
+    of_bias: Float[jax.Array, "n outputs"]
+
+
+class LastLayer:
+    """The last dense layer of a network, found in the program that the network is traced to.
+
+    Attributes:
+      kernel: the path of its kernel, such as "['output']['kernel']".
+      bias: that of its bias, or None.
+    """
+
+    def __init__(
+        self,
+        apply_fn: ApplyFn,
+        params: Params,
+        image_shape: tuple[int, ...],
+        *,
+        layer: str | None = None,
+    ):
+        """Traces the network; nothing is computed.
+
+        Args:
+          apply_fn: evaluation view of a network.
+          params: pytree of arrays, or of their shapes; others of the same shapes may be used later.
+          image_shape: (h, w, c) of the network's inputs.
+          layer: the path of a kernel, or how it begins, such as "['output']"; None takes the layer
+            after which no other operation but sums and products entry by entry has parameters.
+
+        Raises:
+          InputError: there is no such layer, or it is not applied once to one vector of an image.
+        """
+        leaves, treedef = jax.tree.flatten(params)
+        paths = [jax.tree_util.keystr(p) for p, _ in jax.tree_util.tree_leaves_with_path(params)]
+        shapes = [jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in leaves]
+        count_logits(apply_fn, jax.tree.unflatten(treedef, shapes), image_shape, "float32")
+
+        def of_image(leaves, image):
+            return apply_fn(jax.tree.unflatten(treedef, leaves), image[None])[0]
+
+        image = jax.ShapeDtypeStruct(image_shape, jnp.float32)
+        self._trace = SiteTrace(of_image, shapes, [image])
+        factored = {site: paths[leaf] for leaf, site in factored_leaves(self._trace).items()}
+        self._site = _chosen(self._trace, factored, paths, layer)
+        self.kernel = factored[self._site]
+        self._bias_site, leaf = _bias_of(self._trace, self._site, shapes)
+        self.bias = None if leaf is None else paths[leaf]
+
+    def gradients(
+        self, loss: str, params: Params, images: Images, targets: Array
+    ) -> LayerGradients:
+        """The gradients of each image's loss, to be traced by JAX.
+
+        Args:
+          loss: a key of `losses.LOSSES`.
+          params: of the network.
+          images: its inputs [n, h, w, c].
+          targets: labels [n], or soft labels [n, C].
+        """
+        leaves = jax.tree.leaves(params)
+        residuals_of = loss_residuals(loss)
+
+        def of_example(image, target):
+            zeros = self._trace.zero_perturbations()
+
+            def outputs(at_layer, at_bias):
+                perturbations: list[list[Any]] = [[None] * len(own) for own in zeros]
+                perturbations[self._site] = [at_layer]
+                if self._bias_site is not None:
+                    perturbations[self._bias_site] = [at_bias]
+                return self._trace.forward(leaves, [image], perturbations)
+
+            at_layer = zeros[self._site][0]
+            at_bias = at_layer if self._bias_site is None else zeros[self._bias_site][0]
+            logits, backward, operands = jax.vjp(outputs, at_layer, at_bias, has_aux=True)
+            of_layer, of_bias = backward(residuals_of(logits, target))
+            inputs = operands[self._site][0]
+            return LayerGradients(logits, inputs.ravel(), of_layer.ravel(), of_bias.ravel())
+
+        return jax.vmap(of_example)(images, targets)
+
+
+def _chosen(trace, factored, paths, layer):
+    """The number of the site that is the layer."""
+    if layer is not None:
+        found = [site for site, path in factored.items() if path.startswith(layer)]
+        if len(found) != 1:
+            raise InputError(
+                f"layer {layer!r} fits {len(found)} dense layers, expected one of "
+                f"{', '.join(factored.values()) or 'those that the network does not have'}"
+            )
+        return found[0]
+    others = [i for i, site in enumerate(trace.sites) if not is_elementwise(site)]
+    if not others:
+        raise InputError("the network has no dense layer, so that it has no last one")
+    if others[-1] not in factored:
+        site = trace.sites[others[-1]]
+        names = ", ".join(sorted(paths[leaf] for leaves in site.leaves for leaf in leaves))
+        raise InputError(
+            f"the last operation with weights is {site.equation.primitive.name} of {names}, "
+            "expected a dense layer that is applied once to one vector of an image: name a layer, "
+            "or take another proxy"
+        )
+    return others[-1]
+
+
+def _bias_of(trace, number, shapes):
+    """The numbers of the site that adds a bias to the layer's result, and of the bias."""
+    size = shape_of(trace.sites[number].equation.outvars[0]).size
+    if number + 1 == len(trace.sites):
+        return None, None
+    site = trace.sites[number + 1]
+    leaves = frozenset().union(*site.leaves)
+    same_size = shape_of(site.equation.outvars[0]).size == size
+    if site.equation.primitive.name != "add" or len(leaves) != 1 or not same_size:
+        return None, None
+    (leaf,) = leaves
+    return (number + 1, leaf) if shapes[leaf].size == size else (None, None)
