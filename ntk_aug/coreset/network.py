@@ -70,7 +70,7 @@ class ExamplesProgram:
           mesh: of one axis, along which the batches of forward passes are divided.
           memory_bytes: budget of gradients by all parameters, in float64.
           progress: called with (stage, images done, in all); stages are "logits", "last layer",
-            "gradients", "projection" and "norms".
+            "gradients" and "norms".
 
         Raises:
           InputError: an unknown proxy or loss; what `losses.check_targets` refuses; a projection
@@ -198,10 +198,11 @@ class ExamplesProgram:
         rows = self._rows(variables)
         columns = rows.num_params if self._dimension is None else self._dimension
         gradients = np.empty((len(self._dataset), columns))
-        for span, inputs, targets, report in self._spans(rows, "gradients"):
+        stage = "gradients"
+        for span, inputs, targets, report in self._spans(rows, stage):
             if self._dimension is None:
                 gradients[span] = rows(inputs, targets)
-                report("gradients", len(inputs), len(inputs))
+                report(stage, len(inputs), len(inputs))
             else:
                 gradients[span] = projected_rows(
                     self._key, rows, inputs, targets, dimension=columns, progress=report
