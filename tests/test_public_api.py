@@ -90,6 +90,7 @@ POSITIONAL_WITH_DEFAULT = {
     "jacobian.JacobianRows.__call__": ["labels"],
     "jacobian.JacobianRows.blocks": ["labels"],
     "jacobian.ShardedRows.__call__": ["labels"],
+    "jacobian.JacobianRows.reduced_blocks": ["labels"],
     "jacobian.JacobianRows.square_blocks": ["labels"],
     "jacobian.JacobianRows.factors": ["labels"],
     "jacobian.projected_rows": ["labels"],

@@ -76,8 +76,10 @@ def projected_rows(
     signs = np.asarray(jax.random.rademacher(sign_key, (P,), rows.dtype))
     transposed = sparse.csr_array((signs, (places, np.arange(P))), shape=(dimension, P))
     result = np.empty((len(images) * k, dimension), rows.dtype)
-    for span, values in rows.blocks(images, labels):
-        result[span] = (transposed @ values.T).T
+    for span, projected in rows.reduced_blocks(
+        lambda values: (transposed @ values.T).T, images, labels
+    ):
+        result[span] = projected
         if progress:
             progress("projection", span.stop // k, len(images))
     return result

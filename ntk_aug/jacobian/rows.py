@@ -251,18 +251,50 @@ class JacobianRows:
                 found[path] = factors._replace(rows=next(rest), inputs=(), cotangents=())
         return found
 
+    def reduced_blocks(
+        self,
+        reduce: Callable[[Float[np.ndarray, "rows P"]], np.ndarray],
+        images: Images,
+        labels: Targets | None = None,
+    ) -> Iterator[tuple[slice, np.ndarray]]:
+        """Yields (slice of the rows of J, what `reduce` makes of them), several blocks at once.
+
+        Arguments and errors are those of `blocks`.
+        """
+
+        def of_pieces(pieces):
+            return reduce(np.concatenate(pieces, axis=1))
+
+        return self._reduced(self._whole, of_pieces, images, labels)
+
     def square_blocks(
         self, images: Images, labels: Targets | None = None
     ) -> Iterator[tuple[slice, Float64[np.ndarray, " rows"]]]:
-        """Yields (slice of the rows of J, their sums of squares) by blocks.
+        """Yields (slice of the rows of J, their sums of squares), several blocks at once.
 
         Squares are summed over each parameter in the rows' precision, and those sums in float64.
         Arguments and errors are those of `blocks`.
         """
-        k = self.outputs_per_example
-        blocks = self._blocks(self._squares, images, labels, 0, len(images))
-        for first, last, (squares,) in blocks:
-            yield slice(first * k, last * k), squares.sum(axis=1, dtype=np.float64)
+
+        def of_pieces(pieces):
+            return pieces[0].sum(axis=1, dtype=np.float64)
+
+        return self._reduced(self._squares, of_pieces, images, labels)
+
+    def _reduced(self, program, of_pieces, images, labels):
+        images, labels = self.checked(images, labels)
+        k, n = self.outputs_per_example, len(images)
+
+        def compute(first):
+            last = min(first + self.block_size, n)
+            pieces = self._block(program, images, labels, first, last)
+            return slice(first * k, last * k), of_pieces(pieces)
+
+        yield from self._in_threads(compute, range(0, n, self.block_size))
+
+    def _in_threads(self, compute, starts):
+        """One small block does not keep several cores busy; blocks beside each other do."""
+        return map_in_threads(compute, starts, min(num_cores(), _MAX_THREADS))
 
     def as_factors(self, pieces: Sequence[Array], concatenate: Callable[..., Array]) -> RowFactors:
         """The `RowFactors` that `factor_program`'s pieces, each [images * r, size], are."""
@@ -272,10 +304,7 @@ class JacobianRows:
         return RowFactors(rows, tuple(inputs), tuple(cotangents), self.outputs_per_example)
 
     def _fill(self, destinations, program, images, labels, start, stop, report):
-        """Writes the pieces of images start to stop - 1 into their arrays, several blocks at once.
-
-        One small block does not keep several cores busy; blocks beside each other do.
-        """
+        """Writes the pieces of images start to stop - 1 into their arrays, by several threads."""
 
         def compute(first):
             last = min(first + self.block_size, stop)
@@ -285,8 +314,7 @@ class JacobianRows:
                 destination[(first - start) * r : (last - start) * r] = piece
             return last - first
 
-        starts = range(start, stop, self.block_size)
-        for count in map_in_threads(compute, starts, min(num_cores(), _MAX_THREADS)):
+        for count in self._in_threads(compute, range(start, stop, self.block_size)):
             report(count)
 
     def _blocks(self, program, images, labels, start, stop):
