@@ -13,6 +13,12 @@ def test_the_largest_come_first_and_of_equals_the_first():
     assert coreset.largest_scores(np.zeros(50), 50).indices.tolist() == list(range(50))
 
 
+def test_many_ties_fall_to_the_lower_indices():
+    scores = np.random.default_rng(0).integers(0, 5, 2000).astype(np.float64)
+    found = coreset.largest_scores(scores, 1500)
+    np.testing.assert_array_equal(found.indices, np.lexsort((np.arange(2000), -scores))[:1500])
+
+
 def test_they_are_those_of_a_partition():
     scores = np.random.default_rng(0).standard_normal(100)
     found = coreset.largest_scores(scores, 17)

@@ -1,3 +1,5 @@
+import threading
+
 import jax
 import numpy as np
 import pytest
@@ -114,6 +116,29 @@ def test_the_coreset_is_facility_location_with_its_options(small):
     of_all = coreset.select(KEY, small, tolerance=40.0, per_class=False)
     expected = coreset.facility_location(small.gradients, tolerance=40.0)
     np.testing.assert_array_equal(of_all.indices, expected.indices)
+
+
+def test_options_are_the_selectors(small):
+    found = coreset.select(KEY, small, "gradient-matching", count=15, ridge=3.0, per_class=False)
+    expected = coreset.match_gradients(small.gradients, 15, ridge=3.0)
+    np.testing.assert_array_equal(found.weights, expected.weights)
+    default = coreset.select(KEY, small, "gradient-matching", count=15, ridge=None, per_class=False)
+    expected = coreset.match_gradients(small.gradients, 15)
+    np.testing.assert_array_equal(default.weights, expected.weights)
+    assert default.weights.sum() != found.weights.sum()
+
+
+def test_what_a_network_makes_of_them_is_computed_where_it_can_be_interrupted(small):
+    threads = []
+
+    def gradients(examples):
+        threads.append(threading.current_thread())
+        return small.gradients
+
+    examples = coreset.Examples(small.labels, 3, {"gradients": gradients})
+    for name in ("coreset", "herding"):
+        coreset.select(KEY, examples, name, count=15)
+    assert threads == [threading.main_thread()]
 
 
 def test_scores_are_those_of_their_formulas(digit_examples):
