@@ -94,7 +94,6 @@ class _Weights:
         self.selected: list[int] = []
         self.values = np.empty(0)
         self._factors, self._along_target, self._ridge = factors, along_target, ridge
-        self._products = np.empty((count, count))
         self._packed = np.empty(count * (count + 1) // 2)
 
     def add(self, index: int) -> bool:
@@ -104,13 +103,11 @@ class _Weights:
         """
         m = len(self.selected)
         products = self._factors.inner_products(index)
-        row, square = products[self.selected], products[index] + self._ridge
-        column = self._solve_triangular(row, transposed=True)
+        square = products[index] + self._ridge
+        column = self._solve_triangular(products[self.selected], transposed=True)
         rest = square - column @ column
         if rest <= _NOISE * square:
             return False
-        self._products[m, :m] = self._products[:m, m] = row
-        self._products[m, m] = square
         start = m * (m + 1) // 2
         self._packed[start : start + m + 1] = np.append(column, np.sqrt(rest))
         self.selected.append(index)
@@ -141,8 +138,8 @@ class _Weights:
         m = len(positions)
         self.selected = [self.selected[position] for position in positions]
         self.values = self.values[positions]
-        self._products[:m, :m] = self._products[np.ix_(positions, positions)]
-        factor = cholesky(self._products[:m, :m])
+        own = self._factors.take(np.array(self.selected, np.int64))
+        factor = cholesky(own.inner_products(np.arange(m)) + self._ridge * np.eye(m))
         self._packed[: m * (m + 1) // 2] = factor.T[np.tril_indices(m)]
 
     def _solve_triangular(self, right, *, transposed=False):

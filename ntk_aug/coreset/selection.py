@@ -70,8 +70,8 @@ def select(
       progress: called with ("classes", done, in all), or, where the coreset is selected from all
         examples at once, as `facility_location` calls it.
       **options: of the selector: what `facility_location_per_class` takes of "coreset" (whose
-        tolerance may stand in place of a budget), and `match_gradients` of "gradient-matching".
-        Those that are None count as not given.
+        tolerance may stand in place of a budget), and `match_gradients` of "gradient-matching"
+        (whose tolerance is that of each group). Those that are None count as not given.
 
     Raises:
       InputError: an unknown selector or option, a budget out of range, a class that is empty or

@@ -49,11 +49,13 @@ class GradientFactors:
             norms *= np.einsum("ij,ij->i", self.inner, self.inner)
         return norms
 
-    def inner_products(self, position: int) -> Float64[np.ndarray, " n"]:
-        """<g_i, g_j> of the example i at the position and all j."""
-        products = self.outer @ self.outer[position]
+    def inner_products(
+        self, positions: int | Int[np.ndarray, " m"]
+    ) -> Float64[np.ndarray, " n"] | Float64[np.ndarray, "m n"]:
+        """<g_i, g_j>, for the example i at the position, or those at some, and all j."""
+        products = self.outer[positions] @ self.outer.T
         if self.inner is not None:
-            products *= self.inner @ self.inner[position]
+            products *= self.inner[positions] @ self.inner.T
         return products
 
     def along(self, direction: Float64[np.ndarray, "..."]) -> Float64[np.ndarray, " n"]:
