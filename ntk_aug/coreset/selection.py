@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from ntk_aug.aliases import Float64, Int, KeyArray, Progress
-from ntk_aug.checks import InputError, check_same_shape
+from ntk_aug.checks import InputError, check_at_least, check_same_shape
 from ntk_aug.coreset.budgets import budget_of, check_budgets_reach_all, class_budgets
 from ntk_aug.coreset.classes import facility_location_per_class
 from ntk_aug.coreset.examples import Examples
@@ -18,6 +18,7 @@ from ntk_aug.coreset.selectors import (
     find_selector,
     select_coreset,
 )
+from ntk_aug.coreset.subset import Subset
 from ntk_aug.coreset.threads import map_classes, usable_threads
 
 
@@ -84,15 +85,17 @@ def select(
     for option in options:
         if entry.options is not None and option not in entry.options:
             raise InputError(f"selector {name!r} takes no option {option!r}")
+    if entry.options is not None and "tolerance" in options:
+        check_at_least(options["tolerance"], 0, "tolerance")
     per_class = entry.per_class if per_class is None else per_class
+    groups = examples.labels if per_class else np.zeros(len(examples), np.int32)
+    sizes = np.bincount(groups, minlength=examples.num_classes if per_class else 1)
+    budgets = _budgets(entry, sizes, fraction, count, split, options)
     if entry.select is select_coreset:
         budget = {"fraction": fraction, "count": count, "progress": progress, **options}
         if per_class:
             return _coreset_of_classes(examples, split=split, num_threads=num_threads, **budget)
         return _coreset_of_all(examples, **budget)
-    groups = examples.labels if per_class else np.zeros(len(examples), np.int32)
-    sizes = np.bincount(groups, minlength=examples.num_classes if per_class else 1)
-    budgets = _budgets(entry, sizes, fraction, count, split)
     if entry.uses is not None:
         getattr(examples, entry.uses)  # here, where it can be interrupted, and not in a thread
     keys = [jax.random.fold_in(key, number) for number in range(len(sizes))]
@@ -110,13 +113,14 @@ def select(
     return Selection(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
 
 
-def _budgets(entry: SelectorEntry, sizes, fraction, count, split):
-    """How many to select of each group."""
-    if not entry.takes_budget:
-        if fraction is not None or count is not None:
-            budget_of(int(sizes.sum()), fraction=fraction, count=count)
-        return sizes
+def _budgets(entry: SelectorEntry, sizes, fraction, count, split, options):
+    """How many to select of each group; checked here, before a network is evaluated."""
+    by_tolerance = entry.select is select_coreset and "tolerance" in options
+    if fraction is None and count is None and (by_tolerance or not entry.takes_budget):
+        return class_budgets(sizes, count=int(sizes.sum()), split=split)
     budgets = class_budgets(sizes, fraction=fraction, count=count, split=split)
+    if not entry.takes_budget:
+        return sizes
     check_budgets_reach_all(budgets, sizes)
     return budgets
 
@@ -138,6 +142,8 @@ def _coreset_of_all(examples, *, fraction, count, **options):
 
 def _complete(subset, n, budget, name):
     """A subset with weights and gains, after checking that it is one of at most so many of n."""
+    if not isinstance(subset, Subset):
+        raise InputError(f"selector {name!r} returned {type(subset).__name__}, expected a Subset")
     indices = np.asarray(subset.indices)
     whole = indices.ndim == 1 and (np.issubdtype(indices.dtype, np.integer) or not len(indices))
     if not whole or len(indices) > budget:
