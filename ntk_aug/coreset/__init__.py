@@ -4,7 +4,7 @@ from ntk_aug.coreset.budgets import SPLITS, budget_of, class_budgets
 from ntk_aug.coreset.classes import ClassSelection, facility_location_per_class
 from ntk_aug.coreset.errors import gradient_error, random_gradient_errors
 from ntk_aug.coreset.examples import Examples
-from ntk_aug.coreset.facility import DEFAULT_MEMORY_BYTES, facility_location
+from ntk_aug.coreset.facility import ALGORITHMS, DEFAULT_MEMORY_BYTES, facility_location
 from ntk_aug.coreset.herding import herd
 from ntk_aug.coreset.k_center import k_center_greedy
 from ntk_aug.coreset.location import FacilityLocation
@@ -28,6 +28,7 @@ from ntk_aug.coreset.similarity import GradientFactors
 from ntk_aug.coreset.subset import Subset, mean_one_weights, random_subset
 
 __all__ = [
+    "ALGORITHMS",
     "DEFAULT_MEMORY_BYTES",
     "DEFAULT_RIDGE",
     "DEFAULT_SELECTOR",

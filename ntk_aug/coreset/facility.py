@@ -27,7 +27,7 @@ def facility_location(
     tolerance: float | None = None,
     constant: float | None = None,
     algorithm: str = "incremental",
-    key: KeyArray | None = None,
+    algorithm_key: KeyArray | None = None,
     epsilon: float = 0.1,
     memory_bytes: int = DEFAULT_MEMORY_BYTES,
     progress: Progress | None = None,
@@ -46,7 +46,7 @@ def facility_location(
       constant: at least the largest distance; None takes that, or a bound of it where it is not
         known. The order does not depend on it.
       algorithm: a key of `ALGORITHMS`.
-      key: what random algorithms draw with; they need it, and a count.
+      algorithm_key: what "stochastic" and "two-stage" draw with; they need it, and a count.
       epsilon: of "stochastic", in (0, 1): what it may lose of the bound above, in expectation.
       memory_bytes: budget of the distances that are kept, 4 n^2 bytes. Above it the incremental
         algorithm computes them again for the examples that came nearer; the size of the parts of
@@ -71,7 +71,7 @@ def facility_location(
     limit = n if count is None else check_count(count, n, "count (examples to select)")
     if tolerance is not None:
         check_at_least(tolerance, 0, "tolerance")
-    check_algorithm(algorithm, key, count, epsilon)
+    check_algorithm(algorithm, algorithm_key, count, epsilon)
     check_at_least(memory_bytes, 1, "memory_bytes")
     greedy: GrowingSelection
     if algorithm == "incremental":
@@ -79,12 +79,12 @@ def facility_location(
     elif algorithm == "lazy":
         greedy = LazyGreedy(factors)
     else:
-        assert key is not None  # checked above
+        assert algorithm_key is not None  # checked above
         if algorithm == "stochastic":
-            greedy = StochasticGreedy(key, factors, count=limit, epsilon=epsilon)
+            greedy = StochasticGreedy(algorithm_key, factors, count=limit, epsilon=epsilon)
         else:
             greedy = two_stage_greedy(
-                key, factors, count=limit, memory_bytes=memory_bytes, progress=progress
+                algorithm_key, factors, count=limit, memory_bytes=memory_bytes, progress=progress
             )
     if constant is None:
         constant = greedy.largest
@@ -108,7 +108,7 @@ def check_algorithm(
     """Raises InputError for an unknown algorithm, or one that lacks what it needs."""
     check_choice(algorithm, ALGORITHMS, "algorithm of facility location")
     if algorithm in RANDOM_ALGORITHMS and (key is None or count is None):
-        lacking = "key" if key is None else "count (or fraction)"
-        raise InputError(f"algorithm {algorithm!r} needs a {lacking}, which is not given")
+        lacking = "algorithm_key" if key is None else "a count"
+        raise InputError(f"algorithm {algorithm!r} needs {lacking}, which is not given")
     if not 0 < epsilon < 1:
         raise InputError(f"epsilon is {epsilon}, expected more than 0 and less than 1")

@@ -13,13 +13,15 @@ def test_candidates_of_stochastic_greedy_are_the_keys_and_all_of_them_make_it_ex
     gradients = random_gradients(8, 60)
     options = {"count": 6, "algorithm": "stochastic"}
     one, again, other = (
-        coreset.facility_location(gradients, key=jax.random.key(seed), **options)
+        coreset.facility_location(gradients, algorithm_key=jax.random.key(seed), **options)
         for seed in (0, 0, 1)
     )
     np.testing.assert_array_equal(one.indices, again.indices)
     assert one.indices.tolist() != other.indices.tolist()
     # log(1 / epsilon) >= k: every example is a candidate.
-    exact = coreset.facility_location(gradients, key=jax.random.key(0), epsilon=1e-3, **options)
+    exact = coreset.facility_location(
+        gradients, algorithm_key=jax.random.key(0), epsilon=1e-3, **options
+    )
     assert exact.indices.tolist() == coreset.facility_location(gradients, count=6).indices.tolist()
 
 
@@ -33,7 +35,7 @@ def test_stochastic_greedy_is_within_epsilon_of_the_exact_in_the_mean():
             coreset.facility_location(
                 gradients,
                 algorithm="stochastic",
-                key=jax.random.key(seed),
+                algorithm_key=jax.random.key(seed),
                 epsilon=epsilon,
                 **options,
             ).estimate
@@ -51,7 +53,7 @@ def test_stochastic_greedy_is_within_epsilon_of_the_exact_in_the_mean():
 def test_two_stages_select_from_parts_what_stands_for_all():
     gradients = softmax_gradients(2, 200)
     exact = coreset.facility_location(gradients, count=20)
-    two = {"count": 20, "algorithm": "two-stage", "key": jax.random.key(0)}
+    two = {"count": 20, "algorithm": "two-stage", "algorithm_key": jax.random.key(0)}
     whole = coreset.facility_location(gradients, **two)  # all fits: one part
     np.testing.assert_array_equal(whole.indices, exact.indices)
     told = []
@@ -71,7 +73,11 @@ def test_no_algorithm_keeps_more_distances_than_the_budget():
     for algorithm, budget in [("lazy", 1), ("stochastic", 1), ("incremental", 1)]:
         tracemalloc.start()
         coreset.facility_location(
-            gradients, count=3, algorithm=algorithm, key=jax.random.key(0), memory_bytes=budget
+            gradients,
+            count=3,
+            algorithm=algorithm,
+            algorithm_key=jax.random.key(0),
+            memory_bytes=budget,
         )
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
@@ -84,11 +90,11 @@ def test_bad_input_is_told_before_anything_is_selected():
         InputError, match=r"unknown algorithm of facility location 'lasy' \(did.*'lazy'"
     ):
         coreset.facility_location(gradients, count=2, algorithm="lasy")
-    with pytest.raises(InputError, match="'stochastic' needs a key"):
+    with pytest.raises(InputError, match="'stochastic' needs algorithm_key"):
         coreset.facility_location(gradients, count=2, algorithm="stochastic")
     with pytest.raises(InputError, match="'two-stage' needs a count"):
         coreset.facility_location(
-            gradients, tolerance=1.0, algorithm="two-stage", key=jax.random.key(0)
+            gradients, tolerance=1.0, algorithm="two-stage", algorithm_key=jax.random.key(0)
         )
     for epsilon in (0.0, 1.0, np.nan):
         with pytest.raises(InputError, match=f"epsilon is {epsilon}, expected more than 0"):
