@@ -9,6 +9,9 @@ from ntk_aug import coreset
 from ntk_aug.checks import InputError
 
 
+KEY = jax.random.key(0)
+
+
 def test_candidates_of_stochastic_greedy_are_the_keys_and_all_of_them_make_it_exact():
     gradients = random_gradients(8, 60)
     options = {"count": 6, "algorithm": "stochastic"}
@@ -19,9 +22,7 @@ def test_candidates_of_stochastic_greedy_are_the_keys_and_all_of_them_make_it_ex
     np.testing.assert_array_equal(one.indices, again.indices)
     assert one.indices.tolist() != other.indices.tolist()
     # log(1 / epsilon) >= k: every example is a candidate.
-    exact = coreset.facility_location(
-        gradients, algorithm_key=jax.random.key(0), epsilon=1e-3, **options
-    )
+    exact = coreset.facility_location(gradients, algorithm_key=KEY, epsilon=1e-3, **options)
     assert exact.indices.tolist() == coreset.facility_location(gradients, count=6).indices.tolist()
 
 
@@ -53,7 +54,7 @@ def test_stochastic_greedy_is_within_epsilon_of_the_exact_in_the_mean():
 def test_two_stages_select_from_parts_what_stands_for_all():
     gradients = softmax_gradients(2, 200)
     exact = coreset.facility_location(gradients, count=20)
-    two = {"count": 20, "algorithm": "two-stage", "algorithm_key": jax.random.key(0)}
+    two = {"count": 20, "algorithm": "two-stage", "algorithm_key": KEY}
     whole = coreset.facility_location(gradients, **two)  # all fits: one part
     np.testing.assert_array_equal(whole.indices, exact.indices)
     told = []
@@ -76,7 +77,7 @@ def test_no_algorithm_keeps_more_distances_than_the_budget():
             gradients,
             count=3,
             algorithm=algorithm,
-            algorithm_key=jax.random.key(0),
+            algorithm_key=KEY,
             memory_bytes=budget,
         )
         peak = tracemalloc.get_traced_memory()[1]
@@ -94,7 +95,7 @@ def test_bad_input_is_told_before_anything_is_selected():
         coreset.facility_location(gradients, count=2, algorithm="stochastic")
     with pytest.raises(InputError, match="'two-stage' needs a count"):
         coreset.facility_location(
-            gradients, tolerance=1.0, algorithm="two-stage", algorithm_key=jax.random.key(0)
+            gradients, tolerance=1.0, algorithm="two-stage", algorithm_key=KEY
         )
     for epsilon in (0.0, 1.0, np.nan):
         with pytest.raises(InputError, match=f"epsilon is {epsilon}, expected more than 0"):
