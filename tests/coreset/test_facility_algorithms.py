@@ -8,7 +8,6 @@ from helpers import pairwise, random_gradients, softmax_gradients
 from ntk_aug import coreset
 from ntk_aug.checks import InputError
 
-
 KEY = jax.random.key(0)
 
 
