@@ -12,6 +12,7 @@ from ntk_aug.coreset.facility import DEFAULT_MEMORY_BYTES, facility_location
 from ntk_aug.coreset.location import FacilityLocation
 from ntk_aug.coreset.lockstep import classes_in_step, facility_location_in_lockstep
 from ntk_aug.coreset.similarity import Gradients, as_factors
+from ntk_aug.coreset.subset import places_by_class
 from ntk_aug.coreset.threads import map_classes, usable_threads
 
 
@@ -88,7 +89,7 @@ def facility_location_per_class(
     if tolerance is not None:
         check_at_least(tolerance, 0, "tolerance")
         tolerances = tolerance * sizes / n
-    members = [np.flatnonzero(labels == number) for number in range(num_classes)]
+    members = places_by_class(labels, num_classes)
 
     memory_bytes = max(1, memory_bytes // num_threads)
     parts = classes_in_step(sizes, memory_bytes=memory_bytes)

@@ -6,7 +6,7 @@ from scipy import sparse
 from ntk_aug.aliases import Array, Float, Float64, Int, KeyArray, Labels
 from ntk_aug.checks import InputError, check_at_least, check_labels, check_same_shape
 from ntk_aug.coreset.similarity import Gradients, as_factors
-from ntk_aug.coreset.subset import generator
+from ntk_aug.coreset.subset import generator, places_by_class
 
 
 def gradient_error(
@@ -69,18 +69,18 @@ def random_gradient_errors(
         raise InputError(
             f"the budget of class {number} is {budgets[number]}, expected 0 to {sizes[number]}"
         )
-    numbers = np.flatnonzero(budgets)
-    members = [np.flatnonzero(labels == number) for number in numbers]
+    members = places_by_class(labels, len(budgets))
     rng = generator(key)
     drawn = [
         rng.choice(own, budget, replace=False, shuffle=False)
         for _ in range(draws)
-        for own, budget in zip(members, budgets[numbers], strict=True)
+        for own, budget in zip(members, budgets, strict=True)
+        if budget
     ]
-    weights = np.tile(np.repeat(sizes[numbers] / budgets[numbers], budgets[numbers]), draws)
-    k = int(budgets.sum())
+    weights = np.tile(np.repeat(sizes / np.maximum(budgets, 1), budgets), draws)
+    columns = np.concatenate([np.empty(0, np.int64), *drawn])
     chosen = sparse.csr_array(
-        (weights, np.concatenate(drawn), np.arange(0, draws * k + 1, k)),
+        (weights, columns, budgets.sum() * np.arange(draws + 1)),
         shape=(draws, len(factors)),
     )
     return _errors(factors, chosen)

@@ -18,7 +18,7 @@ from ntk_aug.coreset.selectors import (
     find_selector,
     select_coreset,
 )
-from ntk_aug.coreset.subset import Subset
+from ntk_aug.coreset.subset import Subset, places_by_class
 from ntk_aug.coreset.threads import map_classes, usable_threads
 
 
@@ -99,7 +99,7 @@ def select(
     if entry.uses is not None:
         getattr(examples, entry.uses)  # here, where it can be interrupted, and not in a thread
     keys = [jax.random.fold_in(key, number) for number in range(len(sizes))]
-    members = [np.flatnonzero(groups == number) for number in range(len(sizes))]
+    members = places_by_class(groups, len(sizes))
 
     def select_of_group(number: int) -> Selection:
         own, budget = members[number], int(budgets[number])

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from ntk_aug.aliases import Array, Float, Float64, Int, KeyArray
+from ntk_aug.aliases import Array, Float, Float64, Int, KeyArray, Labels
 from ntk_aug.checks import InputError, check_count
 
 
@@ -21,6 +21,17 @@ class Subset(NamedTuple):
     indices: Int[np.ndarray, " k"]
     weights: Float64[np.ndarray, " k"] | None = None
     gains: Float64[np.ndarray, " k"] | None = None
+
+
+def places_by_class(labels: Labels, num_classes: int) -> list[Int[np.ndarray, " own"]]:
+    """The places of the examples of each class, in their order: labels are looked at once for all.
+
+    Args:
+      labels: [n], each in 0 .. num_classes - 1.
+      num_classes: how many.
+    """
+    ends = np.cumsum(np.bincount(labels, minlength=num_classes))
+    return np.split(np.argsort(labels, kind="stable"), ends[:-1])
 
 
 def generator(key: KeyArray) -> np.random.Generator:

@@ -69,6 +69,8 @@ def test_random_errors_in_factors_are_those_of_their_products(factors):
     assert errors[0].shape == (100,)
     np.testing.assert_allclose(errors[1], errors[0])
     np.testing.assert_allclose(errors[2], errors[0])
+    nothing = coreset.random_gradient_errors(jax.random.key(1), factors, labels, np.zeros(3, int))
+    np.testing.assert_allclose(nothing, np.linalg.norm(expanded(factors).sum(axis=0)))
 
 
 def test_mean_square_error_is_that_of_sampling_without_replacement():
