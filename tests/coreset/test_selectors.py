@@ -91,6 +91,32 @@ def test_scores_are_those_of_their_formulas(digit_examples):
             np.testing.assert_allclose(by_class.gains[by_class.labels == number], own, rtol=1e-5)
 
 
+def test_every_selector_sees_a_network_by_itself(digits, digit_images, tanh_mlp):
+    losses = np.array(
+        [
+            -log_softmax(np.asarray(tanh_mlp.apply_fn(tanh_mlp.params, image[None])[0], float))[y]
+            for image, y in zip(digit_images, digits.labels, strict=True)
+        ]
+    )
+
+    def loss(params, image, label):
+        return -jax.nn.log_softmax(tanh_mlp.apply_fn(params, image[None])[0])[label]
+
+    norms = [
+        np.sqrt(sum((leaf**2).sum() for leaf in jax.tree.leaves(jax.grad(loss)(*example))))
+        for example in zip([tanh_mlp.params] * 12, digit_images, digits.labels, strict=True)
+    ]
+    examples = coreset.network_examples(tanh_mlp, digits, proxy="last-layer-weight")
+    found = {name: coreset.select(KEY, examples, name, count=5) for name in coreset.SELECTORS}
+    assert {name: len(s.indices) for name, s in found.items()} == {
+        **dict.fromkeys(coreset.SELECTORS, 5),
+        "all": 12,
+        "none": 0,
+    }
+    for name, scores in [("max-loss", losses), ("grad-norm", norms)]:
+        np.testing.assert_allclose(found[name].gains, np.sort(scores)[::-1][:5], rtol=1e-4)
+
+
 def chi_square_is_likely(counts, share):
     """Whether counts of draws without replacement of this share are as those of uniform ones."""
     n, expected = len(counts), counts.mean()
