@@ -9,7 +9,7 @@ import numpy as np
 import tyro
 
 from analysis.augment_sheet import draw_sheet
-from analysis.spectrum_figures import save_figure
+from analysis.figures import save_figure
 from ntk_aug import augment, data, records
 from ntk_aug.aliases import Augmentation
 from ntk_aug.checks import InputError, check_count

@@ -9,14 +9,9 @@ from pathlib import Path
 import jax
 import numpy as np
 
+from analysis.networks import initial_view, pretrain
 from analysis.spectrum_cost import check_memory, print_cost, print_neural_tangents_cost
-from analysis.spectrum_inputs import (
-    StudyInputs,
-    initial_view,
-    load_inputs,
-    preprocessing,
-    pretrain,
-)
+from analysis.spectrum_inputs import StudyInputs, load_inputs, preprocessing
 from analysis.spectrum_options import SpectrumOptions, check_options, memory_bytes
 from analysis.spectrum_output import draw_outputs, print_table, write_study
 from ntk_aug import augment, data, jacobian, models, ntk, records, spectrum, training
@@ -41,14 +36,14 @@ def run_spectrum(options: SpectrumOptions) -> None:
     # size, an unknown model or option.
     for spec, augmentation in augmentations.items():
         check_keeps_size(spec, augmentation, inputs)
-    view = runs[0].view if runs else initial_view(options, inputs)
+    view = runs[0].view if runs else initial_view(options, inputs.train)
     check_memory(options, inputs, view)
     if options.dry_run:
         return print_cost(options, inputs, view, runs)
     if options.backend == "neural_tangents":
         print_neural_tangents_cost(options, inputs, view, len(runs) or options.networks)
     start = time.perf_counter()
-    networks = runs or pretrain(options, inputs)
+    networks = runs or pretrain(options, inputs.train, inputs.test, networks=options.networks)
     agreement = None
     if options.compare_kernels:
         agreement = compare_kernels(options, inputs, networks[0].view, augmentations)

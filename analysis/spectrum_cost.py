@@ -2,12 +2,8 @@
 
 import numpy as np
 
-from analysis.spectrum_inputs import (
-    StudyInputs,
-    model_options,
-    preprocessing,
-    training_config,
-)
+from analysis.networks import model_options, training_config
+from analysis.spectrum_inputs import StudyInputs, preprocessing
 from analysis.spectrum_options import SpectrumOptions, memory_bytes
 from ntk_aug import data, jacobian, models, ntk, spectrum, training
 

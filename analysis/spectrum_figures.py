@@ -1,40 +1,14 @@
 """The figures of the spectrum study, in the form of the paper's Figure 1."""
 
-import os
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ntk_aug.records import replacing
+from analysis.figures import COLORS, STYLE
 from ntk_aug.spectrum import AugmentationSummary, SpectrumStudy, summarize_study
-
-# Okabe and Ito's colours can be told apart with any kind of colour vision.
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
-STYLE: dict[Any, Any] = {
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.alpha": 0.25,
-    "legend.frameon": False,
-    "figure.dpi": 150,
-    "pdf.fonttype": 42,  # text stays text
-}
-
-
-def save_figure(figure: Figure, stem: str | os.PathLike) -> None:
-    """Writes STEM.png and STEM.pdf, each whole or not at all."""
-    for ending in ("png", "pdf"):
-        path = Path(f"{os.fspath(stem)}.{ending}")
-        # Without a date in it, the same study gives the same file.
-        metadata = {"CreationDate": None} if ending == "pdf" else None
-        with replacing(path) as temporary:
-            figure.savefig(temporary, format=ending, metadata=metadata)
 
 
 def draw_augmentation(study: SpectrumStudy, item: AugmentationSummary) -> Figure:

@@ -1,17 +1,18 @@
 """The options of `python -m analysis spectrum`, and what can be checked of them without data."""
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Annotated
 
 import tyro
 
+from analysis.network_options import NetworkOptions, check_network_options
 from ntk_aug import jacobian, ntk, spectrum
 from ntk_aug.checks import InputError, check_at_least, check_choice, check_writable_folder
 
 
 @dataclass(frozen=True)
-class SpectrumOptions:
+class SpectrumOptions(NetworkOptions):
     """What augmentation does to the singular values and subspaces of a network's Jacobian.
 
     Pretrains networks (or takes checkpoints), computes the exact spectrum of the Jacobian on plain
@@ -19,42 +20,16 @@ class SpectrumOptions:
     spectrum.npz, figures (PNG, PDF) and report.html.
     """
 
-    data: str | None = None
-    """Data set by name (digits works without a download); default: digits, or the checkpoint's."""
-    data_dir: str | None = None
-    """Where prepared data sets lie; default: the environment variable TFDS_DATA_DIR."""
-    images: str | None = None
-    """Your own images: an npz file with images [n, h, w(, c)] and labels [n]."""
     classes: tuple[str, ...] = ()
     """Classes by name or number; default: the first three, or the checkpoint's."""
     n: int | None = None
     """Images drawn uniformly from the chosen classes; default: 300, or all if there are fewer."""
     per_class: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Draw n images of each class instead of n in all."""
-    model: str = "mlp"
-    """Network by name, or module:function for your own."""
-    width: int | None = None
-    """Hidden units of the MLP; default 128."""
-    activation: str | None = None
-    """Activation of the MLP, relu or tanh; default relu."""
     checkpoint: tuple[str, ...] = ()
     """Folders of training runs to take the networks from, instead of pretraining."""
-    epoch: int | None = None
-    """Which checkpoint of those runs, by epochs of training; default: the last."""
     networks: int = 1
     """Networks to pretrain, from seeds seed, seed + 1, ..."""
-    epochs: int = 15
-    """Epochs of pretraining."""
-    batch_size: int = 128
-    """Images per step of pretraining."""
-    learning_rate: float | None = None
-    """Of SGD with momentum; default: the model's (MLP 0.05, ResNets 0.1)."""
-    momentum: float = 0.9
-    """Of SGD."""
-    weight_decay: float = 0.0
-    """Of SGD."""
-    train_augment: str = "identity"
-    """Augmentation during pretraining."""
     pretrain_on: str = "classes"
     """Pretrain on all training images of the chosen classes, or on the n of the study: study."""
     augment: tuple[str, ...] = ("identity", "rotation:30", "flip-crop", "noise:0.5", "noise:2")
@@ -78,32 +53,14 @@ class SpectrumOptions:
     """Budget of Jacobian rows held at once, in GiB."""
     keep_blocks: str | None = None
     """Folder where finished blocks of kernels are kept: a stopped study goes on from them."""
-    seed: int = 0
-    """Of images, networks and augmentations."""
     out: str = "runs/spectrum"
     """Folder to write."""
     overwrite: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Replace an earlier study in that folder."""
-    cache: str = "runs/pretrained"
-    """Folder of pretrained networks, found again by their full configuration."""
     from_: Annotated[str | None, tyro.conf.arg(name="from")] = None
     """Redraw figures, report and table from this folder's files, without any computation."""
     dry_run: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Say how many rows and parameters, how much memory and time it takes, and stop."""
-
-
-OF_PRETRAINING = (
-    "model",
-    "width",
-    "activation",
-    "networks",
-    "epochs",
-    "batch_size",
-    "learning_rate",
-    "momentum",
-    "weight_decay",
-    "train_augment",
-)
 
 
 def check_options(options: SpectrumOptions) -> None:
@@ -126,17 +83,7 @@ def check_options(options: SpectrumOptions) -> None:
         check_writable_folder(options.keep_blocks)
     if len(set(options.augment)) < len(options.augment) or not options.augment:
         raise InputError(f"--augment is {options.augment}, expected at least one, and none twice")
-    if options.images and options.data:
-        raise InputError("--images and --data exclude each other")
-    if options.checkpoint:
-        for field in fields(options):
-            if field.name in OF_PRETRAINING and getattr(options, field.name) != field.default:
-                raise InputError(
-                    f"--{field.name.replace('_', '-')} is of pretraining, and the networks of "
-                    "--checkpoint are trained"
-                )
-    if options.epoch is not None and not options.checkpoint:
-        raise InputError("--epoch chooses a checkpoint of --checkpoint, which is not given")
+    check_network_options(options, bool(options.checkpoint))
 
 
 def memory_bytes(options: SpectrumOptions) -> int:

@@ -7,7 +7,8 @@ import numpy as np
 from rich.console import Console, JustifyMethod
 from rich.table import Table
 
-from analysis.spectrum_figures import draw_augmentation, draw_overview, save_figure
+from analysis.figures import save_figure
+from analysis.spectrum_figures import draw_augmentation, draw_overview
 from analysis.spectrum_report import report_html
 from ntk_aug import records, spectrum
 

@@ -1,0 +1,75 @@
+"""What commands on a network share: the options of its data, its training, and their checks."""
+
+from dataclasses import dataclass, fields
+
+from ntk_aug.checks import InputError
+
+
+@dataclass(frozen=True)
+class NetworkOptions:
+    """Options of data and of a network, which is pretrained or comes from a checkpoint."""
+
+    data: str | None = None
+    """Data set by name (digits works without a download); default: digits, or the checkpoint's."""
+    data_dir: str | None = None
+    """Where prepared data sets lie; default: the environment variable TFDS_DATA_DIR."""
+    images: str | None = None
+    """Your own images: an npz file with images [n, h, w(, c)] and labels [n]."""
+    model: str = "mlp"
+    """Network by name, or module:function for your own."""
+    width: int | None = None
+    """Hidden units of the MLP; default 128."""
+    activation: str | None = None
+    """Activation of the MLP, relu or tanh; default relu."""
+    epochs: int = 15
+    """Epochs of pretraining."""
+    batch_size: int = 128
+    """Images per step of pretraining."""
+    learning_rate: float | None = None
+    """Of SGD with momentum; default: the model's (MLP 0.05, ResNets 0.1)."""
+    momentum: float = 0.9
+    """Of SGD."""
+    weight_decay: float = 0.0
+    """Of SGD."""
+    train_augment: str = "identity"
+    """Augmentation during pretraining."""
+    epoch: int | None = None
+    """Which checkpoint of those runs, by epochs of training; default: the last."""
+    cache: str = "runs/pretrained"
+    """Folder of pretrained networks, found again by their full configuration."""
+    seed: int = 0
+    """Of everything that is drawn."""
+
+
+OF_PRETRAINING = (
+    "model",
+    "width",
+    "activation",
+    "networks",
+    "epochs",
+    "batch_size",
+    "learning_rate",
+    "momentum",
+    "weight_decay",
+    "train_augment",
+)
+
+
+def check_network_options(options: NetworkOptions, checkpoint: bool) -> None:
+    """Checks what can be checked without data, so that nothing long starts in vain.
+
+    Args:
+      options: of any command.
+      checkpoint: whether the network comes from one.
+    """
+    if options.images and options.data:
+        raise InputError("--images and --data exclude each other")
+    if checkpoint:
+        for field in fields(options):
+            if field.name in OF_PRETRAINING and getattr(options, field.name) != field.default:
+                raise InputError(
+                    f"--{field.name.replace('_', '-')} is of pretraining, and the networks of "
+                    "--checkpoint are trained"
+                )
+    elif options.epoch is not None:
+        raise InputError("--epoch chooses a checkpoint of --checkpoint, which is not given")
