@@ -101,7 +101,7 @@ def check_finite_rows(rows: np.ndarray, what: str) -> None:
 def check_mesh(mesh: Mesh) -> None:
     """Raises InputError for a mesh of more than one axis."""
     if len(mesh.axis_names) != 1:
-        raise InputError(f"the mesh has axes {mesh.axis_names}, expected one, for the images")
+        raise InputError(f"the mesh has axes {mesh.axis_names}, expected one")
 
 
 def check_kernel(kernel: Any) -> np.ndarray:

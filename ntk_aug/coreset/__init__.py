@@ -10,6 +10,7 @@ from ntk_aug.coreset.k_center import k_center_greedy
 from ntk_aug.coreset.location import FacilityLocation
 from ntk_aug.coreset.matching import DEFAULT_RIDGE, match_gradients
 from ntk_aug.coreset.network import ExamplesProgram, network_examples
+from ntk_aug.coreset.on_device import device_bytes, facility_location_on_device
 from ntk_aug.coreset.proxies import (
     PROXIES,
     last_layer_logit_gradients,
@@ -46,7 +47,9 @@ __all__ = [
     "Subset",
     "budget_of",
     "class_budgets",
+    "device_bytes",
     "facility_location",
+    "facility_location_on_device",
     "facility_location_per_class",
     "find_selector",
     "gradient_error",

@@ -2,18 +2,23 @@
 
 from typing import NamedTuple
 
+import jax
 import numpy as np
+from jax.sharding import Mesh
 
 from ntk_aug.aliases import Float64, Int, Labels, Progress
-from ntk_aug.checks import InputError, check_at_least, check_labels
+from ntk_aug.checks import InputError, check_at_least, check_choice, check_labels
 from ntk_aug.coreset.budgets import check_budgets_reach_all, class_budgets
 from ntk_aug.coreset.errors import gradient_error
 from ntk_aug.coreset.facility import DEFAULT_MEMORY_BYTES, facility_location
 from ntk_aug.coreset.location import FacilityLocation
 from ntk_aug.coreset.lockstep import classes_in_step, facility_location_in_lockstep
+from ntk_aug.coreset.on_device import device_bytes, facility_location_on_device
 from ntk_aug.coreset.similarity import Gradients, as_factors
 from ntk_aug.coreset.subset import places_by_class
 from ntk_aug.coreset.threads import map_classes, usable_threads
+
+_BACKENDS = ("device", "host")
 
 
 class ClassSelection(NamedTuple):
@@ -51,12 +56,15 @@ def facility_location_per_class(
     tolerance: float | None = None,
     memory_bytes: int = DEFAULT_MEMORY_BYTES,
     num_threads: int | None = None,
+    backend: str | None = None,
+    mesh: Mesh | None = None,
     progress: Progress | None = None,
 ) -> ClassSelection:
-    """Selects in each class as `facility_location` does, the classes side by side in threads.
+    """Selects in each class as `facility_location` does, the classes side by side.
 
-    The result does not depend on the number of threads: each class is computed by one. Small
-    classes go through it together: see `lockstep`.
+    On the host they are side by side in threads, and the result does not depend on the number of
+    threads: each class is computed by one. Small classes go through it together: see `lockstep`. On
+    a device all go together: see `facility_location_on_device`.
 
     Args:
       gradients: [n, P], or factors of them, or proxies of gradients.
@@ -68,13 +76,17 @@ def facility_location_per_class(
       tolerance: bound of the estimate of all classes together, of which each class has the share
         of its size. A class stops at its budget or within its share, whatever comes first;
         without a budget, within its share.
-      memory_bytes: budget of all distances held at once.
-      num_threads: None takes the cores that this process may use.
+      memory_bytes: budget of all distances held at once; on devices, of each of them.
+      num_threads: of the host; None takes the cores that this process may use.
+      backend: `device`, `host`, or None: the device where a mesh is given, or where JAX works on a
+        GPU by default and the largest class fits the budget there (see `device_bytes`).
+      mesh: of one axis: the devices that the classes are shared out to.
       progress: called with ("classes", done, in all).
 
     Raises:
-      InputError: labels out of range, an empty class or one that the budget gives nothing, and
-        what `class_budgets` and `facility_location` refuse.
+      InputError: labels out of range, an empty class or one that the budget gives nothing, a mesh
+        for the host, and what `class_budgets`, `facility_location` and
+        `facility_location_on_device` refuse.
     """
     factors = as_factors(gradients)
     n = len(factors)
@@ -90,8 +102,47 @@ def facility_location_per_class(
         check_at_least(tolerance, 0, "tolerance")
         tolerances = tolerance * sizes / n
     members = places_by_class(labels, num_classes)
+    fits = device_bytes(factors, int(sizes.max())) <= memory_bytes
+    if _is_for_device(backend, mesh, fits):
+        classes = [factors.take(own) for own in members]
+        found = facility_location_on_device(
+            classes,
+            limits,
+            memory_bytes=memory_bytes,
+            tolerances=tolerances,
+            mesh=mesh,
+            progress=progress,
+        )
+    else:
+        budget = max(1, memory_bytes // num_threads)
+        found = _on_host(factors, members, limits, tolerances, budget, num_threads, progress)
+    indices = np.concatenate([own[r.indices] for own, r in zip(members, found, strict=True)])
+    weights = np.concatenate([r.weights for r in found])
+    return ClassSelection(
+        indices=indices,
+        weights=weights,
+        gains=np.concatenate([r.gains for r in found]),
+        labels=labels[indices],
+        objective=sum(r.objective for r in found),
+        estimate=sum(r.estimate for r in found),
+        gradient_error=gradient_error(factors, indices, weights),
+        by_class=tuple(found),
+    )
 
-    memory_bytes = max(1, memory_bytes // num_threads)
+
+def _is_for_device(backend, mesh, fits):
+    if backend is not None:
+        check_choice(backend, _BACKENDS, "backend")
+    if mesh is not None and backend == "host":
+        raise InputError("a mesh is given for backend 'host', expected none, or backend 'device'")
+    if backend is not None or mesh is not None:
+        return backend != "host"
+    return fits and jax.default_backend() == "gpu"
+
+
+def _on_host(factors, members, limits, tolerances, memory_bytes, num_threads, progress):
+    """The result of each class; each thread has a budget of memory."""
+    sizes = np.array([len(own) for own in members])
     parts = classes_in_step(sizes, memory_bytes=memory_bytes)
 
     def select(part: int) -> list[FacilityLocation]:
@@ -108,19 +159,7 @@ def facility_location_per_class(
     together = [len(numbers) for numbers in parts]
     results = map_classes(select, together, num_threads=num_threads, progress=progress)
     in_parts = [result for part in results for result in part]
-    found = [in_parts[position] for position in np.argsort(np.concatenate(parts))]
-    indices = np.concatenate([own[r.indices] for own, r in zip(members, found, strict=True)])
-    weights = np.concatenate([r.weights for r in found])
-    return ClassSelection(
-        indices=indices,
-        weights=weights,
-        gains=np.concatenate([r.gains for r in found]),
-        labels=labels[indices],
-        objective=sum(r.objective for r in found),
-        estimate=sum(r.estimate for r in found),
-        gradient_error=gradient_error(factors, indices, weights),
-        by_class=tuple(found),
-    )
+    return [in_parts[position] for position in np.argsort(np.concatenate(parts))]
 
 
 def _budgets(sizes, fraction, count, split, tolerance):

@@ -75,7 +75,7 @@ class GradientFactors:
             products *= self.inner[positions] @ self.inner.T
             products += self.squared_norms[positions, None]
             products += self.squared_norms
-        np.multiply(products, products > self._noise[positions, None], out=products)
+        np.multiply(products, products > self.noise[positions, None], out=products)
         return np.sqrt(products, out=products)
 
     def distance_blocks(
@@ -92,7 +92,7 @@ class GradientFactors:
         return 2 * float(np.sqrt(max(squares.max(), 0)))
 
     @cached_property
-    def _noise(self):
+    def noise(self) -> Float64[np.ndarray, " n"]:
         """The squared distance that cannot be told from zero; errors of long sums grow slowly."""
         length = self.outer.shape[1] + (0 if self.inner is None else self.inner.shape[1])
         return 32 * np.sqrt(length) * np.finfo(np.float64).eps * self.squared_norms

@@ -219,7 +219,7 @@ def bad_image(digit_images):
         ({"blocks_folder": __file__}, "test_study.py"),
         (
             {"mesh": Mesh(np.array(jax.devices())[:, None], ("a", "b"))},
-            "expected one, for the images",
+            "expected one$",
         ),
         (
             {"memory_bytes": 10, "backend": "svd", "dtype": "float64"},
