@@ -7,10 +7,9 @@ import numpy as np
 
 from ntk_aug.aliases import Float64, Int, KeyArray, Progress
 from ntk_aug.checks import InputError, check_at_least, check_same_shape
-from ntk_aug.coreset.budgets import budget_of, check_budgets_reach_all, class_budgets
+from ntk_aug.coreset.budgets import check_budgets_reach_all, class_budgets
 from ntk_aug.coreset.classes import facility_location_per_class
 from ntk_aug.coreset.examples import Examples
-from ntk_aug.coreset.facility import facility_location
 from ntk_aug.coreset.selectors import (
     DEFAULT_SELECTOR,
     Selector,
@@ -68,8 +67,7 @@ def select(
       split: `proportional` or `equal`, where each class is selected from.
       per_class: from each class, or from all at once. None: the selector's own convention.
       num_threads: None takes the cores that this process may use.
-      progress: called with ("classes", done, in all), or, where the coreset is selected from all
-        examples at once, as `facility_location` calls it.
+      progress: called with ("classes", done, in all); all examples at once count as one.
       **options: of the selector: what `facility_location_per_class` takes of "coreset" (whose
         tolerance may stand in place of a budget), and `match_gradients` of "gradient-matching"
         (whose tolerance is that of each group). Those that are None count as not given.
@@ -91,11 +89,20 @@ def select(
     groups = examples.labels if per_class else np.zeros(len(examples), np.int32)
     sizes = np.bincount(groups, minlength=examples.num_classes if per_class else 1)
     budgets = _budgets(entry, sizes, fraction, count, split, options)
-    if entry.select is select_coreset:
-        budget = {"fraction": fraction, "count": count, "progress": progress, **options}
-        if per_class:
-            return _coreset_of_classes(examples, split=split, num_threads=num_threads, **budget)
-        return _coreset_of_all(examples, **budget)
+    if entry.select is select_coreset:  # all groups at once: small ones in step, or on a device
+        coreset = facility_location_per_class(
+            examples.gradients,
+            groups,
+            num_classes=len(sizes),
+            fraction=fraction,
+            count=count,
+            split=split,
+            num_threads=num_threads,
+            progress=progress,
+            **options,
+        )
+        weights = coreset.weights.astype(np.float64)
+        return Selection(coreset.indices, weights, coreset.gains, examples.labels[coreset.indices])
     if entry.uses is not None:
         getattr(examples, entry.uses)  # here, where it can be interrupted, and not in a thread
     keys = [jax.random.fold_in(key, number) for number in range(len(sizes))]
@@ -123,21 +130,6 @@ def _budgets(entry: SelectorEntry, sizes, fraction, count, split, options):
         return sizes
     check_budgets_reach_all(budgets, sizes)
     return budgets
-
-
-def _coreset_of_classes(examples, **options):
-    found = facility_location_per_class(
-        examples.gradients, examples.labels, num_classes=examples.num_classes, **options
-    )
-    return Selection(found.indices, found.weights.astype(np.float64), found.gains, found.labels)
-
-
-def _coreset_of_all(examples, *, fraction, count, **options):
-    if fraction is not None or count is not None or "tolerance" not in options:
-        count = budget_of(len(examples), fraction=fraction, count=count)
-    found = facility_location(examples.gradients, count=count, **options)
-    weights = found.weights.astype(np.float64)
-    return Selection(found.indices, weights, found.gains, examples.labels[found.indices])
 
 
 def _complete(subset, n, budget, name):
