@@ -2,7 +2,7 @@
 
 from ntk_aug.coreset.budgets import SPLITS, budget_of, class_budgets
 from ntk_aug.coreset.classes import ClassSelection, facility_location_per_class
-from ntk_aug.coreset.errors import gradient_error, random_gradient_errors
+from ntk_aug.coreset.errors import error_estimate, gradient_error, random_gradient_errors
 from ntk_aug.coreset.examples import Examples
 from ntk_aug.coreset.facility import ALGORITHMS, DEFAULT_MEMORY_BYTES, facility_location
 from ntk_aug.coreset.herding import herd
@@ -48,6 +48,7 @@ __all__ = [
     "budget_of",
     "class_budgets",
     "device_bytes",
+    "error_estimate",
     "facility_location",
     "facility_location_on_device",
     "facility_location_per_class",

@@ -6,11 +6,17 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from ntk_aug.aliases import Float64, Int, Labels, Progress
+from ntk_aug.aliases import Float64, Int, KeyArray, Labels, Progress
 from ntk_aug.checks import InputError, check_at_least, check_choice, check_labels
 from ntk_aug.coreset.budgets import check_budgets_reach_all, class_budgets
 from ntk_aug.coreset.errors import gradient_error
-from ntk_aug.coreset.facility import DEFAULT_MEMORY_BYTES, facility_location
+from ntk_aug.coreset.facility import (
+    DEFAULT_ALGORITHM,
+    DEFAULT_EPSILON,
+    DEFAULT_MEMORY_BYTES,
+    check_algorithm,
+    facility_location,
+)
 from ntk_aug.coreset.location import FacilityLocation
 from ntk_aug.coreset.lockstep import classes_in_step, facility_location_in_lockstep
 from ntk_aug.coreset.on_device import device_bytes, facility_location_on_device
@@ -54,6 +60,9 @@ def facility_location_per_class(
     count: int | None = None,
     split: str = "proportional",
     tolerance: float | None = None,
+    algorithm: str = DEFAULT_ALGORITHM,
+    algorithm_key: KeyArray | None = None,
+    epsilon: float = DEFAULT_EPSILON,
     memory_bytes: int = DEFAULT_MEMORY_BYTES,
     num_threads: int | None = None,
     backend: str | None = None,
@@ -76,6 +85,10 @@ def facility_location_per_class(
       tolerance: bound of the estimate of all classes together, of which each class has the share
         of its size. A class stops at its budget or within its share, whatever comes first;
         without a budget, within its share.
+      algorithm: as `facility_location` takes it, and so the next two; each class draws with a key
+        of its own, folded from its number. On a device, the incremental one.
+      algorithm_key: of random algorithms.
+      epsilon: of "stochastic".
       memory_bytes: budget of all distances held at once; on devices, of each of them.
       num_threads: of the host; None takes the cores that this process may use.
       backend: `device`, `host`, or None: the device where a mesh is given, or where JAX works on a
@@ -85,8 +98,8 @@ def facility_location_per_class(
 
     Raises:
       InputError: labels out of range, an empty class or one that the budget gives nothing, a mesh
-        for the host, and what `class_budgets`, `facility_location` and
-        `facility_location_on_device` refuse.
+        for the host, an algorithm of the host for a device, and what `class_budgets`,
+        `facility_location` and `facility_location_on_device` refuse.
     """
     factors = as_factors(gradients)
     n = len(factors)
@@ -97,13 +110,20 @@ def facility_location_per_class(
     limits = _budgets(sizes, fraction, count, split, tolerance)
     num_threads = usable_threads(num_threads, num_classes)
     check_at_least(memory_bytes, 1, "memory_bytes")
+    stated = count if fraction is None else int(limits.sum())
+    check_algorithm(algorithm, algorithm_key, stated, epsilon)
     tolerances = None
     if tolerance is not None:
         check_at_least(tolerance, 0, "tolerance")
         tolerances = tolerance * sizes / n
     members = places_by_class(labels, num_classes)
-    fits = device_bytes(factors, int(sizes.max())) <= memory_bytes
+    exact = algorithm == DEFAULT_ALGORITHM
+    fits = exact and device_bytes(factors, int(sizes.max())) <= memory_bytes
     if _is_for_device(backend, mesh, fits):
+        if not exact:
+            raise InputError(
+                f"algorithm {algorithm!r} is the host's, expected {DEFAULT_ALGORITHM!r}"
+            )
         classes = [factors.take(own) for own in members]
         found = facility_location_on_device(
             classes,
@@ -114,8 +134,33 @@ def facility_location_per_class(
             progress=progress,
         )
     else:
-        budget = max(1, memory_bytes // num_threads)
-        found = _on_host(factors, members, limits, tolerances, budget, num_threads, progress)
+        memory_bytes = max(1, memory_bytes // num_threads)  # of each thread
+        parts = classes_in_step(sizes, memory_bytes=memory_bytes)
+        if not exact:
+            parts = [np.array([number]) for number in range(num_classes)]
+
+        def select(part: int) -> list[FacilityLocation]:
+            numbers = parts[part]
+            gradients = [factors.take(members[number]) for number in numbers]
+            bounds = None if tolerances is None else tolerances[numbers]
+            if len(numbers) > 1:
+                return facility_location_in_lockstep(gradients, limits[numbers], bounds)
+            key = algorithm_key
+            alone = facility_location(
+                gradients[0],
+                count=int(limits[numbers[0]]),
+                tolerance=None if bounds is None else float(bounds[0]),
+                algorithm=algorithm,
+                algorithm_key=None if key is None else jax.random.fold_in(key, numbers[0]),
+                epsilon=epsilon,
+                memory_bytes=memory_bytes,
+            )
+            return [alone]
+
+        together = [len(numbers) for numbers in parts]
+        results = map_classes(select, together, num_threads=num_threads, progress=progress)
+        in_parts = [result for part in results for result in part]
+        found = [in_parts[position] for position in np.argsort(np.concatenate(parts))]
     indices = np.concatenate([own[r.indices] for own, r in zip(members, found, strict=True)])
     weights = np.concatenate([r.weights for r in found])
     return ClassSelection(
@@ -138,28 +183,6 @@ def _is_for_device(backend, mesh, fits):
     if backend is not None or mesh is not None:
         return backend != "host"
     return fits and jax.default_backend() == "gpu"
-
-
-def _on_host(factors, members, limits, tolerances, memory_bytes, num_threads, progress):
-    """The result of each class; each thread has a budget of memory."""
-    sizes = np.array([len(own) for own in members])
-    parts = classes_in_step(sizes, memory_bytes=memory_bytes)
-
-    def select(part: int) -> list[FacilityLocation]:
-        numbers = parts[part]
-        gradients = [factors.take(members[number]) for number in numbers]
-        bounds = None if tolerances is None else tolerances[numbers]
-        if len(numbers) > 1:
-            return facility_location_in_lockstep(gradients, limits[numbers], bounds)
-        count, bound = int(limits[numbers[0]]), None if bounds is None else float(bounds[0])
-        return [
-            facility_location(gradients[0], count=count, tolerance=bound, memory_bytes=memory_bytes)
-        ]
-
-    together = [len(numbers) for numbers in parts]
-    results = map_classes(select, together, num_threads=num_threads, progress=progress)
-    in_parts = [result for part in results for result in part]
-    return [in_parts[position] for position in np.argsort(np.concatenate(parts))]
 
 
 def _budgets(sizes, fraction, count, split, tolerance):

@@ -23,14 +23,27 @@ def gradient_error(
     factors = as_factors(gradients)
     indices, weights = np.asarray(indices, np.int64), np.asarray(weights, np.float64)
     check_same_shape(weights.shape, indices.shape, "the array of weights")
-    outside = (indices < 0) | (indices >= len(factors))
-    if outside.any():
-        raise InputError(
-            f"index {indices[np.argmax(outside)]} is outside 0 .. {len(factors) - 1}, the gradients"
-        )
+    check_indices(indices, len(factors))
     difference = np.ones(len(factors))
     np.subtract.at(difference, indices, weights)
     return float(np.linalg.norm(factors.combination(difference)))
+
+
+def error_estimate(gradients: Gradients, indices: Int[Array, " k"]) -> float:
+    """sum_i min_{j in S} ||g_i - g_j||: at least the error with the weights of facility location.
+
+    Infinite where nothing is selected.
+
+    Raises:
+      InputError: gradients that are not finite, indices outside of them.
+    """
+    factors = as_factors(gradients)
+    indices = np.asarray(indices, np.int64)
+    check_indices(indices, len(factors))
+    nearest = np.full(len(factors), np.inf)
+    for _, distances in factors.distance_blocks(indices):
+        np.minimum(nearest, distances.min(axis=0), out=nearest)
+    return float(nearest.sum())
 
 
 def random_gradient_errors(
@@ -84,6 +97,15 @@ def random_gradient_errors(
         shape=(draws, len(factors)),
     )
     return _errors(factors, chosen)
+
+
+def check_indices(indices: Int[np.ndarray, " k"], n: int) -> None:
+    """Raises InputError unless all are places among n gradients; the first that is not is named."""
+    outside = (indices < 0) | (indices >= n)
+    if outside.any():
+        raise InputError(
+            f"index {indices[np.argmax(outside)]} is outside 0 .. {n - 1}, the gradients"
+        )
 
 
 def _errors(factors, chosen):

@@ -10,6 +10,8 @@ from ntk_aug.coreset.stochastic import StochasticGreedy
 from ntk_aug.coreset.two_stage import two_stage_greedy
 
 DEFAULT_MEMORY_BYTES = 2 * 2**30
+DEFAULT_ALGORITHM = "incremental"
+DEFAULT_EPSILON = 0.1
 
 ALGORITHMS = {
     "incremental": "exact; all gains are kept up to date; fast where all distances fit into memory",
@@ -26,9 +28,9 @@ def facility_location(
     count: int | None = None,
     tolerance: float | None = None,
     constant: float | None = None,
-    algorithm: str = "incremental",
+    algorithm: str = DEFAULT_ALGORITHM,
     algorithm_key: KeyArray | None = None,
-    epsilon: float = 0.1,
+    epsilon: float = DEFAULT_EPSILON,
     memory_bytes: int = DEFAULT_MEMORY_BYTES,
     progress: Progress | None = None,
 ) -> FacilityLocation:

@@ -10,6 +10,7 @@ from ntk_aug.checks import InputError, check_at_least, check_same_shape
 from ntk_aug.coreset.budgets import check_budgets_reach_all, class_budgets
 from ntk_aug.coreset.classes import facility_location_per_class
 from ntk_aug.coreset.examples import Examples
+from ntk_aug.coreset.facility import DEFAULT_ALGORITHM, DEFAULT_EPSILON, check_algorithm
 from ntk_aug.coreset.selectors import (
     DEFAULT_SELECTOR,
     Selector,
@@ -89,7 +90,11 @@ def select(
     groups = examples.labels if per_class else np.zeros(len(examples), np.int32)
     sizes = np.bincount(groups, minlength=examples.num_classes if per_class else 1)
     budgets = _budgets(entry, sizes, fraction, count, split, options)
-    if entry.select is select_coreset:  # all groups at once: small ones in step, or on a device
+    if entry.select is select_coreset:
+        algorithm = options.get("algorithm", DEFAULT_ALGORITHM)
+        epsilon = options.get("epsilon", DEFAULT_EPSILON)
+        check_algorithm(algorithm, key, int(budgets.sum()), epsilon)
+        # All groups at once: small ones in step, or on a device
         coreset = facility_location_per_class(
             examples.gradients,
             groups,
@@ -97,6 +102,7 @@ def select(
             fraction=fraction,
             count=count,
             split=split,
+            algorithm_key=key,
             num_threads=num_threads,
             progress=progress,
             **options,

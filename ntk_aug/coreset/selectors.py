@@ -48,7 +48,7 @@ def select_coreset(key: KeyArray, examples: Examples, count: int, **options: Any
     Reference:
       Liu, Mirzasoleiman: Data-efficient augmentation for training neural networks, 2022.
     """
-    found = facility_location(examples.gradients, count=count, **options)
+    found = facility_location(examples.gradients, count=count, algorithm_key=key, **options)
     return Subset(found.indices, found.weights.astype(np.float64), found.gains)
 
 
@@ -92,7 +92,7 @@ SELECTORS = {
         "Liu and Mirzasoleiman 2022",
         uses="gradients",
         per_class=True,
-        options=("tolerance", "memory_bytes"),
+        options=("tolerance", "algorithm", "epsilon", "memory_bytes", "backend", "mesh"),
     ),
     "random": SelectorEntry(_random, "uniformly, without replacement", "a baseline"),
     "max-loss": SelectorEntry(

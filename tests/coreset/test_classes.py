@@ -1,3 +1,4 @@
+import jax
 import numpy as np
 import pytest
 
@@ -105,3 +106,33 @@ def test_bad_input_is_told(labelled):
     wrong[60] = np.nan
     with pytest.raises(InputError, match="first in example 60"):
         select(wrong, labels, count=9)
+
+
+@pytest.mark.parametrize("algorithm", ["lazy", "stochastic", "two-stage"])
+def test_each_class_is_selected_by_the_algorithm_with_a_key_of_its_own(labelled, algorithm):
+    gradients, labels = labelled
+    key = jax.random.key(3)
+    options = {"algorithm": algorithm, "memory_bytes": 4 * 13**2}
+    found = select(labelled, algorithm_key=key, num_threads=1, **options)
+    for number, result in enumerate(found.by_class):
+        alone = coreset.facility_location(
+            gradients[labels == number],
+            count=len(result.indices),
+            algorithm_key=jax.random.fold_in(key, number),
+            **options,
+        )
+        np.testing.assert_array_equal(result.indices, alone.indices)
+        np.testing.assert_array_equal(result.weights, alone.weights)
+    if algorithm == "lazy":
+        np.testing.assert_array_equal(found.indices, select(labelled).indices)
+
+
+def test_an_algorithm_that_lacks_something_is_told(labelled):
+    with pytest.raises(InputError, match="'stochastic' needs algorithm_key"):
+        select(labelled, algorithm="stochastic")
+    with pytest.raises(InputError, match="'two-stage' needs a count"):
+        coreset.facility_location_per_class(
+            *labelled, tolerance=1.0, algorithm="two-stage", algorithm_key=jax.random.key(0)
+        )
+    with pytest.raises(InputError, match="algorithm 'lazy' is the host's"):
+        select(labelled, algorithm="lazy", backend="device")

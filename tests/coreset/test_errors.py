@@ -104,3 +104,14 @@ def test_bad_input_is_told(factors):
         errors(jax.random.key(0), factors, labels, np.array([3]), draws=0)
     with pytest.raises(InputError, match="label 1 of image 0"):
         errors(jax.random.key(0), factors, labels + 1, np.array([3]))
+
+
+def test_the_estimate_is_the_sum_of_distances_to_the_nearest_selected():
+    gradients = np.random.default_rng(0).standard_normal((30, 4))
+    chosen = np.array([3, 17, 4])
+    distances = np.linalg.norm(gradients[:, None] - gradients[chosen], axis=2)
+    expected = distances.min(axis=1).sum()
+    assert coreset.error_estimate(gradients, chosen) == pytest.approx(expected, rel=1e-12)
+    assert coreset.error_estimate(gradients, np.empty(0, int)) == np.inf
+    with pytest.raises(InputError, match="index 30 is outside"):
+        coreset.error_estimate(gradients, np.array([2, 30]))
