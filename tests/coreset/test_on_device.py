@@ -103,14 +103,29 @@ def test_classes_of_similar_sizes_share_one_compilation():
     assert program._cache_size() == before + 3
 
 
-def test_nothing_is_sent_to_or_from_the_device_between_steps():
-    classes = gradients_of("rows")[:1]
-    batch = on_device._side_by_side(classes, np.array([9]), np.array([-1.0]), (1, 40))
+def compiled(kind, columns):
+    """The program of four classes of 200, of which distances are the most."""
+    rng = np.random.default_rng(0)
+    factors = [rng.standard_normal((200, columns)) for _ in range(2 if kind == "factors" else 1)]
+    classes = [coreset.GradientFactors(*factors)] * 4
+    batch = on_device._side_by_side(classes, np.full(4, 9), np.full(4, -1.0), (4, 200))
     with jax.enable_x64(True):
-        text = on_device._program(None).lower(batch).compile().as_text()
-    for word in ("infeed", "outfeed", "send(", "recv(", 'custom_call_target="xla_python'):
-        assert word not in text
-    assert not any("copy(" in line and "f64[1,40,40]" in line for line in text.splitlines())
+        return on_device._program(None).lower(batch).compile(), device_bytes(classes[0], 200)
+
+
+@pytest.mark.parametrize("kind", ["rows", "factors"])
+def test_a_class_takes_at_most_what_it_is_said_to(kind):
+    program, said = compiled(kind, 100)
+    memory = program.memory_analysis()
+    assert memory.temp_size_in_bytes + memory.argument_size_in_bytes <= 4 * said
+
+
+def test_the_host_is_asked_for_nothing_between_steps():
+    text = compiled("rows", 2)[0].as_text()
+    assert not any(word in text for word in ("callback", "infeed", "outfeed"))
+    # A loop whose length is not known has its condition read by the host: that around the steps.
+    assert text.count(" while(") == 2
+    assert text.count(f'"known_trip_count":{{"n":"{on_device._STEPS_PER_LOOK}"}}') == 1
 
 
 PROGRAM = """
