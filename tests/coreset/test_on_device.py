@@ -3,10 +3,12 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
+from helpers import orthogonal, random_gradients, softmax_gradients
 from jax.sharding import Mesh
 
 from ntk_aug import coreset
@@ -17,18 +19,15 @@ from ntk_aug.coreset.on_device import device_bytes, facility_location_on_device
 SIZES = (40, 1, 17, 30, 12, 24)
 COUNTS = (9, 1, 3, 20, 5, 24)
 MIB = 2**20
+TESTS = Path(__file__).parents[1]
 
 
 def gradients_of(kind):
-    """One class of each of `SIZES`; in the last two, many are equal, and all are."""
+    """One class of each of `SIZES`; in two of them, some are equal, and all are."""
     rng = np.random.default_rng(0)
     classes = []
-    for size in SIZES:
-        if kind == "softmax":
-            logits = 2 * rng.standard_normal((size, 4))
-            outer = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True) - np.eye(4)[0]
-        else:
-            outer = rng.standard_normal((size, 4)) * np.exp(2 * rng.standard_normal((size, 1)))
+    for seed, size in enumerate(SIZES):
+        outer = (softmax_gradients if kind == "softmax" else random_gradients)(seed, size)
         inner = rng.standard_normal((size, 3)) if kind == "factors" else None
         classes.append(coreset.GradientFactors(outer, inner))
     classes[3] = classes[3].take(np.arange(30) // 3)
@@ -62,16 +61,26 @@ def test_each_class_is_selected_as_on_the_host(kind):
     assert found[4].estimate == 0
 
 
+def test_of_examples_that_gain_the_same_up_to_rounding_the_first_is_taken():
+    # Eight groups, each the corners of a regular simplex of its own size.
+    rng = np.random.default_rng(0)
+    centres = np.repeat(100 * np.eye(8, 48), 5, axis=0)
+    corners = np.eye(40, 48, k=8) * np.repeat(rng.uniform(0.5, 2, 8), 5)[:, None]
+    simplices = coreset.GradientFactors((centres + corners) @ orthogonal(rng, 48))
+    (found,) = facility_location_on_device([simplices], [8])
+    assert sorted(found.indices) == list(range(0, 40, 5))
+
+
 def test_each_class_stops_by_its_own_tolerance_or_count():
     classes = gradients_of("rows")
     firsts = np.array([one.estimate for one in on_host(classes, (1,) * 6)])
-    tolerances = firsts * [0.1, 1, 1.01, 0, 0.5, 0.3]
+    tolerances = firsts * [0.01, 1, 1.01, 0, 0.5, 0.3]
     counts = (*SIZES[:5], 2)
     found = facility_location_on_device(classes, counts, memory_bytes=MIB, tolerances=tolerances)
     assert_same(found, on_host(classes, counts, tolerances.tolist()))
     lengths = [len(one.indices) for one in found]
     assert lengths[1:] == [1, 1, 10, 1, 2]
-    assert 9 < lengths[0] < 40
+    assert on_device._STEPS_PER_LOOK < lengths[0] < 40
 
 
 def test_the_budget_of_memory_divides_the_classes_and_changes_nothing(monkeypatch):
@@ -163,7 +172,7 @@ def test_eight_devices_select_what_one_does():
         **os.environ,
         "JAX_PLATFORMS": "cpu",
         "XLA_FLAGS": "--xla_force_host_platform_device_count=8",
-        "PYTHONPATH": os.pathsep.join([os.getcwd(), os.path.dirname(__file__)]),
+        "PYTHONPATH": os.pathsep.join([str(TESTS.parent), str(TESTS), str(TESTS / "coreset")]),
     }
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM],
@@ -226,7 +235,7 @@ def test_bad_input_is_told():
         select(tolerances=(9.0,))
     with pytest.raises(InputError, match="tolerance of class 1 is -1"):
         select(tolerances=(0, -1.0, 0, 0, 0, 0))
-    with pytest.raises(InputError, match=r"class 1 have columns \(4, 3\), expected .* \(4,\)"):
+    with pytest.raises(InputError, match=r"class 1 have columns \(5, 3\), expected .* \(5,\)"):
         select([classes[0], gradients_of("factors")[1]], (1, 1))
     with pytest.raises(InputError, match=r"class 0 of 40 examples takes .* 'host' needs fewer"):
         select(memory_bytes=100)
