@@ -22,7 +22,7 @@ from ntk_aug.coreset.similarity import GradientFactors, as_factors
 from ntk_aug.jacobian.precision import derivative_precision
 
 # Classes are filled up to the largest of those beside them. These are at least this share of it, so
-# that at most half of the distances are of nothing, or they are small enough for it not to matter:
+# that about half of the distances at most are of nothing, or they are too small for it to matter:
 # each size is compiled once.
 _LEAST_SHARE = 0.7
 _SMALL_CLASS = 256
