@@ -175,11 +175,16 @@ def facility_location_per_class(
     )
 
 
-def _is_for_device(backend, mesh, fits):
+def check_backend(backend: str | None, mesh: Mesh | None) -> None:
+    """Raises InputError for an unknown backend, or a mesh for the host."""
     if backend is not None:
         check_choice(backend, _BACKENDS, "backend")
     if mesh is not None and backend == "host":
         raise InputError("a mesh is given for backend 'host', expected none, or backend 'device'")
+
+
+def _is_for_device(backend, mesh, fits):
+    check_backend(backend, mesh)
     if backend is not None or mesh is not None:
         return backend != "host"
     return fits and jax.default_backend() == "gpu"

@@ -8,7 +8,7 @@ import numpy as np
 from ntk_aug.aliases import Float64, Int, KeyArray, Progress
 from ntk_aug.checks import InputError, check_at_least, check_same_shape
 from ntk_aug.coreset.budgets import check_budgets_reach_all, class_budgets
-from ntk_aug.coreset.classes import facility_location_per_class
+from ntk_aug.coreset.classes import check_backend, facility_location_per_class
 from ntk_aug.coreset.examples import Examples
 from ntk_aug.coreset.facility import DEFAULT_ALGORITHM, DEFAULT_EPSILON, check_algorithm
 from ntk_aug.coreset.selectors import (
@@ -84,8 +84,9 @@ def select(
     for option in options:
         if entry.options is not None and option not in entry.options:
             raise InputError(f"selector {name!r} takes no option {option!r}")
-    if entry.options is not None and "tolerance" in options:
-        check_at_least(options["tolerance"], 0, "tolerance")
+    if entry.options is not None:
+        check_at_least(options.get("tolerance", 0), 0, "tolerance")
+        check_backend(options.get("backend"), options.get("mesh"))
     per_class = entry.per_class if per_class is None else per_class
     groups = examples.labels if per_class else np.zeros(len(examples), np.int32)
     sizes = np.bincount(groups, minlength=examples.num_classes if per_class else 1)

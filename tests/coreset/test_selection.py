@@ -105,6 +105,8 @@ def test_what_is_wrong_is_told_before_a_network_is_evaluated(small):
                     coreset.select(KEY, examples, name, per_class=per_class, **wrong)
     with pytest.raises(InputError, match="class 3 has 0 examples"):
         coreset.select(KEY, coreset.Examples(small.labels, 4, {"gradients": never}), tolerance=1.0)
+    with pytest.raises(InputError, match="unknown backend 'gpu'"):
+        coreset.select(KEY, examples, count=15, backend="gpu")
 
 
 @pytest.mark.parametrize("name", BUDGETED)
