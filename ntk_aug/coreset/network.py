@@ -259,7 +259,7 @@ def network_examples(
 
 def _finite(logits):
     check_finite_rows(logits, "the network's logits")
-    return logits
+    return logits.astype(np.float32, copy=False)
 
 
 def _agree(a, b, floor=0.0):

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from ntk_aug.aliases import ApplyFn, Array, Float, Images, Params
 from ntk_aug.checks import InputError
-from ntk_aug.jacobian.layerwise import factored_leaves, is_elementwise
+from ntk_aug.jacobian.layerwise import dense_layers, is_elementwise
 from ntk_aug.jacobian.outputs import count_logits
 from ntk_aug.jacobian.sites import SiteTrace, shape_of
 from ntk_aug.losses import loss_residuals
@@ -73,9 +73,9 @@ class LastLayer:
 
         image = jax.ShapeDtypeStruct(image_shape, jnp.float32)
         self._trace = SiteTrace(of_image, shapes, [image])
-        factored = {site: paths[leaf] for leaf, site in factored_leaves(self._trace).items()}
-        self._site = _chosen(self._trace, factored, paths, layer)
-        self.kernel = factored[self._site]
+        dense = {site: paths[leaf] for leaf, site in dense_layers(self._trace).items()}
+        self._site = _chosen(self._trace, dense, paths, layer)
+        self.kernel = dense[self._site]
         self._bias_site, leaf = _bias_of(self._trace, self._site, shapes)
         self.bias = None if leaf is None else paths[leaf]
 
@@ -107,26 +107,27 @@ class LastLayer:
             at_bias = at_layer if self._bias_site is None else zeros[self._bias_site][0]
             logits, backward, operands = jax.vjp(outputs, at_layer, at_bias, has_aux=True)
             of_layer, of_bias = backward(residuals_of(logits, target))
-            inputs = operands[self._site][0]
+            (kernel,) = self._trace.sites[self._site].positions
+            inputs = operands[self._site][1 - kernel]
             return LayerGradients(logits, inputs.ravel(), of_layer.ravel(), of_bias.ravel())
 
         return jax.vmap(of_example)(images, targets)
 
 
-def _chosen(trace, factored, paths, layer):
+def _chosen(trace, dense, paths, layer):
     """The number of the site that is the layer."""
     if layer is not None:
-        found = [site for site, path in factored.items() if path.startswith(layer)]
+        found = [site for site, path in dense.items() if path.startswith(layer)]
         if len(found) != 1:
             raise InputError(
                 f"layer {layer!r} fits {len(found)} dense layers, expected one of "
-                f"{', '.join(factored.values()) or 'those that the network does not have'}"
+                f"{', '.join(dense.values()) or 'those that the network does not have'}"
             )
         return found[0]
     others = [i for i, site in enumerate(trace.sites) if not is_elementwise(site)]
     if not others:
         raise InputError("the network has no dense layer, so that it has no last one")
-    if others[-1] not in factored:
+    if others[-1] not in dense:
         site = trace.sites[others[-1]]
         names = ", ".join(sorted(paths[leaf] for leaves in site.leaves for leaf in leaves))
         raise InputError(

@@ -120,17 +120,33 @@ def factored_leaves(trace: SiteTrace) -> dict[int, int]:
 
     Those are the kernels of dense layers that are applied once, to one vector for each example.
     """
+    found = {}
+    for leaf, number in dense_layers(trace).items():
+        site = trace.sites[number]
+        if site.positions == (1,) and site.unchanged[0]:
+            found[leaf] = number
+    return found
+
+
+def dense_layers(trace: SiteTrace) -> dict[int, int]:
+    """From the kernel of each dense layer to its site, of those applied once and to one vector.
+
+    The kernel may stand on either side of the product, transposed or in another precision: the
+    loss's gradient by it is an outer product, in one or the other order of axes.
+    """
     uses = Counter(leaf for site in trace.sites for leaves in site.leaves for leaf in leaves)
     found = {}
     for number, site in enumerate(trace.sites):
-        if site.equation.primitive.name != "dot_general" or site.positions != (1,):
+        if site.equation.primitive.name != "dot_general" or len(site.positions) != 1:
             continue
-        (leaves,) = site.leaves
+        ((position,), (leaves,)) = site.positions, site.leaves
         contracted, batched = site.equation.params["dimension_numbers"]
-        inputs, kernel = (shape_of(variable) for variable in site.equation.invars)
-        one_vector = inputs.size == int(np.prod([inputs.shape[axis] for axis in contracted[0]]))
-        once = len(leaves) == 1 and site.unchanged[0] and uses[min(leaves)] == 1
-        if once and one_vector and kernel.ndim == 2 and len(contracted[1]) == 1 and not batched[0]:
+        shapes = [shape_of(variable) for variable in site.equation.invars]
+        inputs, kernel = shapes[1 - position], shapes[position]
+        summed = [inputs.shape[axis] for axis in contracted[1 - position]]
+        one_vector = inputs.size == int(np.prod(summed)) and len(summed) == 1
+        once = len(leaves) == 1 and site.rearranged[0] and uses[min(leaves)] == 1
+        if once and one_vector and kernel.ndim == 2 and not batched[0]:
             found[min(leaves)] = number
     return dict(sorted(found.items()))
 

@@ -18,6 +18,8 @@ from jax.extend import core
 
 # Operations that only wrap others; where parameters go in, their inside is looked at.
 _WRAPPERS = ("jit", "pjit", "closed_call", "core_call", "checkpoint", "remat")
+# Operations that keep the entries of their operand.
+_REARRANGING = ("transpose", "convert_element_type")
 # These have a derivative of their own, which is lost inside: only values may be looked at there.
 _OWN_DERIVATIVE = ("custom_jvp_call", "custom_vjp_call")
 
@@ -30,12 +32,14 @@ class Value(NamedTuple):
       leaves: numbers of the parameters that it depends on without an example; empty otherwise.
       example: whether it depends on the example.
       unchanged: whether it is a parameter itself.
+      rearranged: whether it is a parameter, perhaps transposed or in another precision.
     """
 
     value: Any
     leaves: frozenset[int] = frozenset()
     example: bool = False
     unchanged: bool = False
+    rearranged: bool = False
 
 
 class Site(NamedTuple):
@@ -46,12 +50,14 @@ class Site(NamedTuple):
       positions: of its operands that depend on parameters alone.
       leaves: for each of those, the numbers of the parameters.
       unchanged: for each of those, whether it is a parameter itself.
+      rearranged: for each of those, whether it is one, perhaps transposed or in another precision.
     """
 
     equation: core.JaxprEqn
     positions: tuple[int, ...]
     leaves: tuple[frozenset[int], ...]
     unchanged: tuple[bool, ...]
+    rearranged: tuple[bool, ...]
 
     def outputs(self, operands: Sequence[Any]) -> list[Any]:
         """The operation's results."""
@@ -81,7 +87,10 @@ class SiteTrace:
         jax.eval_shape(lambda values: self._parameters_at_sites(values, self.sites), list(leaves))
 
     def _inputs(self, leaves, example):
-        parameters = [Value(leaf, frozenset([i]), unchanged=True) for i, leaf in enumerate(leaves)]
+        parameters = [
+            Value(leaf, frozenset([i]), unchanged=True, rearranged=True)
+            for i, leaf in enumerate(leaves)
+        ]
         missing = [None] * (len(self._jaxpr.invars) - len(leaves))
         rest = missing if example is None else example
         return [*parameters, *(Value(value, example=True) for value in rest)]
@@ -98,6 +107,7 @@ class SiteTrace:
                         positions,
                         tuple(operands[i].leaves for i in positions),
                         tuple(operands[i].unchanged for i in positions),
+                        tuple(operands[i].rearranged for i in positions),
                     )
                 )
             found.append([operands[i].value for i in positions])
@@ -203,7 +213,12 @@ def _interpret(jaxpr, constants, inputs, at_site=None, visit=None):
             results = [
                 # What is no float, such as an index, has no derivative; nor has what an example and
                 # a parameter decide together, such as whether one is above the other.
-                Value(r, leaves if _is_differentiable(v) and not example else _NONE, example)
+                Value(
+                    r,
+                    leaves if _is_differentiable(v) and not example else _NONE,
+                    example,
+                    rearranged=equation.primitive.name in _REARRANGING and operands[0].rearranged,
+                )
                 for r, v in zip(
                     apply_operation(equation, [operand.value for operand in operands]),
                     equation.outvars,

@@ -24,6 +24,15 @@ class ConvNet(nn.Module):
         return nn.Dense(C, use_bias=self.bias, name="output")(x) / self.temperature
 
 
+class HalfPrecision(nn.Module):
+    """A dense layer that computes in bfloat16."""
+
+    @nn.compact
+    def __call__(self, images):
+        output = nn.Dense(C, dtype=jnp.bfloat16, name="output")
+        return output(images.reshape(len(images), -1)).astype(images.dtype)
+
+
 class NNXNet(nnx.Module):
     """Two dense layers."""
 
@@ -63,6 +72,16 @@ NETWORKS = {
     "temperature": (linen(ConvNet(temperature=4.0)), "['output']['kernel']", "bias"),
     "nnx": (models.nnx_network(NNXNet), "['output']['kernel']", "bias"),
     "pure": (pure(lambda p, x: flat(x) @ p["w"] + p["b"], w=(64, C), b=(C,)), "['w']", "b"),
+    "transposed": (
+        pure(lambda p, x: flat(x) @ p["w"].T + p["b"], w=(C, 64), b=(C,)),
+        "['w']",
+        "b",
+    ),
+    "kernel first": (
+        pure(jax.vmap(lambda p, x: p["w"] @ x.ravel(), (None, 0)), w=(C, 64)),
+        "['w']",
+        None,
+    ),
     "scale": (pure(lambda p, x: (flat(x) @ p["w"]) * p["s"], w=(64, C), s=(C,)), "['w']", None),
 }
 SOFT = np.random.default_rng(0).dirichlet(np.ones(C), 12).astype(np.float32)
@@ -106,6 +125,8 @@ def test_factors_are_the_gradients_by_kernel_and_bias(name, digit_images, digits
         found = program(view.params, digit_images, targets)
         expected = gradients_by_parameter(view, digit_images, targets, loss)
         product = np.einsum("na,nb->nab", found.inputs, found.cotangents)
+        if expected[layer.kernel].shape != product.shape:
+            product = product.transpose(0, 2, 1)
         np.testing.assert_allclose(product, expected[layer.kernel], rtol=1e-4, atol=1e-5)
         if layer.bias is not None:
             np.testing.assert_allclose(found.cotangents, expected[layer.bias], rtol=1e-4, atol=1e-5)
@@ -122,6 +143,16 @@ def test_what_is_added_after_something_else_shows(digit_images, digits):
     expected = gradients_by_parameter(view, digit_images, digits.labels, "squared")
     np.testing.assert_allclose(found.of_bias, expected["['offset']"], rtol=1e-4, atol=1e-6)
     assert not np.allclose(found.of_bias, found.cotangents, rtol=0.1)
+
+
+def test_a_layer_in_another_precision_is_found(digit_images, digits):
+    view = view_of(linen(HalfPrecision()), digit_images)
+    layer = jacobian.LastLayer(view.apply_fn, view.params, SHAPE)
+    assert (layer.kernel, layer.bias) == ("['output']['kernel']", "['output']['bias']")
+    found = layer.gradients("squared", view.params, digit_images, digits.labels)
+    expected = gradients_by_parameter(view, digit_images, digits.labels, "squared")[layer.kernel]
+    product = np.einsum("na,nb->nab", *(np.float32(a) for a in found[1:3]))
+    np.testing.assert_allclose(product, expected, rtol=0, atol=0.02 * np.abs(expected).max())
 
 
 def test_another_layer_may_be_named(digit_images, digits):
@@ -162,6 +193,10 @@ class ConvolutionLast(nn.Module):
             r"is dot_general of \['v'\], expected a dense layer that is applied once",
         ),
         (pure(lambda p, x: flat(x)[:, :3] + p["b"], b=(3,)), "the network has no dense layer"),
+        (
+            pure(lambda p, x: flat(x) @ jnp.tanh(p["w"]), w=(64, C)),
+            r"is dot_general of \['w'\], expected a dense layer",
+        ),
     ],
 )
 def test_a_network_that_ends_otherwise_is_refused(network, message, digit_images):
