@@ -37,7 +37,7 @@ class SpectrumOptions(NetworkOptions):
     draws: int = 1
     """Augmented versions of all images per augmentation."""
     rows: str = "logits"
-    """Rows of the Jacobian: logits, probabilities, true-logit or cross-entropy (one per image)."""
+    """Rows: logits, probabilities; or one per image: true-logit, cross-entropy, squared."""
     bins: int = spectrum.DEFAULT_BINS
     """Bins of equal count."""
     backend: str = "kernel"
