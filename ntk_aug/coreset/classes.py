@@ -9,7 +9,7 @@ from jax.sharding import Mesh
 from ntk_aug.aliases import Float64, Int, KeyArray, Labels, Progress
 from ntk_aug.checks import InputError, check_at_least, check_choice, check_labels
 from ntk_aug.coreset.budgets import check_budgets_reach_all, class_budgets
-from ntk_aug.coreset.errors import gradient_error
+from ntk_aug.coreset.errors import error_of_checked
 from ntk_aug.coreset.facility import (
     DEFAULT_ALGORITHM,
     DEFAULT_EPSILON,
@@ -141,13 +141,13 @@ def facility_location_per_class(
 
         def select(part: int) -> list[FacilityLocation]:
             numbers = parts[part]
-            gradients = [factors.take(members[number]) for number in numbers]
             bounds = None if tolerances is None else tolerances[numbers]
             if len(numbers) > 1:
-                return facility_location_in_lockstep(gradients, limits[numbers], bounds)
+                own = [members[number] for number in numbers]
+                return facility_location_in_lockstep(factors, own, limits[numbers], bounds)
             key = algorithm_key
             alone = facility_location(
-                gradients[0],
+                factors.take(members[numbers[0]]),
                 count=int(limits[numbers[0]]),
                 tolerance=None if bounds is None else float(bounds[0]),
                 algorithm=algorithm,
@@ -170,7 +170,7 @@ def facility_location_per_class(
         labels=labels[indices],
         objective=sum(r.objective for r in found),
         estimate=sum(r.estimate for r in found),
-        gradient_error=gradient_error(factors, indices, weights),
+        gradient_error=error_of_checked(factors, indices, weights),
         by_class=tuple(found),
     )
 

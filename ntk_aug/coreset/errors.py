@@ -5,7 +5,7 @@ from scipy import sparse
 
 from ntk_aug.aliases import Array, Float, Float64, Int, KeyArray, Labels
 from ntk_aug.checks import InputError, check_at_least, check_labels, check_same_shape
-from ntk_aug.coreset.similarity import Gradients, as_factors
+from ntk_aug.coreset.similarity import GradientFactors, Gradients, as_factors
 from ntk_aug.coreset.subset import generator, places_by_class
 
 
@@ -24,6 +24,15 @@ def gradient_error(
     indices, weights = np.asarray(indices, np.int64), np.asarray(weights, np.float64)
     check_same_shape(weights.shape, indices.shape, "the array of weights")
     check_indices(indices, len(factors))
+    return error_of_checked(factors, indices, weights)
+
+
+def error_of_checked(
+    factors: GradientFactors,
+    indices: Int[np.ndarray, " k"],
+    weights: Float[np.ndarray, " k"] | Int[np.ndarray, " k"],
+) -> float:
+    """As `gradient_error`, of what is known to be finite, and within."""
     difference = np.ones(len(factors))
     np.subtract.at(difference, indices, weights)
     return float(np.linalg.norm(factors.combination(difference)))

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ntk_aug.aliases import Float64, Int
-from ntk_aug.coreset.errors import gradient_error
+from ntk_aug.coreset.errors import error_of_checked
 from ntk_aug.coreset.similarity import GradientFactors
 
 TIE = 1e-12
@@ -65,7 +65,7 @@ def located(
         assignment=assignment,
         objective=float(n * constant - estimates[-1]),
         estimate=float(estimates[-1]),
-        gradient_error=gradient_error(factors, indices, weights),
+        gradient_error=error_of_checked(factors, indices, weights),
         constant=constant,
     )
 

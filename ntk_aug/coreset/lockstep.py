@@ -43,20 +43,22 @@ def classes_in_step(
 
 
 def facility_location_in_lockstep(
-    classes: Sequence[GradientFactors],
+    factors: GradientFactors,
+    members: Sequence[Int[np.ndarray, " _"]],
     counts: Int[np.ndarray, " classes"],
     tolerances: Float64[np.ndarray, " classes"] | None = None,
 ) -> list[FacilityLocation]:
     """The result of `facility_location` for each of some classes, whose distances are all kept.
 
     Args:
-      classes: gradients, at least one of each class, and checked.
+      factors: the gradients, checked.
+      members: places of the examples of each class, at least one.
       counts: examples to select in each, at most all.
       tolerances: a class stops, too, once its estimate is at most this.
     """
-    greedy = _Lockstep(classes)
+    greedy = _Lockstep(factors, members)
     limits = counts.copy()
-    estimates = np.empty((limits.max(), len(classes)))
+    estimates = np.empty((limits.max(), len(members)))
     for step in range(limits.max()):
         estimates[step] = greedy.step(step)
         if tolerances is not None:
@@ -67,13 +69,13 @@ def facility_location_in_lockstep(
     selected = np.stack(greedy.selected)
     return [
         located(
-            factors,
+            factors.take(own),
             selected[:limit, number],
-            greedy.assignment[number, : len(factors)],
+            greedy.assignment[number, : len(own)],
             estimates[:limit, number],
             float(greedy.largest[number]),
         )
-        for number, (factors, limit) in enumerate(zip(classes, limits, strict=True))
+        for number, (own, limit) in enumerate(zip(members, limits, strict=True))
     ]
 
 
@@ -84,14 +86,15 @@ class _Lockstep:
     nearer, and is never selected.
     """
 
-    def __init__(self, classes: Sequence[GradientFactors]) -> None:
-        c, m = len(classes), max(map(len, classes))
-        self._distances = np.zeros((c, m, m))
-        filling = np.zeros((c, m), bool)
-        for number, factors in enumerate(classes):
-            n = len(factors)
-            self._distances[number, :n, :n] = factors.distances(slice(None))
-            filling[number, n:] = True
+    def __init__(self, factors: GradientFactors, members: Sequence[np.ndarray]) -> None:
+        sizes = np.array([len(own) for own in members])
+        c, m = len(members), sizes.max()
+        filling = np.arange(m) >= sizes[:, None]
+        places = np.zeros((c, m), np.int64)
+        places[~filling] = np.concatenate(members)
+        self._distances = factors.distances_within(places)
+        if filling.any():
+            self._distances[filling[:, :, None] | filling[:, None, :]] = 0
         self.largest = self._distances.max(axis=(1, 2))
         self.selected: list[np.ndarray] = []
         self.assignment = np.zeros((c, m), np.int64)

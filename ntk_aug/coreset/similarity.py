@@ -75,8 +75,7 @@ class GradientFactors:
             products *= self.inner[positions] @ self.inner.T
             products += self.squared_norms[positions, None]
             products += self.squared_norms
-        np.multiply(products, products > self.noise[positions, None], out=products)
-        return np.sqrt(products, out=products)
+        return _roots(products, self.noise[positions, None])
 
     def distance_blocks(
         self, positions: Int[np.ndarray, " m"]
@@ -84,6 +83,21 @@ class GradientFactors:
         """Yields (slice of the positions, their distances to all), a few megabytes at a time."""
         for part in _blocks(len(positions), len(self)):
             yield part, self.distances(positions[part])
+
+    def distances_within(
+        self, groups: Int[np.ndarray, "groups m"]
+    ) -> Float64[np.ndarray, "groups m m"]:
+        """As `distances`, between the gradients at the places in each row."""
+        outer = self.outer[groups]
+        products = outer @ outer.transpose(0, 2, 1)
+        if self.inner is not None:
+            inner = self.inner[groups]
+            products *= inner @ inner.transpose(0, 2, 1)
+        squared_norms = self.squared_norms[groups]
+        products *= -2
+        products += squared_norms[:, :, None]
+        products += squared_norms[:, None, :]
+        return _roots(products, self.noise[groups][:, :, None])
 
     def diameter_bound(self) -> float:
         """At least the largest distance: twice the largest from the mean."""
@@ -111,6 +125,12 @@ class GradientFactors:
             return self.outer.T
         ones = np.ones((len(self), 1))
         return np.ascontiguousarray(np.hstack([self.outer, ones, self.squared_norms[:, None]]).T)
+
+
+def _roots(squares, noise):
+    """Distances in place of their squares."""
+    np.multiply(squares, squares > noise, out=squares)
+    return np.sqrt(squares, out=squares)
 
 
 Gradients = Float[Array, "n P"] | GradientFactors

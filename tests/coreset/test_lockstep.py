@@ -20,6 +20,15 @@ def classes(kind):
     return found
 
 
+def in_lockstep(classes, *arguments):
+    """With the examples of all classes mixed."""
+    order = np.random.default_rng(1).permutation(SIZES.sum())
+    inner = None if classes[0].inner is None else np.concatenate([own.inner for own in classes])
+    factors = coreset.GradientFactors(np.concatenate([own.outer for own in classes]), inner)
+    members = np.split(np.argsort(order), np.cumsum(SIZES)[:-1])
+    return facility_location_in_lockstep(factors.take(order), members, *arguments)
+
+
 def assert_same(found, classes, counts, tolerances):
     """What one class after another gives, each from float32 and near ties."""
     for one, gradients, count, tolerance in zip(found, classes, counts, tolerances, strict=True):
@@ -37,7 +46,7 @@ def test_each_class_is_selected_as_by_itself(kind, monkeypatch):
     monkeypatch.setattr("ntk_aug.coreset.lockstep._BLOCK_ENTRIES", 300)  # ten rows at a time
     gradients = classes(kind)
     counts = np.array([9, 1, 3, 20, 6, 30])
-    found = facility_location_in_lockstep(gradients, counts)
+    found = in_lockstep(gradients, counts)
     assert_same(found, gradients, counts, [None] * 6)
 
 
@@ -46,7 +55,7 @@ def test_each_class_stops_by_its_own_tolerance_or_count():
     estimates = [coreset.facility_location(own, count=1).estimate for own in gradients]
     tolerances = np.array(estimates) * [0.1, 1, 0, 0, 0.5, 0.3]
     counts = np.array([30, 1, 12, 25, 2, 30])
-    found = facility_location_in_lockstep(gradients, counts, tolerances)
+    found = in_lockstep(gradients, counts, tolerances)
     assert_same(found, gradients, counts, tolerances.tolist())
     lengths = [len(one.indices) for one in found]
     assert lengths[1:5] == [1, 1, 13, 2]
