@@ -9,8 +9,10 @@ import numpy as np
 from ntk_aug.aliases import Array, Float, Float64, Int
 from ntk_aug.checks import InputError, check_finite_rows
 
-# Of float64 entries in a block of distances: a few megabytes, which stay in the cache.
-_BLOCK_ENTRIES = 2**19
+# Of float64 entries in a block of distances: a megabyte, which stays in the cache.
+_BLOCK_ENTRIES = 2**17
+# Fewer rows than these are no product of matrices any more.
+_MIN_BLOCK_ROWS = 8
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ class GradientFactors:
     def distance_blocks(
         self, positions: Int[np.ndarray, " m"]
     ) -> Iterator[tuple[slice, Float64[np.ndarray, "b n"]]]:
-        """Yields (slice of the positions, their distances to all), a few megabytes at a time."""
+        """Yields (slice of the positions, their distances to all), some rows at a time."""
         for part in _blocks(len(positions), len(self)):
             yield part, self.distances(positions[part])
 
@@ -154,7 +156,7 @@ def as_factors(gradients: Gradients) -> GradientFactors:
 
 def _blocks(num_rows: int, n: int) -> Iterator[slice]:
     """Consecutive rows of n entries, as many as a block may have."""
-    size = max(1, _BLOCK_ENTRIES // n)
+    size = max(_MIN_BLOCK_ROWS, _BLOCK_ENTRIES // n)
     return (slice(start, start + size) for start in range(0, num_rows, size))
 
 
