@@ -34,7 +34,7 @@ PUBLIC = {
         facility_location_on_device facility_location_per_class find_selector gradient_error herd
         k_center_greedy largest_scores last_layer_logit_gradients last_layer_weight_gradients
         match_gradients mean_one_weights network_examples random_gradient_errors random_subset
-        select
+        select selection_budgets
     """,
     "data": """
         DATASETS Dataset DatasetEntry SPLITS draw_examples load_dataset load_digits load_images_file
@@ -107,6 +107,7 @@ POSITIONAL_WITH_DEFAULT = {
     "ntk.parameter_kernels": ["labels"],
     # what says how, after the key and the examples
     "coreset.select": ["selector"],
+    "coreset.selection_budgets": ["selector"],
     # two sets of images, as K(X, X') names them
     "ntk.empirical_kernel": ["others"],
     "ntk.infinite_width_kernels": ["others"],

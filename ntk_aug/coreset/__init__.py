@@ -17,7 +17,7 @@ from ntk_aug.coreset.proxies import (
     last_layer_weight_gradients,
 )
 from ntk_aug.coreset.scores import largest_scores
-from ntk_aug.coreset.selection import Selection, select
+from ntk_aug.coreset.selection import Selection, select, selection_budgets
 from ntk_aug.coreset.selectors import (
     DEFAULT_SELECTOR,
     SELECTORS,
@@ -65,4 +65,5 @@ __all__ = [
     "random_gradient_errors",
     "random_subset",
     "select",
+    "selection_budgets",
 ]

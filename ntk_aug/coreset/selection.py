@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from ntk_aug.aliases import Float64, Int, KeyArray, Progress
-from ntk_aug.checks import InputError, check_at_least, check_same_shape
+from ntk_aug.aliases import Float64, Int, KeyArray, Labels, Progress
+from ntk_aug.checks import InputError, check_at_least, check_labels, check_same_shape
 from ntk_aug.coreset.budgets import check_budgets_reach_all, class_budgets
 from ntk_aug.coreset.classes import check_backend, facility_location_per_class
 from ntk_aug.coreset.examples import Examples
@@ -14,7 +14,6 @@ from ntk_aug.coreset.facility import DEFAULT_ALGORITHM, DEFAULT_EPSILON, check_a
 from ntk_aug.coreset.selectors import (
     DEFAULT_SELECTOR,
     Selector,
-    SelectorEntry,
     find_selector,
     select_coreset,
 )
@@ -78,28 +77,26 @@ def select(
         that the budget gives nothing, values that are not finite; a user's selector that returns
         no such subset.
     """
-    entry = find_selector(selector)
-    name = selector if isinstance(selector, str) else getattr(selector, "__name__", "of its own")
+    entry, name = find_selector(selector), _name(selector)
     options = {option: value for option, value in options.items() if value is not None}
-    for option in options:
-        if entry.options is not None and option not in entry.options:
-            raise InputError(f"selector {name!r} takes no option {option!r}")
-    if entry.options is not None:
-        check_at_least(options.get("tolerance", 0), 0, "tolerance")
-        check_backend(options.get("backend"), options.get("mesh"))
     per_class = entry.per_class if per_class is None else per_class
+    budgets = selection_budgets(
+        examples.labels,
+        examples.num_classes,
+        selector,
+        fraction=fraction,
+        count=count,
+        split=split,
+        per_class=per_class,
+        **options,
+    )
     groups = examples.labels if per_class else np.zeros(len(examples), np.int32)
-    sizes = np.bincount(groups, minlength=examples.num_classes if per_class else 1)
-    budgets = _budgets(entry, sizes, fraction, count, split, options)
     if entry.select is select_coreset:
-        algorithm = options.get("algorithm", DEFAULT_ALGORITHM)
-        epsilon = options.get("epsilon", DEFAULT_EPSILON)
-        check_algorithm(algorithm, key, int(budgets.sum()), epsilon)
         # All groups at once: small ones in step, or on a device
         coreset = facility_location_per_class(
             examples.gradients,
             groups,
-            num_classes=len(sizes),
+            num_classes=len(budgets),
             fraction=fraction,
             count=count,
             split=split,
@@ -112,8 +109,8 @@ def select(
         return Selection(coreset.indices, weights, coreset.gains, examples.labels[coreset.indices])
     if entry.uses is not None:
         getattr(examples, entry.uses)  # here, where it can be interrupted, and not in a thread
-    keys = [jax.random.fold_in(key, number) for number in range(len(sizes))]
-    members = places_by_class(groups, len(sizes))
+    keys = [jax.random.fold_in(key, number) for number in range(len(budgets))]
+    members = places_by_class(groups, len(budgets))
 
     def select_of_group(number: int) -> Selection:
         own, budget = members[number], int(budgets[number])
@@ -122,21 +119,56 @@ def select(
         indices, weights, gains = _complete(subset, len(own), budget, name)
         return Selection(own[indices], weights, gains, part.labels[indices])
 
-    threads = usable_threads(num_threads, len(sizes))
-    found = map_classes(select_of_group, [1] * len(sizes), num_threads=threads, progress=progress)
+    threads = usable_threads(num_threads, len(budgets))
+    found = map_classes(select_of_group, [1] * len(budgets), num_threads=threads, progress=progress)
     return Selection(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
 
 
-def _budgets(entry: SelectorEntry, sizes, fraction, count, split, options):
-    """How many to select of each group; checked here, before a network is evaluated."""
+def selection_budgets(
+    labels: Labels,
+    num_classes: int,
+    selector: str | Selector = DEFAULT_SELECTOR,
+    *,
+    fraction: float | None = None,
+    count: int | None = None,
+    split: str = "proportional",
+    per_class: bool | None = None,
+    **options: Any,
+) -> Int[np.ndarray, " groups"]:
+    """How many `select` takes of each group at most, and all that it refuses without a network.
+
+    Arguments and errors are those of `select`; a group is a class, or all examples.
+    """
+    entry, name = find_selector(selector), _name(selector)
+    options = {option: value for option, value in options.items() if value is not None}
+    for option in options:
+        if entry.options is not None and option not in entry.options:
+            raise InputError(f"selector {name!r} takes no option {option!r}")
+    if entry.options is not None:
+        check_at_least(options.get("tolerance", 0), 0, "tolerance")
+        check_backend(options.get("backend"), options.get("mesh"))
+    labels = check_labels(labels, len(labels), num_classes)
+    per_class = entry.per_class if per_class is None else per_class
+    sizes = np.bincount(labels, minlength=num_classes) if per_class else np.array([len(labels)])
     by_tolerance = entry.select is select_coreset and "tolerance" in options
     if fraction is None and count is None and (by_tolerance or not entry.takes_budget):
-        return class_budgets(sizes, count=int(sizes.sum()), split=split)
-    budgets = class_budgets(sizes, fraction=fraction, count=count, split=split)
-    if not entry.takes_budget:
-        return sizes
-    check_budgets_reach_all(budgets, sizes)
+        budgets = class_budgets(sizes, count=int(sizes.sum()), split=split)
+    else:
+        budgets = class_budgets(sizes, fraction=fraction, count=count, split=split)
+        if not entry.takes_budget:
+            return sizes
+        check_budgets_reach_all(budgets, sizes)
+    if entry.select is select_coreset:
+        algorithm = options.get("algorithm", DEFAULT_ALGORITHM)
+        stated = None if fraction is None and count is None else int(budgets.sum())
+        check_algorithm(
+            algorithm, jax.random.key(0), stated, options.get("epsilon", DEFAULT_EPSILON)
+        )
     return budgets
+
+
+def _name(selector):
+    return selector if isinstance(selector, str) else getattr(selector, "__name__", "of its own")
 
 
 def _complete(subset, n, budget, name):

@@ -194,3 +194,23 @@ def test_progress_is_told_for_each_class(small):
     told = []
     coreset.select(KEY, small, "herding", count=9, progress=lambda *x: told.append(x))
     assert told == [("classes", done, 3) for done in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("per_class", [None, True, False])
+@pytest.mark.parametrize("name", sorted({*BUDGETED} - {"gradient-matching"}))
+def test_budgets_are_told_without_a_network(small, name, per_class):
+    found = coreset.select(KEY, small, name, fraction=0.3, per_class=per_class)
+    budgets = coreset.selection_budgets(small.labels, 3, name, fraction=0.3, per_class=per_class)
+    by_class = coreset.SELECTORS[name].per_class if per_class is None else per_class
+    expected = np.bincount(found.labels, minlength=3) if by_class else [len(found.labels)]
+    np.testing.assert_array_equal(budgets, expected)
+
+
+def test_without_a_count_all_of_a_class_may_be_taken(small):
+    budgets = coreset.selection_budgets
+    assert budgets(small.labels, 3, "coreset", tolerance=1.0).tolist() == [40, 10, 25]
+    assert budgets(small.labels, 3, "all").tolist() == [75]
+    with pytest.raises(InputError, match="'stochastic' needs a count"):
+        budgets(small.labels, 3, "coreset", tolerance=1.0, algorithm="stochastic")
+    with pytest.raises(InputError, match="epsilon"):
+        coreset.select(KEY, small, count=9, algorithm="stochastic", epsilon=2.0)
