@@ -3,6 +3,8 @@
 import sys
 
 from analysis.augment import AugmentOptions, run_augment
+from analysis.select import run_select
+from analysis.select_options import SelectOptions
 from analysis.spectrum import run_spectrum
 from analysis.spectrum_options import SpectrumOptions
 from ntk_aug.programs import Command, run_program
@@ -10,6 +12,7 @@ from ntk_aug.programs import Command, run_program
 COMMANDS: dict[str, Command] = {
     "spectrum": (SpectrumOptions, run_spectrum),
     "augment": (AugmentOptions, run_augment),
+    "select": (SelectOptions, run_select),
 }
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
+from analysis.figures import SHEET_STYLE, show_image
+
 CELL = 1.35
 """Inches of a cell's side."""
 
@@ -26,22 +28,12 @@ def draw_sheet(
     lines = [[textwrap.wrap(text, 23, break_on_hyphens=False) for text in row] for row in told]
     # Rows are as high as the longest words under them.
     heights = [CELL + 0.13 * max(map(len, row)) for row in lines]
-    with matplotlib.rc_context({"font.size": 6, "figure.dpi": 150, "pdf.fonttype": 42}):
+    with matplotlib.rc_context(SHEET_STYLE):
         figure = Figure(figsize=(CELL * (draws + 1), sum(heights) + 0.4), layout="constrained")
         grid = figure.subplots(n, draws + 1, squeeze=False, height_ratios=heights)
         for row, (axes, image) in enumerate(zip(grid, images, strict=True)):
-            _show(axes[0], image, "the image itself" if row == 0 else "")
+            show_image(axes[0], image, "the image itself" if row == 0 else "")
             for draw, cell in enumerate(axes[1:]):
-                _show(cell, augmented[row, draw], "\n".join(lines[row][draw]))
+                show_image(cell, augmented[row, draw], "\n".join(lines[row][draw]))
         figure.suptitle(title, fontsize=9)
     return figure
-
-
-def _show(axes, image, text):
-    grey = image.shape[2] == 1
-    shown = np.clip(image[..., 0] if grey else image, 0, 1)
-    axes.imshow(shown, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-    axes.set_xticks([])
-    axes.set_yticks([])
-    axes.set_anchor("N")
-    axes.set_xlabel(text, labelpad=2)

@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ntk_aug.records import replacing
@@ -20,6 +22,19 @@ STYLE: dict[Any, Any] = {
     "figure.dpi": 150,
     "pdf.fonttype": 42,  # text stays text
 }
+SHEET_STYLE: dict[Any, Any] = {"font.size": 6, "figure.dpi": 150, "pdf.fonttype": 42}
+"""Of sheets of small images."""
+
+
+def show_image(axes: Axes, image: np.ndarray, text: str) -> None:
+    """Shows an image [h, w, c] of floats, clipped to [0, 1], with text under it."""
+    grey = image.shape[2] == 1
+    shown = np.clip(image[..., 0] if grey else image, 0, 1)
+    axes.imshow(shown, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.set_anchor("N")
+    axes.set_xlabel(text, labelpad=2)
 
 
 def save_figure(figure: Figure, stem: str | os.PathLike) -> None:

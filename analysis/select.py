@@ -1,0 +1,115 @@
+"""`python -m analysis select`: which examples stand for all, by Algorithm 1's rule or another."""
+
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from analysis.networks import initial_view, load_splits, pretrain
+from analysis.select_cost import print_cost
+from analysis.select_figures import sheet_examples
+from analysis.select_inputs import examples_program, group_budgets, select
+from analysis.select_options import SelectOptions, budget, check_options, per_class
+from analysis.select_output import (
+    MARKER,
+    draw_outputs,
+    list_parts,
+    print_table,
+    read_selection,
+    write_selection,
+)
+from analysis.select_results import errors_by_class, errors_by_size, errors_of_all
+from ntk_aug import coreset, data, records, training
+from ntk_aug.checks import InputError
+from ntk_aug.progress import progress_bars
+
+
+def run_select(options: SelectOptions) -> None:
+    """Runs the command; raises InputError for anything that the user can mend."""
+    if options.list:
+        print(list_parts())
+        return None
+    if options.from_ is not None:
+        return redraw(Path(options.from_))
+    records.check_free_folder(options.out, marker=MARKER, overwrite=options.overwrite)
+    check_options(options)
+    run = None
+    if options.checkpoint is not None:
+        run = training.load_trained_model(options.checkpoint, epoch=options.epoch)
+    recorded = run.run.config["data"] if run else None
+    train, test = load_splits(options, recorded, classes=options.classes)
+    # What cannot be selected is told before anything is trained, by a network of the same kind.
+    group_budgets(options, train, budget(options))
+    view = run.view if run else initial_view(options, train)
+    examples_program(options, view, train)(view.params)
+    if options.dry_run:
+        return print_cost(options, train, view, pretrained=run is not None)
+    stamps = [time.perf_counter()]
+    network = run or pretrain(options, train, test)[0]
+    stamps.append(time.perf_counter())
+    with progress_bars() as progress:
+        examples = examples_program(options, network.view, train, progress)(network.view.params)
+        losses, gradients = examples.losses, examples.gradients
+        stamps.append(time.perf_counter())
+        selection = select(options, examples, budget(options), progress=progress)
+        stamps.append(time.perf_counter())
+        by_class = errors_by_class(options, train, examples, selection)
+        summary = {
+            "options": asdict(options),
+            "data": describe_data(train, test),
+            "network": describe_network(network, examples, test),
+            "per_class": per_class(options),
+            "gradient_norm": np.linalg.norm(gradients.combination(np.ones(len(train)))),
+            "all": errors_of_all(options, examples, selection, by_class),
+            "classes": by_class,
+            "by_size": errors_by_size(options, train, examples, progress),
+        }
+    stamps.append(time.perf_counter())
+    stages = ("network", "gradients", "selection", "comparison")
+    summary["seconds"] = dict(zip(stages, np.diff(stamps).tolist(), strict=True))
+    summary["environment"] = records.environment()
+    arrays = selection._replace(indices=train.indices[selection.indices].astype(np.int64))
+    sheet = sheet_examples(train, selection, losses)
+    with records.staged_folder(options.out, marker=MARKER, overwrite=options.overwrite) as folder:
+        write_selection(folder, summary, arrays._asdict(), sheet)
+        draw_outputs(folder, summary, sheet)
+    print_table(Path(options.out), summary)
+    return None
+
+
+def describe_data(train: data.Dataset, test: data.Dataset) -> dict:
+    """What was selected from."""
+    return {
+        "name": train.name,
+        "split": train.split,
+        "classes": train.class_names,
+        "num_train": len(train),
+        "num_test": len(test),
+        "fingerprint": train.fingerprint(),
+    }
+
+
+def describe_network(
+    network: training.PretrainedNetwork, examples: coreset.Examples, test: data.Dataset
+) -> dict:
+    """What the gradients are of."""
+    config = network.run.config
+    return {
+        "model": config["model"]["name"],
+        "options": config["model"]["options"],
+        "training": config["training"],
+        "epochs_done": len(network.history),
+        "folder": str(network.run.path),
+        "train_accuracy": (examples.logits.argmax(axis=1) == examples.labels).mean(),
+        "test_accuracy": training.evaluate_view(network.view, test)[1],
+    }
+
+
+def redraw(folder: Path) -> None:
+    """Draws the figures and prints the table again from the folder's files."""
+    if not folder.is_dir():
+        raise InputError(f"{folder} is no folder, expected one that this command wrote")
+    summary, sheet = read_selection(folder)
+    draw_outputs(folder, summary, sheet)
+    print_table(folder, summary)

@@ -1,0 +1,96 @@
+"""What a selection is going to take, said before anything long."""
+
+import time
+from dataclasses import replace
+
+import jax
+import numpy as np
+
+from analysis.networks import model_options, training_config
+from analysis.select_inputs import examples_program, group_budgets, select
+from analysis.select_options import SelectOptions, budget, memory_bytes, per_class
+from ntk_aug import coreset, data, models, training
+from ntk_aug.cores import num_cores
+
+# Images of which examples are computed, and gradients that are selected from, to take the time.
+_TIMED_IMAGES, _TIMED_GRADIENTS = 256, 1000
+_SHOWN_BUDGETS = 20
+
+
+def print_cost(
+    options: SelectOptions, train: data.Dataset, view: models.ModelView, *, pretrained: bool
+) -> None:
+    """Says how many are selected, the memory, and after a few seconds of measurement the time.
+
+    Args:
+      options: of the command.
+      train: what is selected from.
+      view: the network, or one of its kind.
+      pretrained: whether it is the network.
+    """
+    budgets = group_budgets(options, train, budget(options))
+    sizes = np.bincount(train.labels) if per_class(options) else np.array([len(train)])
+    shown = ", ".join(map(str, budgets[:_SHOWN_BUDGETS]))
+    more = ", ..." if len(budgets) > _SHOWN_BUDGETS else ""
+    print(
+        f"images      {len(train):,} in {train.num_classes} classes\n"
+        f"groups      {len(sizes)} of {sizes.min():,} to {sizes.max():,} images\n"
+        f"budget      {budgets.sum():,} ({shown}{more})"
+    )
+    seconds, gradients = _time_examples(options, train, view)
+    columns = sum(part.shape[1] for part in (gradients.outer, gradients.inner) if part is not None)
+    distances = 4 * int(sizes.max()) ** 2
+    limit = memory_bytes(options)
+    print(
+        f"memory      {8 * len(train) * columns / 2**30:.2g} GiB of gradients; distances in the "
+        f"largest group {distances / 2**30:.2g} GiB, of which {min(distances, limit) / 2**30:.2g} "
+        "GiB are held"
+    )
+    if not pretrained:
+        network = models.build_network(options.model, train.num_classes, **model_options(options))
+        training_seconds = training.estimate_training_seconds(
+            network, train, training_config(options)
+        )
+        print(f"pretraining {_duration(training_seconds)} (none where it is found pretrained)")
+    print(f"gradients   {_duration(seconds)}")
+    if coreset.find_selector(options.selector).uses == "gradients":
+        share = budgets.sum() / len(train)
+        once = _time_selection(options, gradients, sizes, (share, *options.sizes))
+        print(f"selection   {_duration(once)} ({1 + len(options.sizes)} sizes)")
+
+
+def _time_examples(options, train, view):
+    """Seconds for all images, and the gradients of a few."""
+    some = data.draw_examples(jax.random.key(0), train, min(_TIMED_IMAGES, len(train)))
+    program = examples_program(options, view, some)
+    uses = coreset.find_selector(options.selector).uses or "gradients"
+    for _ in range(2):  # the first compiles
+        start = time.perf_counter()
+        examples = program(view.params)
+        for name in ("losses", "gradients", uses):
+            getattr(examples, name)
+        seconds = time.perf_counter() - start
+    return seconds * len(train) / len(some), examples.gradients
+
+
+def _time_selection(options, gradients, sizes, shares):
+    """Seconds for all groups, from gradients of the same dimensions: squares of their sizes."""
+    n = min(_TIMED_GRADIENTS, int(sizes.max()))
+    rng = np.random.default_rng(0)
+    factors = [
+        None if part is None else rng.standard_normal((n, part.shape[1]))
+        for part in (gradients.outer, gradients.inner)
+    ]
+    examples = coreset.Examples.from_arrays(
+        np.zeros(n, np.int32), 1, gradients=coreset.GradientFactors(*factors)
+    )
+    options = replace(options, tolerance=None)
+    start = time.perf_counter()
+    for share in shares:
+        select(options, examples, {"fraction": share})
+    seconds = time.perf_counter() - start
+    return seconds * float((sizes / n).astype(float) @ (sizes / n)) / min(num_cores(), len(sizes))
+
+
+def _duration(seconds):
+    return f"{seconds / 60:.1f} minutes" if seconds >= 60 else f"{seconds:.2g} seconds"

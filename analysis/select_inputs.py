@@ -1,0 +1,77 @@
+"""What the options of a selection turn into: examples of a network, budgets, and selections."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from analysis.select_options import SelectOptions, memory_bytes, per_class, selector_options
+from ntk_aug import coreset, data, models
+from ntk_aug.aliases import KeyArray, Progress
+
+# What the seed's key is folded with: all that is drawn has a key of its own.
+OF_SELECTION, OF_RANDOM_SUBSETS, OF_PROJECTION = 3, 4, 5
+
+
+def key_of(options: SelectOptions, purpose: int) -> KeyArray:
+    """The key of one of the purposes above."""
+    return jax.random.fold_in(jax.random.key(options.seed), purpose)
+
+
+def examples_program(
+    options: SelectOptions,
+    view: models.ModelView,
+    dataset: data.Dataset,
+    progress: Progress | None = None,
+) -> coreset.ExamplesProgram:
+    """From the parameters of such a network to the images with what it makes of them."""
+    projected = options.proxy == "network-projected"
+    return coreset.ExamplesProgram(
+        view.apply_fn,
+        dataset,
+        proxy=options.proxy,
+        loss=options.loss,
+        dimension=options.dimension,
+        projection_key=key_of(options, OF_PROJECTION) if projected else None,
+        memory_bytes=memory_bytes(options),
+        progress=progress,
+    )
+
+
+def group_budgets(
+    options: SelectOptions, dataset: data.Dataset, budget: Mapping[str, Any]
+) -> np.ndarray:
+    """How many are selected of each class, or of all, at most; refuses what cannot be selected."""
+    return coreset.selection_budgets(
+        dataset.labels,
+        dataset.num_classes,
+        options.selector,
+        split=options.split,
+        per_class=per_class(options),
+        **budget,
+        **selector_options(options),
+    )
+
+
+def select(
+    options: SelectOptions,
+    examples: coreset.Examples,
+    budget: Mapping[str, Any],
+    *,
+    progress: Progress | None = None,
+) -> coreset.Selection:
+    """Selects as the options say, by a budget as `select_options.budget` gives it."""
+    known = coreset.find_selector(options.selector).options or ()
+    memory = {"memory_bytes": memory_bytes(options)} if "memory_bytes" in known else {}
+    return coreset.select(
+        key_of(options, OF_SELECTION),
+        examples,
+        options.selector,
+        split=options.split,
+        per_class=per_class(options),
+        progress=progress,
+        **budget,
+        **selector_options(options),
+        **memory,
+    )

@@ -1,0 +1,127 @@
+"""The options of `python -m analysis select`, and what can be checked of them without data."""
+
+import math
+from dataclasses import dataclass, fields
+from typing import Annotated
+
+import tyro
+
+from analysis.network_options import NetworkOptions, check_network_options
+from ntk_aug import coreset, losses
+from ntk_aug.checks import InputError, check_at_least, check_choice
+
+DEFAULT_FRACTION = 0.1
+
+
+@dataclass(frozen=True)
+class SelectOptions(NetworkOptions):
+    """Which examples stand for all, and how well: a weighted subset of the training images.
+
+    Pretrains a network (or takes a checkpoint), computes what stands for each image's gradient, and
+    selects. Writes selection.npz (indices, weights, gains, labels; indices are places in the
+    training split), classes.csv, summary.json, and figures (PNG, PDF): the gradient error at
+    several sizes beside that of random subsets, and images with the largest and smallest weights
+    and the largest losses.
+    """
+
+    classes: tuple[str, ...] = ()
+    """Classes by name or number; default: all, or the checkpoint's."""
+    checkpoint: str | None = None
+    """Folder of a training run to take the network from, instead of pretraining."""
+    selector: str = coreset.DEFAULT_SELECTOR
+    """Selector by name, or module:function for your own; see --list."""
+    fraction: float | None = None
+    """Examples to select, as a share of all; default: 0.1, where no count or tolerance is given."""
+    count: int | None = None
+    """Examples to select."""
+    tolerance: float | None = None
+    """Stop where the error is known to be at most this (coreset, gradient-matching)."""
+    split: str = "proportional"
+    """Of the budget among classes: proportional, or equal."""
+    per_class: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Select from each class; default: the selector's own convention."""
+    over_all: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Select from all classes at once; default: the selector's own convention."""
+    proxy: str = "last-layer-logit"
+    """What stands for an image's gradient; see --list."""
+    loss: str = "cross-entropy"
+    """Whose gradients they are: cross-entropy or squared."""
+    dimension: int | None = None
+    """Of the random projection, for the proxy network-projected."""
+    algorithm: str | None = None
+    """Of the coreset: incremental, lazy, stochastic or two-stage; see --list."""
+    epsilon: float | None = None
+    """Of the algorithm stochastic: what it may lose of greedy's bound."""
+    memory_gib: float = 2.0
+    """Budget of distances and of gradients held at once, in GiB."""
+    sizes: tuple[float, ...] = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3)
+    """Sizes at which the gradient error is compared with that of random subsets, as shares."""
+    random_subsets: int = 100
+    """How many random subsets to compare with."""
+    out: str = "runs/select"
+    """Folder to write."""
+    overwrite: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Replace an earlier selection in that folder."""
+    from_: Annotated[str | None, tyro.conf.arg(name="from")] = None
+    """Draw figures and print the table from this folder's files, without any computation."""
+    dry_run: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Say how many are selected of each class, and how much memory it takes, and stop."""
+    list: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """List selectors, proxies and algorithms, and stop."""
+
+
+def check_options(options: SelectOptions) -> None:
+    """Checks what can be checked without data, so that nothing long starts in vain."""
+    check_network_options(options, options.checkpoint is not None)
+    entry = coreset.find_selector(options.selector)
+    check_choice(options.proxy, coreset.PROXIES, "proxy")
+    check_choice(options.loss, losses.LOSSES, "loss")
+    check_choice(options.split, coreset.SPLITS, "split of a budget")
+    if options.algorithm is not None:
+        check_choice(options.algorithm, coreset.ALGORITHMS, "algorithm of facility location")
+    if options.fraction is not None and options.count is not None:
+        raise InputError("--fraction and --count exclude each other")
+    for size in (options.fraction, *options.sizes):
+        if size is not None and not 0 < size <= 1:
+            raise InputError(f"a size is {size}, expected a share above 0 and at most 1")
+    if options.tolerance is not None:
+        check_at_least(options.tolerance, 0, "--tolerance")
+    if options.per_class and options.over_all:
+        raise InputError("--per-class and --over-all exclude each other")
+    for name in selector_options(options):
+        if entry.options is not None and name not in entry.options:
+            raise InputError(f"selector {options.selector!r} takes no option --{name}")
+    if options.proxy == "network-projected":
+        check_at_least(options.dimension or 0, 1, "--dimension of proxy network-projected")
+    elif options.dimension is not None:
+        raise InputError(f"--dimension is of proxy network-projected, not {options.proxy}")
+    if not (options.memory_gib > 0 and math.isfinite(options.memory_gib)):
+        raise InputError(f"--memory-gib is {options.memory_gib}, expected a number above 0")
+    check_at_least(options.random_subsets, 2, "--random-subsets")
+
+
+def budget(options: SelectOptions) -> dict[str, float | int]:
+    """The fraction or the count to select; nothing where a tolerance alone decides."""
+    if options.count is not None:
+        return {"count": options.count}
+    if options.fraction is None and options.tolerance is not None:
+        return {}
+    return {"fraction": DEFAULT_FRACTION if options.fraction is None else options.fraction}
+
+
+def selector_options(options: SelectOptions) -> dict:
+    """The options of the selector that were given."""
+    names = ("tolerance", "algorithm", "epsilon")
+    given = {field.name: getattr(options, field.name) for field in fields(options)}
+    return {name: given[name] for name in names if given[name] is not None}
+
+
+def per_class(options: SelectOptions) -> bool:
+    """Whether each class is selected from by itself."""
+    own = coreset.find_selector(options.selector).per_class
+    return options.per_class or (own and not options.over_all)
+
+
+def memory_bytes(options: SelectOptions) -> int:
+    """The budget of distances, and that of gradients."""
+    return int(options.memory_gib * 2**30)

@@ -1,0 +1,116 @@
+"""What a selection is worth: its gradient error beside that of random subsets of the same size."""
+
+from dataclasses import replace
+from typing import Any
+
+import jax
+import numpy as np
+
+from analysis.select_inputs import OF_RANDOM_SUBSETS, group_budgets, key_of, select
+from analysis.select_options import SelectOptions, budget, per_class
+from ntk_aug import coreset, data
+from ntk_aug.aliases import Progress
+from ntk_aug.checks import InputError
+
+
+def errors_by_class(
+    options: SelectOptions,
+    dataset: data.Dataset,
+    examples: coreset.Examples,
+    selection: coreset.Selection,
+) -> list[dict[str, Any]]:
+    """Of each class, its budget, and what its selected examples leave of its own gradients."""
+    budgets = group_budgets(options, dataset, budget(options))
+    rows = []
+    for number, name in enumerate(dataset.class_names):
+        own = np.flatnonzero(dataset.labels == number)
+        chosen = selection.labels == number
+        positions, weights = np.searchsorted(own, selection.indices[chosen]), selection.weights
+        gradients = examples.gradients.take(own)
+        errors = _errors(options, number, gradients, np.zeros_like(own), positions, weights[chosen])
+        by_class = per_class(options)
+        rows.append(
+            {
+                "class": name,
+                "budget": budgets[number] if by_class else None,
+                **errors,
+                "estimate": _estimate(options, gradients, positions) if by_class else None,
+            }
+        )
+    return rows
+
+
+def errors_of_all(
+    options: SelectOptions,
+    examples: coreset.Examples,
+    selection: coreset.Selection,
+    by_class: list[dict[str, Any]],
+) -> dict[str, Any]:
+    """What the selected ones leave of the gradients of all.
+
+    The estimate is the sum of those of the classes, where each class is selected from.
+    """
+    errors = _errors_of_all(options, examples, selection)
+    if not per_class(options):
+        found = _estimate(options, examples.gradients, selection.indices)
+    else:
+        estimates = [row["estimate"] for row in by_class]
+        found = None if None in estimates else sum(estimates)
+    return {**errors, "estimate": found}
+
+
+def errors_by_size(
+    options: SelectOptions,
+    dataset: data.Dataset,
+    examples: coreset.Examples,
+    progress: Progress | None = None,
+) -> list[dict[str, Any]]:
+    """The errors of selections of each of --sizes, but for those that give some class nothing."""
+    if not coreset.find_selector(options.selector).takes_budget:
+        return []
+    options = replace(options, tolerance=None)
+    points = []
+    for number, size in enumerate(options.sizes):
+        try:
+            group_budgets(options, dataset, {"fraction": size})
+        except InputError:
+            continue
+        selection = select(options, examples, {"fraction": size})
+        points.append({"fraction": size, **_errors_of_all(options, examples, selection)})
+        if progress:
+            progress("sizes", number + 1, len(options.sizes))
+    return points
+
+
+def _errors_of_all(options, examples, selection):
+    """Random subsets have as many of each class where each is selected from, too."""
+    groups = examples.labels if per_class(options) else np.zeros_like(examples.labels)
+    number = examples.num_classes
+    weights = selection.weights
+    return _errors(options, number, examples.gradients, groups, selection.indices, weights)
+
+
+def _errors(options, number, gradients, groups, indices, weights):
+    """Of a selection, and of random subsets with as many examples of each group."""
+    drawn = coreset.random_gradient_errors(
+        jax.random.fold_in(key_of(options, OF_RANDOM_SUBSETS), number),
+        gradients,
+        groups,
+        np.bincount(groups[indices], minlength=groups.max() + 1),
+        draws=options.random_subsets,
+    )
+    return {
+        "size": len(gradients),
+        "selected": len(indices),
+        "gradient_error": coreset.gradient_error(gradients, indices, weights),
+        "random_mean": drawn.mean(),
+        "random_std": drawn.std(ddof=1),
+        "random_least": drawn.min(),
+        "largest_weight": weights.max(initial=0),
+        "zero_weights": int((weights == 0).sum()),
+    }
+
+
+def _estimate(options, gradients, indices):
+    """What bounds the gradient error of facility location; other selectors have none."""
+    return coreset.error_estimate(gradients, indices) if options.selector == "coreset" else None
