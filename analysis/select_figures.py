@@ -42,10 +42,13 @@ def draw_errors(summary: Mapping) -> Figure:
             summary["gradient_norm"], color="black", linewidth=0.8, linestyle="--", label="none"
         )
         axes.set_xscale("log")
-        # Linear near zero, which the error of all examples is.
-        smallest = min((value for value in (*error, *least) if value > 0), default=1.0)
-        axes.set_yscale("symlog", linthresh=smallest)
-        axes.set_ylim(bottom=0)
+        # Linear near zero, where an error is as good as none.
+        floor = 1e-4 * summary["gradient_norm"]
+        if min(error) > floor:
+            axes.set_yscale("log")
+        else:
+            axes.set_yscale("symlog", linthresh=floor)
+            axes.set_ylim(bottom=0)
         axes.set_xticks(sizes, [f"{size:g}" for size in sizes])
         axes.minorticks_off()
         axes.set_xlabel("size of the subset (%)")
@@ -64,15 +67,16 @@ def sheet_examples(
       Arrays over the images: `images`, `indices` (places in the split), `labels`, `values`
       (weights or losses), `rows` (which of `ROWS`) and `selected` (whether it is).
     """
-    by_weight = np.argsort(-selection.weights, kind="stable")
-    lightest = by_weight[::-1][:COLUMNS]
+    # Of equal weights the first of each class, then the second of each.
+    turns = np.empty(len(selection.indices), int)
+    for number in range(dataset.num_classes):
+        own = selection.labels == number
+        turns[own] = np.arange(own.sum())
+    heaviest = np.lexsort((turns, -selection.weights))[:COLUMNS]
+    lightest = np.lexsort((turns, selection.weights))[:COLUMNS]
     worst = coreset.largest_scores(losses, min(COLUMNS, len(losses))).indices
-    places = [selection.indices[by_weight[:COLUMNS]], selection.indices[lightest], worst]
-    values = [
-        selection.weights[by_weight[:COLUMNS]],
-        selection.weights[lightest],
-        losses[worst],
-    ]
+    places = [selection.indices[heaviest], selection.indices[lightest], worst]
+    values = [selection.weights[heaviest], selection.weights[lightest], losses[worst]]
     of_row = np.repeat(np.arange(len(ROWS)), [len(row) for row in places])
     shown = dataset.take(np.concatenate(places))
     return {
@@ -97,8 +101,8 @@ def draw_sheet(summary: Mapping, sheet: Mapping[str, np.ndarray]) -> Figure:
     with matplotlib.rc_context(SHEET_STYLE):
         size = (CELL * COLUMNS, (CELL + 0.42) * len(ROWS) + 0.3)
         figure = Figure(figsize=size, layout="constrained")
-        for part, number in zip(figure.subfigures(len(ROWS)), range(len(ROWS)), strict=True):
-            title, value = ROWS[number]
+        parts = np.ravel(figure.subfigures(len(ROWS)))
+        for number, (part, (title, value)) in enumerate(zip(parts, ROWS, strict=True)):
             part.suptitle(_row_title(title, summary), fontsize=8, x=0.01, ha="left")
             cells = part.subplots(1, COLUMNS)
             of_row = np.flatnonzero(sheet["rows"] == number)
