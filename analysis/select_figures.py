@@ -43,7 +43,7 @@ def draw_errors(summary: Mapping) -> Figure:
         )
         axes.set_xscale("log")
         # Linear near zero, where an error is as good as none.
-        floor = 1e-4 * summary["gradient_norm"]
+        floor = 1e-6 * summary["gradient_norm"]
         if min(error) > floor:
             axes.set_yscale("log")
         else:
@@ -101,14 +101,14 @@ def draw_sheet(summary: Mapping, sheet: Mapping[str, np.ndarray]) -> Figure:
     with matplotlib.rc_context(SHEET_STYLE):
         size = (CELL * COLUMNS, (CELL + 0.42) * len(ROWS) + 0.3)
         figure = Figure(figsize=size, layout="constrained")
-        parts = np.ravel(figure.subfigures(len(ROWS)))
+        parts = figure.subfigures(len(ROWS), squeeze=False)[:, 0]
         for number, (part, (title, value)) in enumerate(zip(parts, ROWS, strict=True)):
             part.suptitle(_row_title(title, summary), fontsize=8, x=0.01, ha="left")
             cells = part.subplots(1, COLUMNS)
             of_row = np.flatnonzero(sheet["rows"] == number)
             for axes, place in zip(cells, of_row, strict=False):
                 label = names[sheet["labels"][place]]
-                show_image(axes, images[place], f"{label}\n{value} {sheet['values'][place]:.3g}")
+                show_image(axes, images[place], f"{label}\n{value} {sheet['values'][place]:,.4g}")
                 if value == "loss" and sheet["selected"][place]:
                     for spine in axes.spines.values():
                         spine.set(color=COLORS[1], linewidth=2)

@@ -81,9 +81,10 @@ def check_options(options: SelectOptions) -> None:
         check_choice(options.algorithm, coreset.ALGORITHMS, "algorithm of facility location")
     if options.fraction is not None and options.count is not None:
         raise InputError("--fraction and --count exclude each other")
-    for size in (options.fraction, *options.sizes):
-        if size is not None and not 0 < size <= 1:
-            raise InputError(f"a size is {size}, expected a share above 0 and at most 1")
+    shares = [("--fraction", options.fraction), *(("--sizes", size) for size in options.sizes)]
+    for name, share in shares:
+        if share is not None and not 0 < share <= 1:
+            raise InputError(f"{name} is {share}, expected above 0 and at most 1")
     if options.tolerance is not None:
         check_at_least(options.tolerance, 0, "--tolerance")
     if options.per_class and options.over_all:

@@ -9,11 +9,6 @@ from ntk_aug.augment import AUGMENTATIONS, POLICIES
 from ntk_aug.programs import run_program
 
 
-@pytest.fixture(autouse=True)
-def own_compilation_cache(monkeypatch, tmp_path_factory):
-    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path_factory.mktemp("jax")))
-
-
 def analysis(*arguments):
     return run_program("analysis", "", COMMANDS, arguments=["augment", *map(str, arguments)])
 
