@@ -83,7 +83,7 @@ def print_table(folder: Path, summary: Mapping) -> None:
         table.add_row(f"... and {len(rows) - SHOWN_CLASSES} more")
     table.add_section()
     table.add_row(*_cells({"class": "all", **everything}))
-    Console(width=max(Console().width, 110)).print(table)
+    Console(width=max(Console().width, 120)).print(table)
     print(error_sentence(summary))
     for point in summary["by_size"]:
         print(
