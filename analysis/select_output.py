@@ -25,7 +25,7 @@ COLUMNS: tuple[tuple[str, str, JustifyMethod, str], ...] = (
     ("estimate", "estimate", "right", ".4g"),
     ("gradient_error", "gradient\nerror", "right", ".4g"),
     ("random_mean", "random:\nmean", "right", ".4g"),
-    ("random_std", "\nstd", "right", ".2g"),
+    ("random_std", "\nstd", "right", ".3g"),
     ("random_least", "\nleast", "right", ".4g"),
     ("largest_weight", "largest\nweight", "right", ".4g"),
     ("zero_weights", "zero\nweights", "right", ",d"),
@@ -88,7 +88,7 @@ def print_table(folder: Path, summary: Mapping) -> None:
     for point in summary["by_size"]:
         print(
             f"  {100 * point['fraction']:>4g} %: {point['gradient_error']:.4g}, "
-            f"random {point['random_mean']:.4g} +- {point['random_std']:.2g}"
+            f"random {point['random_mean']:.4g} +- {point['random_std']:.3g}"
         )
     print(f"selection {folder / 'selection.npz'}\nfigures   {folder / 'sheet.png'}")
 
@@ -100,7 +100,7 @@ def error_sentence(summary: Mapping) -> str:
     return (
         f"gradient error {found['gradient_error']:.4g} of {summary['gradient_norm']:.4g}; "
         f"{options['random_subsets']} random subsets {drawn}: {found['random_mean']:.4g} "
-        f"+- {found['random_std']:.2g}, least {found['random_least']:.4g}"
+        f"+- {found['random_std']:.3g}, least {found['random_least']:.4g}"
     )
 
 

@@ -166,7 +166,7 @@ def test_from_redraws_the_same_without_computing(finished, capsys, monkeypatch):
     everything = summary_of(finished)["all"]
     told = capsys.readouterr().out
     assert f"gradient error {everything['gradient_error']:.4g} of" in told
-    assert f"{everything['random_mean']:.4g} +- {everything['random_std']:.2g}, least" in told
+    assert f"{everything['random_mean']:.4g} +- {everything['random_std']:.3g}, least" in told
 
 
 def test_a_checkpoint_gives_the_same_selection(small, finished, tmp_path):
