@@ -54,7 +54,7 @@ def facility_location(
         algorithm computes them again for the examples that came nearer; the size of the parts of
         "two-stage".
       progress: called with ("facility location", selected, k), k = n where no count is given; and
-        with ("parts", done, in all) in the first of two stages.
+        with ("parts", done, in all) and ("merging", selected, k) in two stages.
 
     Raises:
       InputError: no stopping rule, a count, tolerance or epsilon out of range, gradients that are
@@ -86,7 +86,12 @@ def facility_location(
             greedy = StochasticGreedy(algorithm_key, factors, count=limit, epsilon=epsilon)
         else:
             greedy = two_stage_greedy(
-                algorithm_key, factors, count=limit, memory_bytes=memory_bytes, progress=progress
+                algorithm_key,
+                factors,
+                count=limit,
+                tolerance=tolerance,
+                memory_bytes=memory_bytes,
+                progress=progress,
             )
     if constant is None:
         constant = greedy.largest

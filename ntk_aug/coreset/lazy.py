@@ -35,32 +35,48 @@ class LazyGreedy(GrowingSelection):
         for part, distances in factors.distance_blocks(self._candidates):
             sums[part] = distances.sum(axis=1)
             largest = max(largest, float(distances.max()))
+        if candidates is not None:  # others may be farther from each other
+            largest = factors.diameter_bound()
         super().__init__(factors, largest)
         self._bounds = len(factors) * largest - sums
 
     def step(self) -> float:
         """Selects one more, and returns the sum of distances to the nearest selected ones."""
-        position = self._best()
+        position = first_of_best(self, self._candidates, self._bounds)
         self._bounds[position] = -np.inf
         index = int(self._candidates[position])
         return self.add(index, self.factors.distances(self._candidates[[position]])[0])
 
-    def _best(self) -> int:
-        """The position among the candidates of the one with the largest gain."""
-        left = self._bounds > -np.inf
-        sum_of_distances = self.nearest.sum()
-        if sum_of_distances == 0:  # all gains are zero
-            return int(np.argmax(left))
-        slack, best = TIE * sum_of_distances, -np.inf
-        stale = self._bounds.copy()
-        while True:
-            top = _largest(stale, _BATCH)
-            top = top[stale[top] >= best - slack]
-            if not len(top):
-                return int(np.argmax((stale == -np.inf) & left & (self._bounds >= best - slack)))
-            gains = gains_of(self, self._candidates[top])
-            self._bounds[top], stale[top] = gains, -np.inf
-            best = max(best, float(gains.max()))
+
+def first_of_best(
+    selection: GrowingSelection,
+    candidates: Int[np.ndarray, " m"],
+    bounds: Float64[np.ndarray, " m"],
+) -> int:
+    """The position of the candidate with the largest gain, the first of those that are equal.
+
+    Args:
+      selection: so far.
+      candidates: some examples, in increasing order.
+      bounds: of the gain of each, infinite where nothing is known, and -infinite where it is
+        selected; what is computed is written into it.
+    """
+    left = bounds > -np.inf
+    sum_of_distances = selection.nearest.sum()
+    if sum_of_distances == 0:  # all gains are zero
+        return int(np.argmax(left))
+    slack, best, num_computed = TIE * sum_of_distances, -np.inf, 0
+    stale = bounds.copy()
+    while True:
+        # The more were in vain so far, the more will be needed.
+        top = _largest(stale, max(_BATCH, num_computed // 4))
+        top = top[stale[top] >= best - slack]
+        if not len(top):
+            return int(np.argmax((stale == -np.inf) & left & (bounds >= best - slack)))
+        gains = gains_of(selection, candidates[top])
+        bounds[top], stale[top] = gains, -np.inf
+        best = max(best, float(gains.max()))
+        num_computed += len(top)
 
 
 def gains_of(

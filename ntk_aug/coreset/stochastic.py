@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from ntk_aug.aliases import KeyArray
-from ntk_aug.coreset.lazy import gains_of
+from ntk_aug.coreset.lazy import first_of_best
 from ntk_aug.coreset.location import GrowingSelection
 from ntk_aug.coreset.similarity import GradientFactors
 from ntk_aug.coreset.subset import generator
@@ -14,8 +14,9 @@ from ntk_aug.coreset.subset import generator
 class StochasticGreedy(GrowingSelection):
     """Each step takes the best of (n / k) log(1 / epsilon) examples, drawn anew.
 
-    The objective is at least 1 - 1/e - epsilon of the best of any k, in expectation. In all, the
-    distances of n log(1 / epsilon) examples to all are computed, and those of a few rows kept.
+    The objective is at least 1 - 1/e - epsilon of the best of any k, in expectation. Of those that
+    were drawn before, gains are computed only where they could be the largest: see `LazyGreedy`.
+    Memory is that of a few rows of distances.
 
     Reference:
       Mirzasoleiman, Badanidiyuru, Karbasi, Vondrak, Krause: Lazier than lazy greedy, 2015.
@@ -35,13 +36,15 @@ class StochasticGreedy(GrowingSelection):
         super().__init__(factors, factors.diameter_bound())
         self._generator = generator(key)
         self._num_candidates = math.ceil(len(factors) / count * math.log(1 / epsilon))
-        self._left = np.ones(len(factors), bool)
+        self._bounds = np.full(len(factors), np.inf)  # of gains; -inf once selected
 
     def step(self) -> float:
         """Selects one more, and returns the sum of distances to the nearest selected ones."""
-        left = np.flatnonzero(self._left)
+        left = np.flatnonzero(self._bounds > -np.inf)
         size = min(self._num_candidates, len(left))
         candidates = np.sort(self._generator.choice(left, size, replace=False))
-        index = int(candidates[np.argmax(gains_of(self, candidates))])
-        self._left[index] = False
+        bounds = self._bounds[candidates]
+        index = int(candidates[first_of_best(self, candidates, bounds)])
+        self._bounds[candidates] = bounds
+        self._bounds[index] = -np.inf
         return self.add(index, self.factors.distances(np.array([index]))[0])

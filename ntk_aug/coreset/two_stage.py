@@ -4,9 +4,11 @@ import math
 
 import numpy as np
 
-from ntk_aug.aliases import KeyArray, Progress
+from ntk_aug.aliases import Int, KeyArray, Progress
+from ntk_aug.coreset.errors import error_estimate
 from ntk_aug.coreset.incremental import IncrementalGreedy
 from ntk_aug.coreset.lazy import LazyGreedy
+from ntk_aug.coreset.location import GrowingSelection
 from ntk_aug.coreset.similarity import GradientFactors
 from ntk_aug.coreset.subset import generator
 
@@ -16,20 +18,23 @@ def two_stage_greedy(
     factors: GradientFactors,
     *,
     count: int,
+    tolerance: float | None = None,
     memory_bytes: int,
     progress: Progress | None = None,
-) -> LazyGreedy:
-    """The second stage, ready to select: from what the first has selected in random parts.
+) -> GrowingSelection:
+    """A selection in two stages, ready to be taken step by step.
 
     The examples are divided at random into parts whose distances fit the budget. Of each part k are
-    selected greedily, which stand for the part; then k of these, which stand for all examples.
+    selected greedily, which stand for the part; then k of these, which stand for all examples. If
+    the k of a part have a smaller estimate over all examples, these are taken.
 
     Args:
       key: of the division.
       factors: the gradients.
       count: k.
+      tolerance: of the estimate: fewer than k are enough where it is reached.
       memory_bytes: budget of a part's distances.
-      progress: called with ("parts", done, in all).
+      progress: called with ("parts", done, in all) and ("merging", selected, k).
 
     Reference:
       Mirzasoleiman, Karbasi, Sarkar, Krause: Distributed submodular maximization: identifying
@@ -47,4 +52,32 @@ def two_stage_greedy(
         candidates.append(part[greedy.selected])
         if progress is not None:
             progress("parts", number + 1, num_parts)
-    return LazyGreedy(factors, np.sort(np.concatenate(candidates)))
+    merged = LazyGreedy(factors, np.sort(np.concatenate(candidates)))
+    estimate = np.inf
+    while len(merged.selected) < count and (tolerance is None or estimate > tolerance):
+        estimate = merged.step()
+        if progress is not None:
+            progress("merging", len(merged.selected), count)
+    best = np.array(merged.selected)
+    if tolerance is None or estimate > tolerance:
+        for own in candidates:
+            of_part = error_estimate(factors, own)
+            if len(own) == count and of_part < estimate:
+                best, estimate = own, of_part
+    return _InOrder(factors, merged.largest, best)
+
+
+class _InOrder(GrowingSelection):
+    """Selects what is known to be selected."""
+
+    def __init__(
+        self, factors: GradientFactors, largest: float, order: Int[np.ndarray, " k"]
+    ) -> None:
+        super().__init__(factors, largest)
+        self._order = order
+
+    def step(self) -> float:
+        """Selects the next, and returns the sum of distances to the nearest selected ones."""
+        place = len(self.selected)
+        distances = self.factors.distances(self._order[place : place + 1])[0]
+        return self.add(int(self._order[place]), distances)

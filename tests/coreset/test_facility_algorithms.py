@@ -7,6 +7,7 @@ from helpers import pairwise, random_gradients, softmax_gradients
 
 from ntk_aug import coreset
 from ntk_aug.checks import InputError
+from ntk_aug.coreset.subset import generator
 
 KEY = jax.random.key(0)
 
@@ -66,6 +67,51 @@ def test_two_stages_select_from_parts_what_stands_for_all():
     np.testing.assert_array_equal(found.assignment, D.argmin(axis=1))
     assert found.estimate == pytest.approx(D.min(axis=1).sum(), rel=1e-12)
     assert exact.estimate < found.estimate < 1.1 * exact.estimate
+
+
+@pytest.mark.parametrize("seed", [4, 6, 10, 1])  # of the first three, a part's own is the best
+def test_two_stages_give_the_best_of_the_second_and_of_each_part(seed):
+    gradients = np.random.default_rng(seed).standard_normal((12, 2))
+    D = pairwise(gradients)
+    parts = np.array_split(generator(KEY).permutation(12), 2)
+    own = [part[coreset.facility_location(gradients[part], count=2).indices] for part in parts]
+    union = np.concatenate(own)
+    first = union[D[:, union].sum(axis=0).argmin()]
+    second = union[np.minimum(D[:, union], D[:, [first]]).sum(axis=0).argmin()]
+    estimates = [D[:, two].min(axis=1).sum() for two in ([first, second], *own)]
+    found = coreset.facility_location(
+        gradients, count=2, algorithm="two-stage", algorithm_key=KEY, memory_bytes=4 * 6**2
+    )
+    assert found.estimate == pytest.approx(min(estimates), rel=1e-12)
+    assert (np.argmin(estimates) > 0) == (seed != 1)
+    assert found.constant >= D.max()
+    assert found.weights.sum() == 12
+
+
+def test_two_stages_stop_within_the_tolerance():
+    gradients = softmax_gradients(2, 60)
+    options = {"algorithm": "two-stage", "algorithm_key": KEY, "memory_bytes": 4 * 20**2}
+    found = coreset.facility_location(gradients, count=20, tolerance=20.0, **options)
+    assert len(found.indices) < 20
+    assert found.estimate <= 20 < found.estimate + found.gains[-1]
+    # Parts that are smaller than the count give all that they have.
+    most = coreset.facility_location(gradients, count=40, **options)
+    exact = coreset.facility_location(gradients, count=40)
+    np.testing.assert_array_equal(most.indices, exact.indices)
+
+
+def test_stochastic_greedy_takes_the_best_of_each_draw():
+    gradients = softmax_gradients(4, 80)
+    found = coreset.facility_location(
+        gradients, count=10, algorithm="stochastic", algorithm_key=KEY, epsilon=0.3
+    )
+    rng, D, nearest, left = generator(KEY), pairwise(gradients), np.full(80, np.inf), np.arange(80)
+    size = int(np.ceil(8 * np.log(1 / 0.3)))
+    for index in found.indices:  # every gain computed anew, whatever was known before
+        drawn = np.sort(rng.choice(left, size, replace=False))
+        assert index == drawn[np.minimum(nearest[:, None], D[:, drawn]).sum(axis=0).argmin()]
+        nearest = np.minimum(nearest, D[:, index])
+        left = left[left != index]
 
 
 def test_no_algorithm_keeps_more_distances_than_the_budget():
