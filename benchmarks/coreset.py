@@ -1,18 +1,22 @@
-"""Facility location beside submodlib, apricot and plain numpy: `python -m benchmarks.coreset`.
+"""Facility location beside the peers: `python -m benchmarks.coreset --shape one-class`.
 
-Ours goes from gradients to weights; peers are given the similarity, the largest distance less the
-distance, and how long that takes to compute is reported apart. All maximise the same objective,
-which is compared in float64. All are timed on one core, in turns, in processor time.
+Ours goes from gradients to weights; the peers are given the similarity, max D - D in float32, whose
+making is shown beside. All methods take turns in one process on one core, `cifar10` excepted, which
+is on all cores. What counts is the median of the processor's time (on one
+core that of an idle machine), on all cores of the wall's. Objectives are computed in float64 from
+what each selected. "apricot, warm" keeps what it compiled, which apricot itself does in no call;
+"submodlib, own kernel" selects by another similarity. Peak memory is what a process of its own
+takes on top of what it had: in n x n float32 matrices, or of several classes in GiB; the second of
+the two is with a tenth of one matrix as the budget. ImageNet's shape has gradients of 64 columns,
+as after a projection: all logits of all its images would be 10 GiB.
+The peers come with `pip install -e '.[bench]'`.
 """
 
-import functools
 import json
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -20,195 +24,273 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.coreset_peers import (
-    CASES,
-    PEERS,
-    Case,
-    gradients_of,
-    joined,
-    objective,
-    real_gradients,
-    select_apricot,
-    select_ours,
-    select_submodlib_from_gradients,
-    similarity,
-    synthetic_gradients,
-)
-from benchmarks.measuring import child_result, one_core
+from benchmarks import coreset_gradients, coreset_peers
+from benchmarks.measuring import child_result, memory_gib, one_core, reset_peak
+from ntk_aug import coreset
+from ntk_aug.checks import check_choice
 
-GROWTH_WITH_N = (1000, 2000, 4000, 8000)
-GROWTH_WITH_K = (50, 150, 500, 1500, 2500)
+
+@dataclass(frozen=True)
+class Case:
+    """Classes of one size, and how much of each is selected."""
+
+    shape: str
+    num_classes: int
+    size: int
+    count: int
+    """Of each class, on average."""
+    num_outputs: int = 10
+    all_cores: bool = False
+    peers: bool = True
+
+
+def _table_5(shape, num_classes, size):
+    counts = (round(fraction * size) for fraction in (0.1, 0.3, 0.5))
+    return [Case(shape, num_classes, size, count, num_classes) for count in counts]
+
+
+SHAPES = {
+    "one-class": [Case("one-class", 1, 5000, k) for k in (500, 1500)],
+    "tinyimagenet": _table_5("tinyimagenet", 200, 500),
+    "caltech256": _table_5("caltech256", 257, 60),
+    "cifar10": [Case("cifar10", 10, 5000, 1500, all_cores=True, peers=False)],
+    "imagenet": [Case("imagenet", 1000, 1300, 130, 64, peers=False)],
+    "large-class": [Case("large-class", 1, 100_000, 1000, peers=False)],
+    "growth": [Case("growth-n", 1, n, n // 10) for n in (1000, 2000, 4000, 8000)]
+    + [Case("growth-k", 1, 5000, k) for k in (50, 250, 500, 1000, 2500)],
+}
+PAPER_SECONDS = {"tinyimagenet": (7.85, 8.09, 8.17), "caltech256": (10.50, 10.52, 10.53)}
+"""Table 5 of the paper, at 10, 30 and 50 %: on another machine."""
+OURS = "ntk_aug"
 
 
 @dataclass(frozen=True)
 class Options:
-    """Times facility location."""
+    """Times facility location by each method."""
 
-    cases: tuple[str, ...] = ("one-class", "one-class-weights", "tinyimagenet", "caltech256")
-    """Which cases: those of the default, and cifar10 (all cores), imagenet, large-class."""
-    peers: tuple[str, ...] = tuple(PEERS)
-    """Which peers: submodlib, apricot (install the extra `bench`), numpy lazy."""
-    data: str | None = None
-    """mnist or cifar10: real gradients of class 0, for the cases of one class."""
+    shape: str = "one-class"
+    """One of SHAPES, or all."""
+    data: str = "synthetic"
+    """synthetic, or mnist or cifar10 (prepared) for shapes of at most ten classes."""
+    weights: bool = False
+    """Gradients of the last layer's weights (width 64), not of its logits."""
     repeats: int = 3
-    """Rounds that are timed; the median counts."""
-    algorithm: str = "incremental"
-    """Of ours, for the cases without peers."""
-    memory: bool = False
-    """Measure the peak memory of one class of 5,000, whole and with a tenth of it as budget."""
-    growth: bool = False
-    """Measure how ours grows with n and with k, too."""
+    """Turns that are timed, after a first one."""
+    memory: bool = True
+    """Measure peak memory: of the default budget, and of a tenth of one matrix."""
+    peers: bool = True
+    """Measure the peers too."""
     out: str | None = None
     """JSON file to write the measurements into."""
+    child: str | None = None
+    """Measure this one case in this process: how the others are called."""
 
 
 def main(options: Options) -> None:
-    """Runs all that is asked for."""
+    """Measures each case in processes of its own."""
+    if options.child:
+        child = json.loads(options.child)
+        case = Case(**child["case"])
+        run = measure_memory if "budget" in child else measure
+        arguments = [child["budget"]] if "budget" in child else []
+        print(json.dumps(run(case, options, *arguments)))
+        return
+    check_choice(options.shape, (*SHAPES, "all"), "shape")
+    check_choice(options.data, ("synthetic", "mnist", "cifar10"), "data")
+    cases = [
+        case
+        for shape, its_cases in SHAPES.items()
+        if options.shape in (shape, "all")
+        for case in its_cases
+    ]
     results = []
-    for name in options.cases:
-        case = CASES[name]
-        if options.data and case.classes > 1:
-            raise SystemExit("--data is for cases of one class")
-        if case.peers:
-            one_core()
-            results += compare(name, case, options)
-        else:
-            results.append(in_child(name, options.algorithm))
-    memory = []
-    if options.memory:
-        whole = 4 * CASES["one-class"].size ** 2
-        memory = [in_child("one-class", memory_bytes=budget) for budget in (2**31, whole // 10)]
-    grown = growth() if options.growth else {}
-    print_results([result for result in results if result and "method" in result])
+    for case in cases:
+        result = _child(options, {"case": asdict(case)})
+        if result is not None and options.memory:
+            matrix = 4 * case.size**2
+            budgets = {"peak": coreset.DEFAULT_MEMORY_BYTES, "peak of a tenth": matrix // 10}
+            for name, budget in budgets.items():
+                peak = _child(options, {"case": asdict(case), "budget": budget})
+                if peak is not None:
+                    result[name] = peak["peak_gib"] * 2**30 / matrix
+                    result[f"{name}, GiB"] = peak["peak_gib"]
+        if result is not None:
+            results.append(result)
+    print_results(results)
     if options.out:
-        record = {
-            "options": asdict(options),
-            "versions": versions(),
-            "results": results,
-            "memory": memory,
-            "growth": grown,
-        }
-        Path(options.out).write_text(json.dumps(record, indent=2) + "\n")
+        report = {"options": asdict(options), "results": results}
+        Path(options.out).write_text(json.dumps(report, indent=2) + "\n")
 
 
-def compare(name: str, case: Case, options: Options) -> list[dict]:
-    """Ours and the peers on one case: one result for each method and fraction."""
-    classes = [real_gradients(options.data, case)] if options.data else gradients_of(case)
-    factors, labels = joined(classes)
-    similarities, building = timed(lambda: [similarity(own) for own in classes])
-    results = []
-    for position, fraction in enumerate(case.fractions):
-        k = round(fraction * case.size)
+def _child(options, what):
+    arguments = ["--child", json.dumps(what), "--data", options.data]
+    arguments += ["--repeats", str(options.repeats)]
+    arguments.append("--weights" if options.weights else "--no-weights")
+    arguments.append("--peers" if options.peers else "--no-peers")
+    return child_result("benchmarks.coreset", arguments)
 
-        def by_ours(fraction=fraction):
-            found = select_ours(factors, labels, fraction, num_threads=1)
-            return [one.indices for one in found.by_class]
 
-        def by_peer(select, k=k):
-            return [select(S, k) for S in similarities]
+def gradients_of(case: Case, options: Options):
+    """(gradients, labels) of a case."""
+    if options.data == "synthetic":
+        return coreset_gradients.synthetic(
+            case.num_classes, case.size, case.num_outputs, options.weights
+        )
+    return coreset_gradients.real(options.data, case.num_classes, case.size, options.weights)
 
-        methods: dict[str, Callable[[], list]] = {"ours": by_ours}
-        methods |= {peer: functools.partial(by_peer, PEERS[peer]) for peer in options.peers}
-        if "submodlib" in options.peers and not case.width:
-            methods["submodlib, its own kernel"] = lambda k=k: [
-                select_submodlib_from_gradients(own.outer, k) for own in classes
+
+def ours(case: Case, gradients, labels, memory_bytes: int = coreset.DEFAULT_MEMORY_BYTES):
+    """From gradients to weights."""
+    return coreset.facility_location_per_class(
+        gradients,
+        labels,
+        count=case.count * case.num_classes,
+        num_threads=None if case.all_cores else 1,
+        memory_bytes=memory_bytes,
+        backend="host",
+    )
+
+
+def measure(case: Case, options: Options) -> dict:
+    """Seconds of all methods in turns: the first turn, then the median, least and most."""
+    if not case.all_cores:
+        one_core()
+    gradients, labels = gradients_of(case, options)
+    methods: dict[str, Callable] = {OURS: lambda: ours(case, gradients, labels)}
+    rows, similarities = [], []
+    making = 0.0
+    if case.peers and options.peers:
+        rows = [
+            coreset_gradients.rows_of(gradients.take(np.flatnonzero(labels == number)))
+            for number in range(case.num_classes)
+        ]
+        start = time.process_time()
+        similarities = [coreset_peers.similarity(own) for own in rows]
+        making = time.process_time() - start
+        for name, function in coreset_peers.PEERS.items():
+            if name == "apricot" and case.num_classes > 1:
+                continue  # it compiles anew for each class
+            methods[name] = lambda f=function: [f(S, case.count) for S in similarities]
+        if case.num_classes == 1:
+            methods["submodlib, own kernel"] = lambda: [
+                coreset_peers.submodlib_own_kernel(rows[0], case.count)
             ]
-        rounds = {method: [timed(run)] for method, run in methods.items()}  # the first is cold
-        for _ in range(options.repeats):
-            for method, run in methods.items():
-                rounds[method].append(timed(run))
-        ours = statistics.median(seconds for _, seconds in rounds["ours"][1:])
-        best = objective(classes, rounds["ours"][0][0])
-        for method, timings in rounds.items():
-            seconds = [taken for _, taken in timings[1:]]
-            results.append(
-                {
-                    "case": name,
-                    "fraction": fraction,
-                    "method": method,
-                    "seconds": statistics.median(seconds),
-                    "least": min(seconds),
-                    "most": max(seconds),
-                    "first_call": timings[0][1],
-                    "ratio": statistics.median(seconds) / ours,
-                    "objective_ratio": objective(classes, timings[0][0]) / best,
-                    "similarity_seconds": 0.0 if method == "ours" else building,
-                    "paper_ratio": case.paper[position] / ours if case.paper else None,
-                }
-            )
-            if method == "apricot":  # it compiles in every call: what a tiny problem takes
-                compiling = len(classes) * compilation_seconds()
-                results[-1]["compilation_seconds"] = compiling
-                results[-1]["warm_ratio"] = (results[-1]["seconds"] - compiling) / ours
-    return results
+    seconds, selected = alternate(methods, options.repeats)
+    own = _by_class(selected[OURS])
+    selected[OURS] = own
+    values = {
+        name: sum(coreset_peers.objective(g, places) for g, places in zip(rows, found, strict=True))
+        for name, found in selected.items()
+        if rows
+    }
+    return {
+        **asdict(case),
+        "similarity": making,
+        "methods": {
+            name: {
+                "first": first,
+                **{
+                    clock: {
+                        "median": statistics.median(times),
+                        "least": min(times),
+                        "most": max(times),
+                    }
+                    for clock, times in (("wall", walls), ("processor", processor))
+                },
+                "objective": values[name] / values[OURS] if values else None,
+            }
+            for name, (first, walls, processor) in seconds.items()
+        },
+    }
 
 
-def compilation_seconds() -> float:
-    """What apricot takes for ten examples."""
-    S = similarity(synthetic_gradients(1, 10, 3)[0])
-    return min(timed(lambda: select_apricot(S, 2))[1] for _ in range(3))
+def _by_class(selection):
+    return [result.indices for result in selection.by_class]
 
 
-def timed(run: Callable[[], list]) -> tuple[list, float]:
-    """The result, and the seconds of processor time."""
-    start = time.process_time()
-    result = run()
-    return result, time.process_time() - start
+def alternate(methods: dict[str, Callable], repeats: int):
+    """(first call, wall's seconds, processor's seconds) of each in turns, and what each gave."""
+    seconds: dict[str, tuple[float, list[float], list[float]]] = {}
+    selected = {}
+    for turn in range(repeats + 1):
+        for name, method in methods.items():
+            wall, processor = time.perf_counter(), time.process_time()
+            selected[name] = method()
+            processor, wall = time.process_time() - processor, time.perf_counter() - wall
+            if turn == 0:
+                seconds[name] = (wall, [], [])
+            else:
+                seconds[name][1].append(wall)
+                seconds[name][2].append(processor)
+    return seconds, selected
 
 
-def in_child(name: str, algorithm: str = "incremental", memory_bytes: int = 2**31) -> dict | None:
-    """Seconds and memory of ours in a process that did nothing before."""
-    return child_result("benchmarks.coreset_memory", [name, algorithm, str(memory_bytes)])
-
-
-def growth() -> dict:
-    """Seconds of ours by n (a tenth selected) and by k (of 5,000), and the exponents."""
-    one_core()
-    by_n, by_k = {}, {}
-    for n in GROWTH_WITH_N:
-        factors, labels = joined(synthetic_gradients(1, n, 10))
-        runs = [timed(lambda: select_ours(factors, labels, 0.1))[1] for _ in range(3)]  # noqa: B023
-        by_n[n] = min(runs)
-    factors, labels = joined(synthetic_gradients(1, 5000, 10))
-    for k in GROWTH_WITH_K:
-        runs = [timed(lambda: select_ours(factors, labels, k / 5000))[1] for _ in range(3)]  # noqa: B023
-        by_k[k] = min(runs)
-    exponents = [np.polyfit(np.log(list(t)), np.log(list(t.values())), 1)[0] for t in (by_n, by_k)]
-    found = {"n": by_n, "k": by_k, "exponent_n": exponents[0], "exponent_k": exponents[1]}
-    print(found, flush=True)
-    return found
-
-
-def versions() -> dict[str, str]:
-    """Of Python and of what is compared."""
-    names = ("numpy", "scipy", "submodlib-py", "apricot-select")
-    found = {"python": sys.version.split()[0]}
-    for name in names:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = "not installed"
-    return found
+def measure_memory(case: Case, options: Options, budget: int) -> dict:
+    """GiB at the peak on top of the process with its gradients."""
+    if not case.all_cores:
+        one_core()
+    gradients, labels = gradients_of(case, options)
+    small = np.flatnonzero(np.arange(len(labels)) % case.size < 20)
+    ours(Case("", case.num_classes, 20, 2), gradients.take(small), labels[small])  # loads all
+    before = memory_gib("VmRSS")
+    reset_peak()
+    ours(case, gradients, labels, budget)
+    return {"peak_gib": memory_gib("VmHWM") - before}
 
 
 def print_results(results: list[dict]) -> None:
-    """A line for each method."""
-    table = Table("case", "fraction", "method", "seconds", "/ ours", "first", "F / ours", "paper /")
+    """Prints a table, the paper's times and how the time grows."""
+    columns = ("shape", "k", "method", "s", "least..most", "wall, s", "x ours", "first, s")
+    table = Table(*columns, "objective", "peak", title="Facility location")
+    console = Console(width=140)
     for result in results:
-        paper = result["paper_ratio"]
-        table.add_row(
-            result["case"],
-            f"{result['fraction']:g}",
-            result["method"],
-            f"{result['seconds']:.3f}",
-            f"{result['ratio']:.2f}"
-            + (f" (warm {result['warm_ratio']:.2f})" if "warm_ratio" in result else ""),
-            f"{result['first_call']:.3f}",
-            f"{result['objective_ratio']:.9f}",
-            "" if paper is None or result["method"] != "ours" else f"{paper:.0f}x",
-        )
-    Console(width=120).print(table)
+        shape = f"{result['shape']} {result['num_classes']} x {result['size']}"
+        for name, method in result["methods"].items():
+            time_of = method[clock(result)]
+            cells = [shape, str(result["count"]), name, f"{time_of['median']:.3f}"]
+            cells += [f"{time_of['least']:.3f}..{time_of['most']:.3f}"]
+            cells += [f"{method['wall']['median']:.3f}", f"{times_ours(result, name):.2f}"]
+            cells += [f"{method['first']:.2f}"]
+            cells += ["-" if method["objective"] is None else f"{method['objective'] - 1:+.1e}"]
+            unit = "" if result["num_classes"] == 1 else ", GiB"
+            peaks = [result.get(which + unit) for which in ("peak", "peak of a tenth")]
+            cells.append(
+                " / ".join("-" if p is None else f"{p:.2g}{unit}" for p in peaks)
+                if name == OURS
+                else ""
+            )
+            table.add_row(*cells)
+        if result["similarity"]:
+            table.add_row(shape, "", "(similarity)", f"{result['similarity']:.3f}")
+    console.print(table)
+    for shape, seconds in PAPER_SECONDS.items():
+        own = [result for result in results if result["shape"] == shape]
+        for result, paper in zip(own, seconds, strict=False):
+            factor = paper / result["methods"][OURS][clock(result)]["median"]
+            console.print(f"{shape}, k = {result['count']}: the paper's {paper} s, {factor:.0f}x")
+    for what, shape in (("size", "growth-n"), ("count", "growth-k")):
+        points = [result for result in results if result["shape"] == shape]
+        for name in points[0]["methods"] if len(points) > 1 else ():
+            console.print(f"{name}: time grows as {what}^{exponent(points, what, name):.2f}")
+
+
+def clock(result: dict) -> str:
+    """Which time counts."""
+    return "wall" if result["all_cores"] else "processor"
+
+
+def times_ours(result: dict, name: str) -> float:
+    """How many times as long as ours a method takes."""
+    seconds = {method: found[clock(result)] for method, found in result["methods"].items()}
+    return seconds[name]["median"] / seconds[OURS]["median"]
+
+
+def exponent(points: list[dict], what: str, name: str) -> float:
+    """The slope of the line through log(seconds) over log(n) or log(k)."""
+    seconds = [point["methods"][name][clock(point)]["median"] for point in points]
+    sizes = [point[what] for point in points]
+    return float(np.polyfit(np.log(sizes), np.log(seconds), 1)[0])
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Options))
+    main(tyro.cli(Options, description=__doc__))

@@ -60,7 +60,7 @@ def located(
     weights = np.bincount(assignment, minlength=k).astype(np.int64)
     return FacilityLocation(
         indices=indices,
-        gains=-np.diff(estimates, prepend=n * constant),
+        gains=np.append(n * constant, estimates[:-1]) - estimates,
         weights=weights,
         assignment=assignment,
         objective=float(n * constant - estimates[-1]),

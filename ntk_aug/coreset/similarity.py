@@ -90,16 +90,21 @@ class GradientFactors:
         self, groups: Int[np.ndarray, "groups m"]
     ) -> Float64[np.ndarray, "groups m m"]:
         """As `distances`, between the gradients at the places in each row."""
-        outer = self.outer[groups]
-        products = outer @ outer.transpose(0, 2, 1)
-        if self.inner is not None:
-            inner = self.inner[groups]
-            products *= inner @ inner.transpose(0, 2, 1)
-        squared_norms = self.squared_norms[groups]
-        products *= -2
-        products += squared_norms[:, :, None]
-        products += squared_norms[:, None, :]
-        return _roots(products, self.noise[groups][:, :, None])
+        num_groups, m = groups.shape
+        distances = np.empty((num_groups, m, m))
+        for part in _blocks(num_groups, m * m, 1):
+            own, squares = groups[part], distances[part]
+            outer = self.outer[own]
+            np.matmul(outer, outer.transpose(0, 2, 1), out=squares)
+            if self.inner is not None:
+                inner = self.inner[own]
+                squares *= inner @ inner.transpose(0, 2, 1)
+            squared_norms = self.squared_norms[own]
+            squares *= -2
+            squares += squared_norms[:, :, None]
+            squares += squared_norms[:, None, :]
+            _roots(squares, self.noise[own][:, :, None])
+        return distances
 
     def diameter_bound(self) -> float:
         """At least the largest distance: twice the largest from the mean."""
@@ -154,9 +159,9 @@ def as_factors(gradients: Gradients) -> GradientFactors:
     return gradients
 
 
-def _blocks(num_rows: int, n: int) -> Iterator[slice]:
+def _blocks(num_rows: int, n: int, at_least: int = _MIN_BLOCK_ROWS) -> Iterator[slice]:
     """Consecutive rows of n entries, as many as a block may have."""
-    size = max(_MIN_BLOCK_ROWS, _BLOCK_ENTRIES // n)
+    size = max(at_least, _BLOCK_ENTRIES // n)
     return (slice(start, start + size) for start in range(0, num_rows, size))
 
 
