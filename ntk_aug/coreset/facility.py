@@ -97,8 +97,8 @@ def facility_location(
         constant = greedy.largest
     elif not constant >= greedy.largest * (1 - TIE):
         raise InputError(
-            f"constant is {constant}, expected at least {greedy.largest:.6g}, the largest distance or a "
-            "bound of it"
+            f"constant is {constant}, expected at least {greedy.largest:.6g}, the largest distance "
+            "or a bound of it"
         )
     estimates: list[float] = []
     while len(estimates) < limit:
