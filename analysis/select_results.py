@@ -1,5 +1,6 @@
 """What a selection is worth: its gradient error beside that of random subsets of the same size."""
 
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -75,8 +76,11 @@ def errors_by_size(
             group_budgets(options, dataset, {"fraction": size})
         except InputError:
             continue
+        start = time.perf_counter()
         selection = select(options, examples, {"fraction": size})
-        points.append({"fraction": size, **_errors_of_all(options, examples, selection)})
+        seconds = time.perf_counter() - start
+        errors = _errors_of_all(options, examples, selection)
+        points.append({"fraction": size, "seconds": seconds, **errors})
         if progress:
             progress("sizes", number + 1, len(options.sizes))
     return points
