@@ -39,13 +39,8 @@ def print_cost(
     )
     seconds, gradients = _time_examples(options, train, view)
     columns = sum(part.shape[1] for part in (gradients.outer, gradients.inner) if part is not None)
-    distances = 4 * int(sizes.max()) ** 2
-    limit = memory_bytes(options)
-    print(
-        f"memory      {8 * len(train) * columns / 2**30:.2g} GiB of gradients; distances in the "
-        f"largest group {distances / 2**30:.2g} GiB, of which {min(distances, limit) / 2**30:.2g} "
-        "GiB are held"
-    )
+    held = f"{8 * len(train) * columns / 2**30:.2g} GiB of gradients"
+    print(f"memory      {held}{_distances(options, sizes)}")
     if not pretrained:
         network = models.build_network(options.model, train.num_classes, **model_options(options))
         training_seconds = training.estimate_training_seconds(
@@ -57,6 +52,16 @@ def print_cost(
         share = budgets.sum() / len(train)
         once = _time_selection(options, gradients, sizes, (share, *options.sizes))
         print(f"selection   {_duration(once)} ({1 + len(options.sizes)} sizes)")
+
+
+def _distances(options, sizes):
+    """What facility location keeps of a class, if its thread has room for that."""
+    if options.selector != "coreset":
+        return ""
+    needed = 4 * int(sizes.max()) ** 2
+    fits = needed <= memory_bytes(options) // min(num_cores(), len(sizes))
+    kept = "kept" if fits else "computed again as they are needed"
+    return f"; the distances of the largest group, {needed / 2**30:.2g} GiB, are {kept}"
 
 
 def _time_examples(options, train, view):

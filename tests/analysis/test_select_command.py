@@ -248,6 +248,7 @@ def test_an_interrupted_selection_writes_nothing(small, own_module, tmp_path, ca
     [
         ([], "budget      144 (15, 16, 14, 13, 15, 15, 15, 14, 13, 14)"),
         (["--over-all", "--fraction", "0.2"], "budget      288 (288)"),
+        (["--memory-gib", "1e-4"], "of the largest group, 9.7e-05 GiB, are computed again"),
         (["--proxy", "last-layer-weight"], "memory      0.00029 GiB of gradients"),
         (["--selector", "grad-norm"], "groups      1 of 1,438 to 1,438 images"),
     ],
@@ -260,6 +261,7 @@ def test_dry_run_tells_budgets_and_memory_and_writes_nothing(
     assert expected in told
     for line in ("pretraining ", "gradients   "):
         assert f"\n{line}" in told
+    assert ("\nselection   " in told) == ("grad-norm" not in arguments)
     assert not (tmp_path / "out").exists()
 
 
