@@ -213,13 +213,17 @@ def test_indices_are_places_in_the_split_where_classes_are_chosen(small, digits,
     assert [row["class"] for row in summary_of(out)["classes"]] == ["7", "2"]
 
 
-def test_over_all_classes_random_subsets_are_drawn_alike(small, tmp_path):
+def test_over_all_classes_random_subsets_are_drawn_alike(small, gradients, tmp_path):
     out = tmp_path / "out"
     assert analysis(*small, "--over-all", "--count", 30, "--sizes", 0.002, "--out", out) == 0
     summary = summary_of(out)
     assert [row["budget"] for row in summary["classes"]] == [None] * 10
     assert summary["by_size"][0]["selected"] == 3  # of three classes at most
     assert summary["all"]["gradient_error"] <= summary["all"]["estimate"]
+    n, k = 1438, 30
+    expected = n**2 * (1 / k - 1 / n) * gradients.var(axis=0, ddof=1).sum()
+    found = summary["all"]["random_mean"] ** 2 + summary["all"]["random_std"] ** 2
+    assert found == pytest.approx(expected, rel=0.3)
     assert sum(row["selected"] for row in summary["classes"]) == 30
 
 
