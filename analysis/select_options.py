@@ -1,5 +1,6 @@
 """The options of `python -m analysis select`, and what can be checked of them without data."""
 
+import inspect
 import math
 from dataclasses import dataclass, fields
 from typing import Annotated
@@ -92,6 +93,12 @@ def check_options(options: SelectOptions) -> None:
     for name in selector_options(options):
         if entry.options is not None and name not in entry.options:
             raise InputError(f"selector {options.selector!r} takes no option --{name}")
+    try:  # a user's own may take other arguments
+        inspect.signature(entry.select).bind("key", "examples", 1, **selector_options(options))
+    except TypeError as error:
+        raise InputError(
+            f"selector {options.selector!r} is called with key, examples, count, options: {error}"
+        ) from None
     if options.proxy == "network-projected":
         check_at_least(options.dimension or 0, 1, "--dimension of proxy network-projected")
     elif options.dimension is not None:

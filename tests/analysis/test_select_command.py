@@ -239,6 +239,13 @@ def test_a_selector_of_the_users_own(small, own_module, digits, tmp_path):
     assert [p["fraction"] for p in summary_of(tmp_path / "out")["by_size"]] == [0.1]
 
 
+def test_a_selector_of_other_arguments_is_told(own_module, tmp_path, capsys):
+    selector = ("--selector", f"{own_module}:last", "--fraction", 0.1, "--tolerance", 1)
+    assert analysis(*selector, "--out", tmp_path / "out") == 2
+    assert "unexpected keyword argument 'tolerance'" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_an_interrupted_selection_writes_nothing(small, own_module, tmp_path, capsys):
     before = set(tmp_path.iterdir())
     selector = ("--selector", f"{own_module}:interrupted")
