@@ -5,9 +5,9 @@ import numpy as np
 from ntk_aug.coreset.location import TIE, GrowingSelection
 from ntk_aug.coreset.similarity import DistanceRows, GradientFactors
 
-# Largest error of the difference of two gains, relative to the sum of distances that they are
-# parts of, when each distance is rounded to float32 (2^-24): a gain is a sum of differences.
-_WINDOW = 2.0**-22
+# Above the largest error of the difference of two gains, relative to the sum of distances that they
+# are parts of, when each distance is off by 1.5 * 2^-24: a gain is a sum of differences.
+_WINDOW = 2.0**-21
 # Near ties that are computed again in float64, at most.
 _NEAR_TIES = 32
 
@@ -24,26 +24,29 @@ class IncrementalGreedy(GrowingSelection):
         self._rows = DistanceRows(factors, memory_bytes)
         super().__init__(factors, self._rows.largest)
         # Before the first step all are farther from the selection than any two from each other.
-        self._rounded = np.full(len(factors), self.largest * (1 + 2.0**-20), np.float32)
+        farthest = self.largest * (1 + 2.0**-20) * self._rows.scale
+        self._rounded = np.full(len(factors), farthest, np.float32)
         self._gains = self._rounded.sum(dtype=np.float64) - self._rows.sums
 
     def step(self) -> float:
         """Selects one more, and returns the sum of distances to the nearest selected ones."""
         index, distances = self._best()
         estimate = self.add(index, distances)
-        self._update_gains(distances.astype(np.float32))
+        self._update_gains((distances * self._rows.scale).astype(np.float32))
         self._gains[index] = -np.inf
         return estimate
 
     def _best(self):
         """The index of the largest gain, and its distances to all."""
         sum_of_distances = self.nearest.sum()
-        least = self._gains.max() - _WINDOW * sum_of_distances
+        least = self._gains.max() - _WINDOW * sum_of_distances * self._rows.scale
         candidates = np.flatnonzero(self._gains >= least)
         if len(candidates) > _NEAR_TIES:
             largest_first = np.argsort(-self._gains[candidates], kind="stable")
             candidates = np.sort(candidates[largest_first[:_NEAR_TIES]])
         distances = self.factors.distances(candidates)
+        if len(candidates) == 1:
+            return int(candidates[0]), distances[0]
         gains = np.maximum(self.nearest - distances, 0).sum(axis=1)
         first = int(np.argmax(gains >= gains.max() - TIE * sum_of_distances))
         return int(candidates[first]), distances[first]

@@ -1,5 +1,6 @@
 """Distances between per-example gradients, from their inner products, in blocks."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -67,24 +68,38 @@ class GradientFactors:
         return np.einsum("ij,ij->i", self.outer @ direction, self.inner)
 
     def distances(self, positions: Int[np.ndarray, " m"] | slice) -> Float64[np.ndarray, "m n"]:
-        """||g_i - g_j|| in float64, for i at the positions and all j.
+        """||g_i - g_j|| in float64, for i at the positions and all j."""
+        squares = self.squared_distances(positions)
+        return np.sqrt(squares, out=squares)
+
+    def squared_distances(
+        self, positions: Int[np.ndarray, " m"] | slice
+    ) -> Float64[np.ndarray, "m n"]:
+        """||g_i - g_j||^2 in float64, for i at the positions and all j.
 
         From ||g_i||^2 + ||g_j||^2 - 2 <g_i, g_j>, whose rounding error is about float64's epsilon
         times ||g_i||^2: what is not above it is zero, so that duplicates are at distance zero.
         """
-        products = self._left[positions] @ self._right
+        squares = self._left[positions] @ self._right
         if self.inner is not None:
-            products *= self.inner[positions] @ self.inner.T
-            products += self.squared_norms[positions, None]
-            products += self.squared_norms
-        return _roots(products, self.noise[positions, None])
+            squares *= self.inner[positions] @ self.inner.T
+            squares += self.squared_norms[positions, None]
+            squares += self.squared_norms
+        return np.multiply(squares, squares > self.noise[positions, None], out=squares)
 
     def distance_blocks(
         self, positions: Int[np.ndarray, " m"]
     ) -> Iterator[tuple[slice, Float64[np.ndarray, "b n"]]]:
         """Yields (slice of the positions, their distances to all), some rows at a time."""
+        for part, squares in self.square_blocks(positions):
+            yield part, np.sqrt(squares, out=squares)
+
+    def square_blocks(
+        self, positions: Int[np.ndarray, " m"]
+    ) -> Iterator[tuple[slice, Float64[np.ndarray, "b n"]]]:
+        """Yields (slice of the positions, their squared distances to all), as the above."""
         for part in _blocks(len(positions), len(self)):
-            yield part, self.distances(positions[part])
+            yield part, self.squared_distances(positions[part])
 
     def distances_within(
         self, groups: Int[np.ndarray, "groups m"]
@@ -103,7 +118,8 @@ class GradientFactors:
             squares *= -2
             squares += squared_norms[:, :, None]
             squares += squared_norms[:, None, :]
-            _roots(squares, self.noise[own][:, :, None])
+            np.multiply(squares, squares > self.noise[own][:, :, None], out=squares)
+            np.sqrt(squares, out=squares)
         return distances
 
     def diameter_bound(self) -> float:
@@ -134,12 +150,6 @@ class GradientFactors:
         return np.ascontiguousarray(np.hstack([self.outer, ones, self.squared_norms[:, None]]).T)
 
 
-def _roots(squares, noise):
-    """Distances in place of their squares."""
-    np.multiply(squares, squares > noise, out=squares)
-    return np.sqrt(squares, out=squares)
-
-
 Gradients = Float[Array, "n P"] | GradientFactors
 
 
@@ -166,33 +176,43 @@ def _blocks(num_rows: int, n: int, at_least: int = _MIN_BLOCK_ROWS) -> Iterator[
 
 
 class DistanceRows:
-    """Rows of the distance matrix in float32: kept where the budget allows it, else recomputed.
+    """Scaled distances in float32, by rows: kept where the budget allows it, else recomputed.
 
     Attributes:
-      largest: distance, in float64.
-      sums: of each example's float32 distances to all, in float64.
+      scale: the power of two that distances are multiplied by, so that none leaves float32's range.
+      largest: distance, unscaled, in float64.
+      sums: of each example's scaled distances to all, in float64.
     """
 
     def __init__(self, gradients: GradientFactors, memory_bytes: float) -> None:
         """Computes all rows once, and keeps their 4 n^2 bytes if they fit the budget."""
         n = len(gradients)
-        self._gradients = gradients
+        largest_norm = np.sqrt(gradients.squared_norms.max())
+        self.scale = float(np.ldexp(1.0, -int(np.frexp(largest_norm)[1])))
+        self._scaled = GradientFactors(gradients.outer * self.scale, gradients.inner)
         self._kept = np.empty((n, n), np.float32) if 4 * n * n <= memory_bytes else None
-        self.largest, self.sums = 0.0, np.empty(n)
-        for rows, distances in gradients.distance_blocks(np.arange(n)):
-            self.largest = max(self.largest, float(distances.max()))
-            rounded = distances.astype(np.float32)
+        largest_square, self.sums = 0.0, np.empty(n)
+        for rows, squares in self._scaled.square_blocks(np.arange(n)):
+            largest_square = max(largest_square, float(squares.max()))
+            rounded = _float32_roots(squares)
             self.sums[rows] = rounded.sum(axis=1, dtype=np.float64)
             if self._kept is not None:
                 self._kept[rows] = rounded
+        self.largest = math.sqrt(largest_square) / self.scale
 
     def blocks(
         self, positions: Int[np.ndarray, " m"]
     ) -> Iterator[tuple[Int[np.ndarray, " b"], Float[np.ndarray, "b n"]]]:
         """Yields some of the positions and their rows, which the caller may overwrite."""
         if self._kept is None:
-            for part, distances in self._gradients.distance_blocks(positions):
-                yield positions[part], distances.astype(np.float32)
+            for part, squares in self._scaled.square_blocks(positions):
+                yield positions[part], _float32_roots(squares)
         else:
             for part in _blocks(len(positions), len(self._kept)):
                 yield positions[part], self._kept[positions[part]]
+
+
+def _float32_roots(squares):
+    """Off by at most 1.5 times float32's unit roundoff, 2^-24."""
+    rounded = squares.astype(np.float32)
+    return np.sqrt(rounded, out=rounded)

@@ -148,6 +148,16 @@ def test_a_shift_of_all_gradients_leaves_the_selection():
 
 
 @EXACT
+@pytest.mark.parametrize("scale", [2.0**400, 2.0**-400])
+def test_gradients_of_any_size_select_the_same(algorithm, scale):
+    gradients = random_gradients(5, 50)  # powers of two scale without rounding
+    found = coreset.facility_location(gradients, count=12, algorithm=algorithm)
+    scaled = coreset.facility_location(gradients * scale, count=12, algorithm=algorithm)
+    np.testing.assert_array_equal(scaled.indices, found.indices)
+    assert scaled.estimate == pytest.approx(found.estimate * scale, rel=1e-12)
+
+
+@EXACT
 def test_it_stops_as_soon_as_the_estimate_is_within_the_tolerance(algorithm):
     gradients = random_gradients(6, 40)
     estimates = [
