@@ -46,10 +46,7 @@ def two_stage_greedy(
     parts = np.array_split(generator(key).permutation(n), num_parts)
     candidates = []
     for number, part in enumerate(parts):
-        greedy = IncrementalGreedy(factors.take(part), memory_bytes)
-        for _ in range(min(count, len(part))):
-            greedy.step()
-        candidates.append(part[greedy.selected])
+        candidates.append(part[_selected(factors.take(part), count, memory_bytes)])
         if progress is not None:
             progress("parts", number + 1, num_parts)
     merged = LazyGreedy(factors, np.sort(np.concatenate(candidates)))
@@ -65,6 +62,14 @@ def two_stage_greedy(
             if len(own) == count and of_part < estimate:
                 best, estimate = own, of_part
     return _InOrder(factors, merged.largest, best)
+
+
+def _selected(factors, count, memory_bytes):
+    """Of one part: its distances are gone before those of the next are computed."""
+    greedy = IncrementalGreedy(factors, memory_bytes)
+    for _ in range(min(count, len(factors))):
+        greedy.step()
+    return greedy.selected
 
 
 class _InOrder(GrowingSelection):
