@@ -17,6 +17,7 @@ from ntk_aug.coreset.similarity import GradientFactors
 from ntk_aug.data import Dataset, normalize, unit_range
 from ntk_aug.jacobian import JacobianRows, LastLayer, projected_rows, row_norms
 from ntk_aug.jacobian.outputs import count_logits
+from ntk_aug.jacobian.rows import NotFiniteError
 from ntk_aug.losses import check_targets
 from ntk_aug.models import ModelView, StreamedProgram, num_params
 
@@ -170,7 +171,7 @@ class ExamplesProgram:
             )
             raise InputError(
                 f"{n} gradients of {columns} numbers need {8 * n * columns / 2**30:.3g} GiB, the "
-                f"budget memory_bytes is {self._memory_bytes / 2**30:.3g} GiB: {advice}"
+                f"memory budget is {self._memory_bytes / 2**30:.3g} GiB: {advice}"
             )
 
     def _rows(self, variables):
@@ -178,8 +179,8 @@ class ExamplesProgram:
         shape = self._dataset.image_shape
         return JacobianRows(view.apply_fn, view.params, shape, rows=self._loss)
 
-    def _spans(self, rows, stage):
-        """Yields (span, network inputs, targets, progress) of a part of the images at a time."""
+    def _fill(self, results, rows, stage, compute):
+        """Computes results [n, ...] of (network inputs, targets, progress), by parts of images."""
         n = len(self._dataset)
         at_once = max(min(_SPAN_IMAGES, _SPAN_BYTES // rows.row_bytes), rows.block_size)
         # Parts of equal size, so that each is at least a block and none compiles by itself.
@@ -192,28 +193,37 @@ class ExamplesProgram:
                     self._progress(stage, start + done, n)
 
             inputs = np.asarray(self._inputs(self._dataset.images[span]))
-            yield span, inputs, self._targets[span], report
+            try:
+                results[span] = compute(inputs, self._targets[span], report)
+            except NotFiniteError as error:
+                raise NotFiniteError(start + error.image) from None
 
     def _network_gradients(self, variables):
-        rows = self._rows(variables)
+        rows, stage = self._rows(variables), "gradients"
         columns = rows.num_params if self._dimension is None else self._dimension
         gradients = np.empty((len(self._dataset), columns))
-        stage = "gradients"
-        for span, inputs, targets, report in self._spans(rows, stage):
-            if self._dimension is None:
-                gradients[span] = rows(inputs, targets)
-                report(stage, len(inputs), len(inputs))
-            else:
-                gradients[span] = projected_rows(
-                    self._key, rows, inputs, targets, dimension=columns, progress=report
-                )
+
+        def whole(inputs, targets, report):
+            values = rows(inputs, targets)
+            report(stage, len(inputs), len(inputs))
+            return values
+
+        def projected(inputs, targets, report):
+            return projected_rows(
+                self._key, rows, inputs, targets, dimension=columns, progress=report
+            )
+
+        self._fill(gradients, rows, stage, whole if self._dimension is None else projected)
         return GradientFactors(gradients)
 
     def _norms(self, variables):
         rows = self._rows(variables)
         norms = np.empty(len(self._dataset))
-        for span, inputs, targets, report in self._spans(rows, "norms"):
-            norms[span] = row_norms(rows, inputs, targets, progress=report)
+
+        def compute(inputs, targets, report):
+            return row_norms(rows, inputs, targets, progress=report)
+
+        self._fill(norms, rows, "norms", compute)
         return norms
 
 

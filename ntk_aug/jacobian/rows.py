@@ -36,6 +36,18 @@ _MAX_BLOCK_SIZE = 256
 _MAX_THREADS = 16
 
 
+class NotFiniteError(InputError):
+    """Tells that the rows of an image hold NaN or infinity.
+
+    Attributes:
+      image: its place among those that were given.
+    """
+
+    def __init__(self, image: int):
+        super().__init__(f"the Jacobian of image {image} holds NaN or infinity")
+        self.image = image
+
+
 class JacobianRows:
     """Computes rows of J for one network: row i * k + c is the gradient of output c of image i.
 
@@ -359,5 +371,4 @@ def _check_finite(pieces, first):
             return
     finite = np.logical_and.reduce([np.isfinite(piece).all(axis=(1, 2)) for piece in pieces])
     if not finite.all():
-        image = first + int(np.argmin(finite))
-        raise InputError(f"the Jacobian of image {image} holds NaN or infinity")
+        raise NotFiniteError(first + int(np.argmin(finite)))

@@ -6,10 +6,10 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from ntk_aug.aliases import Images, Targets
-from ntk_aug.checks import InputError, check_mesh
+from ntk_aug.checks import check_mesh
 from ntk_aug.jacobian.precision import derivative_precision
 from ntk_aug.jacobian.row_factors import RowFactors
-from ntk_aug.jacobian.rows import JacobianRows
+from ntk_aug.jacobian.rows import JacobianRows, NotFiniteError
 
 
 class ShardedRows:
@@ -80,6 +80,5 @@ class ShardedRows:
             (held, inputs, cotangents), finite = self._compute(self.rows.leaves, *batch)
         finite = np.asarray(finite)
         if not finite.all():
-            image = start + int(np.argmin(finite))
-            raise InputError(f"the Jacobian of image {image} holds NaN or infinity")
+            raise NotFiniteError(start + int(np.argmin(finite)))
         return RowFactors(held, inputs, cotangents, self.rows.outputs_per_example)

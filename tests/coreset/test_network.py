@@ -292,3 +292,32 @@ def test_logits_that_are_not_finite_are_told(mlp, dataset):
         examples = coreset.network_examples(mlp._replace(apply_fn=apply_fn), dataset, proxy=proxy)
         with pytest.raises(InputError, match=r"logits hold NaN or infinity in 1 .* example 4"):
             _ = examples.gradients
+
+
+@pytest.mark.parametrize("proxy", ["network", "network-projected"])
+def test_gradients_that_are_not_finite_are_told_by_their_place_among_all(
+    dataset, proxy, monkeypatch
+):
+    def apply_fn(params, images):  # its derivative at zero is not a number
+        return (
+            jnp.linalg.norm(images.reshape(len(images), -1) @ params["in"], axis=1)[:, None]
+            * (params["out"])
+        )
+
+    images = dataset.images.copy()
+    images[8] = 0
+    params = {"in": np.ones((64, 2), np.float32), "out": np.ones(C, np.float32)}
+    monkeypatch.setattr("ntk_aug.coreset.network._SPAN_IMAGES", 5)
+    monkeypatch.setattr("ntk_aug.jacobian.rows._MAX_BLOCK_SIZE", 3)
+    options = {}
+    if proxy == "network-projected":
+        options = {"dimension": 8, "projection_key": jax.random.key(0)}
+    examples = coreset.network_examples(
+        models.ModelView(apply_fn, params),
+        replace(dataset, images=images, mean=(0.0,)),
+        proxy=proxy,
+        **options,
+    )
+    for name in ("gradients", "gradient_norms"):
+        with pytest.raises(InputError, match="the Jacobian of image 8 holds NaN or infinity"):
+            getattr(examples, name)
