@@ -68,9 +68,9 @@ def select(
       per_class: from each class, or from all at once. None: the selector's own convention.
       num_threads: None takes the cores that this process may use.
       progress: called with ("classes", done, in all); all examples at once count as one.
-      **options: of the selector: what `facility_location_per_class` takes of "coreset" (whose
-        tolerance may stand in place of a budget), and `match_gradients` of "gradient-matching"
-        (whose tolerance is that of each group). Those that are None count as not given.
+      **options: of the selector: what `facility_location_per_class` takes of "coreset", and
+        `match_gradients` of "gradient-matching" (whose tolerance is that of each group); in both
+        a tolerance may stand in place of a budget. Those that are None count as not given.
 
     Raises:
       InputError: an unknown selector or option, a budget out of range, a class that is empty or
@@ -90,6 +90,7 @@ def select(
         per_class=per_class,
         **options,
     )
+    threads = usable_threads(num_threads, len(budgets))
     groups = examples.labels if per_class else np.zeros(len(examples), np.int32)
     if entry.select is select_coreset:
         # All groups at once: small ones in step, or on a device
@@ -101,7 +102,7 @@ def select(
             count=count,
             split=split,
             algorithm_key=key,
-            num_threads=num_threads,
+            num_threads=threads,
             progress=progress,
             **options,
         )
@@ -119,7 +120,6 @@ def select(
         indices, weights, gains = _complete(subset, len(own), budget, name)
         return Selection(own[indices], weights, gains, part.labels[indices])
 
-    threads = usable_threads(num_threads, len(budgets))
     found = map_classes(select_of_group, [1] * len(budgets), num_threads=threads, progress=progress)
     return Selection(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
 
@@ -145,12 +145,13 @@ def selection_budgets(
         if entry.options is not None and option not in entry.options:
             raise InputError(f"selector {name!r} takes no option {option!r}")
     if entry.options is not None:
-        check_at_least(options.get("tolerance", 0), 0, "tolerance")
+        for option, minimum in {"tolerance": 0, "ridge": 0, "memory_bytes": 1}.items():
+            check_at_least(options.get(option, minimum), minimum, option)
         check_backend(options.get("backend"), options.get("mesh"))
     labels = check_labels(labels, len(labels), num_classes)
     per_class = entry.per_class if per_class is None else per_class
     sizes = np.bincount(labels, minlength=num_classes) if per_class else np.array([len(labels)])
-    by_tolerance = entry.select is select_coreset and "tolerance" in options
+    by_tolerance = entry.options is not None and "tolerance" in options
     if fraction is None and count is None and (by_tolerance or not entry.takes_budget):
         budgets = class_budgets(sizes, count=int(sizes.sum()), split=split)
     else:
@@ -160,6 +161,8 @@ def selection_budgets(
         check_budgets_reach_all(budgets, sizes)
     if entry.select is select_coreset:
         algorithm = options.get("algorithm", DEFAULT_ALGORITHM)
+        if "epsilon" in options and algorithm != "stochastic":
+            raise InputError(f"epsilon is of algorithm 'stochastic', not {algorithm!r}")
         stated = None if fraction is None and count is None else int(budgets.sum())
         check_algorithm(
             algorithm, jax.random.key(0), stated, options.get("epsilon", DEFAULT_EPSILON)

@@ -105,8 +105,16 @@ def test_what_is_wrong_is_told_before_a_network_is_evaluated(small):
                     coreset.select(KEY, examples, name, per_class=per_class, **wrong)
     with pytest.raises(InputError, match="class 3 has 0 examples"):
         coreset.select(KEY, coreset.Examples(small.labels, 4, {"gradients": never}), tolerance=1.0)
-    with pytest.raises(InputError, match="unknown backend 'gpu'"):
-        coreset.select(KEY, examples, count=15, backend="gpu")
+    for name, wrong, message in [
+        ("coreset", {"backend": "gpu"}, "unknown backend 'gpu'"),
+        ("coreset", {"memory_bytes": 0}, "memory_bytes is 0"),
+        ("coreset", {"epsilon": 0.5}, "epsilon is of algorithm 'stochastic', not 'incremental'"),
+        ("coreset", {"num_threads": 0}, "num_threads is 0"),
+        ("herding", {"num_threads": 0}, "num_threads is 0"),
+        ("gradient-matching", {"ridge": -1.0}, "ridge is -1"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            coreset.select(KEY, examples, name, count=15, **wrong)
 
 
 @pytest.mark.parametrize("name", BUDGETED)
@@ -208,7 +216,15 @@ def test_budgets_are_told_without_a_network(small, name, per_class):
 
 def test_without_a_count_all_of_a_class_may_be_taken(small):
     budgets = coreset.selection_budgets
-    assert budgets(small.labels, 3, "coreset", tolerance=1.0).tolist() == [40, 10, 25]
+    for name, options in [("coreset", {}), ("gradient-matching", {"ridge": 0.0})]:
+        assert budgets(small.labels, 3, name, tolerance=1.0).tolist() == [40, 10, 25]
+        found = coreset.select(KEY, small, name, tolerance=1.0, **options)
+        assert 3 <= len(found.indices) < 75
+        for number in range(3):
+            own, chosen = small.labels == number, found.labels == number
+            left = small.gradients.outer[own].sum(axis=0)
+            left = left - found.weights[chosen] @ small.gradients.outer[found.indices[chosen]]
+            assert np.linalg.norm(left) <= 1
     assert budgets(small.labels, 3, "all").tolist() == [75]
     with pytest.raises(InputError, match="'stochastic' needs a count"):
         budgets(small.labels, 3, "coreset", tolerance=1.0, algorithm="stochastic")
