@@ -42,18 +42,18 @@ def draw_errors(summary: Mapping) -> Figure:
             summary["gradient_norm"], color="black", linewidth=0.8, linestyle="--", label="none"
         )
         axes.set_xscale("log")
-        # Linear near zero, where an error is as good as none.
+        # Linear near zero, where an error is as good as none; all through where none errs.
         floor = 1e-6 * summary["gradient_norm"]
         if min(error) > floor:
             axes.set_yscale("log")
-        else:
+        elif floor > 0:
             axes.set_yscale("symlog", linthresh=floor)
             axes.set_ylim(bottom=0)
         axes.set_xticks(sizes, [f"{size:g}" for size in sizes])
         axes.minorticks_off()
         axes.set_xlabel("size of the subset (%)")
         axes.set_ylabel("gradient error")
-        axes.legend(loc="lower left")
+        axes.legend(loc="best")
         axes.set_title(_title(summary), fontsize=9)
     return figure
 

@@ -100,7 +100,9 @@ def check_options(options: SelectOptions) -> None:
             f"selector {options.selector!r} is called with key, examples, count, options: {error}"
         ) from None
     if options.proxy == "network-projected":
-        check_at_least(options.dimension or 0, 1, "--dimension of proxy network-projected")
+        if options.dimension is None:
+            raise InputError("--proxy network-projected needs --dimension, which is not given")
+        check_at_least(options.dimension, 1, "--dimension")
     elif options.dimension is not None:
         raise InputError(f"--dimension is of proxy network-projected, not {options.proxy}")
     if not (options.memory_gib > 0 and math.isfinite(options.memory_gib)):

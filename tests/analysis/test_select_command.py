@@ -227,6 +227,14 @@ def test_over_all_classes_random_subsets_are_drawn_alike(small, gradients, tmp_p
     assert sum(row["selected"] for row in summary["classes"]) == 30
 
 
+def test_gradients_that_are_all_zero_are_stood_for_by_any(small, tmp_path):
+    out = tmp_path / "out"  # of one class: softmax(f) is 1
+    assert analysis(*small, "--classes", 3, "--sizes", 0.1, 0.3, "--out", out) == 0
+    summary = summary_of(out)
+    assert summary["gradient_norm"] == summary["all"]["gradient_error"] == 0
+    assert {path.name for path in out.iterdir()} == FILES | {"errors.png", "errors.pdf"}
+
+
 def test_a_selector_of_the_users_own(small, own_module, digits, tmp_path):
     selector = ("--selector", f"{own_module}:last", "--sizes", 0.005, 0.1)
     assert analysis(*small, *selector, "--out", tmp_path / "out") == 0
@@ -261,7 +269,11 @@ def test_an_interrupted_selection_writes_nothing(small, own_module, tmp_path, ca
         (["--over-all", "--fraction", "0.2"], "budget      288 (288)"),
         (["--memory-gib", "1e-4"], "of the largest group, 9.7e-05 GiB, are computed again"),
         (["--proxy", "last-layer-weight"], "memory      0.00029 GiB of gradients"),
+        ([], "distances in the largest group 9.7e-05 GiB, kept\n"),
+        (["--algorithm", "lazy"], "memory      0.00011 GiB of gradients\n"),
+        (["--memory-gib", "1e-5"], "9.7e-05 GiB, computed again when needed\n"),
         (["--selector", "grad-norm"], "groups      1 of 1,438 to 1,438 images"),
+        (["--selector", "k-center"], "memory      0.00011 GiB of gradients\n"),
     ],
 )
 def test_dry_run_tells_budgets_and_memory_and_writes_nothing(
@@ -306,8 +318,10 @@ def test_the_list_names_every_part(capsys):
         (["--selector", "herding", "--tolerance", "1"], "'herding' takes no option --tolerance"),
         (["--selector", "random", "--algorithm", "lazy"], "takes no option --algorithm"),
         (["--epsilon", "2", "--algorithm", "stochastic"], "epsilon is 2.0"),
+        (["--epsilon", "0.5"], "epsilon is of algorithm 'stochastic', not 'incremental'"),
         (["--per-class", "--over-all"], "--per-class and --over-all exclude each other"),
-        (["--proxy", "network-projected"], "--dimension of proxy network-projected is 0"),
+        (["--proxy", "network-projected"], "network-projected needs --dimension"),
+        (["--proxy", "network-projected", "--dimension", "0"], "--dimension is 0, expected at"),
         (["--dimension", "5"], "--dimension is of proxy network-projected"),
         (["--proxy", "network", "--memory-gib", "0.001"], "take proxy 'network-projected'"),
         (["--memory-gib", "0"], "--memory-gib is 0.0, expected a number above 0"),
