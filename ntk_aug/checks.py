@@ -27,11 +27,13 @@ def check_choice(value: str, known: Iterable[str], what: str) -> str:
     raise InputError(f"unknown {what} {value!r}{hint}; known: {', '.join(known)}")
 
 
-def check_count(count: int, available: int, what: str, *, minimum: int = 1) -> int:
-    """Returns `count` if minimum <= count <= available; otherwise raises InputError."""
+def check_count(count: float, available: int, what: str, *, minimum: int = 1) -> int:
+    """Returns `count` if it is an integer in minimum .. available; otherwise raises InputError."""
+    if not isinstance(count, int | np.integer):
+        raise InputError(f"{what} is {count!r}, expected an integer, {minimum} to {available}")
     if not minimum <= count <= available:
         raise InputError(f"{what} is {count}, expected {minimum} to {available}")
-    return count
+    return int(count)
 
 
 def check_at_least(value: float, minimum: float, what: str) -> None:

@@ -37,6 +37,12 @@ def test_a_count_outside_its_limits_is_refused(count):
         checks.check_count(count, 5, "n", minimum=2)
 
 
+@pytest.mark.parametrize("count", [2.0, 2.5, np.nan])
+def test_a_count_that_is_no_integer_is_refused(count):
+    with pytest.raises(InputError, match=r"^n is .*, expected an integer, 2 to 5$"):
+        checks.check_count(count, 5, "n", minimum=2)
+
+
 def test_at_least_accepts_the_minimum_itself():
     checks.check_at_least(0.5, 0.5, "x")
 

@@ -131,6 +131,27 @@ def test_duplicates_and_gradients_that_cancel():
     assert len(nothing.indices) == len(nothing.weights) == len(nothing.gains) == 0
 
 
+def test_the_sum_exactly_reached_ends_it_whatever_rounding_leaves():
+    gradients = random_gradients(4, 40, 3)
+    found = coreset.match_gradients(gradients, 40, ridge=0)
+    assert len(found.indices) == 3
+    again = coreset.match_gradients(np.vstack([gradients, gradients]), 80, ridge=0)
+    assert again.indices.tolist() == found.indices.tolist()
+
+
+def test_an_example_that_cannot_come_in_is_not_tried_again(monkeypatch):
+    tried = []
+
+    def refuse(self, index):
+        tried.append(index)
+        assert len(tried) <= 60
+        return False
+
+    monkeypatch.setattr("ntk_aug.coreset.matching._Weights.add", refuse)
+    assert len(coreset.match_gradients(random_gradients(0), 60).indices) == 0
+    assert len(set(tried)) == len(tried) > 1
+
+
 def test_bad_input_is_told():
     gradients = random_gradients(0)
     with pytest.raises(InputError, match=r"count .* is 61, expected 1 to 60"):

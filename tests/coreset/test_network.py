@@ -321,3 +321,31 @@ def test_gradients_that_are_not_finite_are_told_by_their_place_among_all(
     for name in ("gradients", "gradient_norms"):
         with pytest.raises(InputError, match="the Jacobian of image 8 holds NaN or infinity"):
             getattr(examples, name)
+
+
+@pytest.mark.parametrize(
+    ("of_layer", "message"),
+    [
+        (lambda x: jnp.where(jnp.isnan(x), 0.0, x), "last layer's inputs hold NaN .* example 4"),
+        (lambda x: jnp.sqrt(jnp.abs(x)), "last layer's gradients hold NaN .* example 4"),
+    ],
+)
+def test_what_is_not_finite_about_the_last_layer_is_told(dataset, of_layer, message):
+    images = dataset.images.copy()
+    images[4] = 0
+
+    def apply_fn(params, images):
+        hidden = images.reshape(len(images), -1)
+        if "inputs" in message:
+            hidden = jnp.where(hidden.any(axis=1, keepdims=True), hidden, jnp.nan)
+        return of_layer(hidden @ params["kernel"])
+
+    params = {"kernel": np.random.default_rng(0).random((64, C)).astype(np.float32)}
+    examples = coreset.network_examples(
+        models.ModelView(apply_fn, params),
+        replace(dataset, images=images, mean=(0.0,)),
+        proxy="last-layer-weight",
+    )
+    assert np.isfinite(examples.logits).all()
+    with pytest.raises(InputError, match=message):
+        _ = examples.gradients
