@@ -80,6 +80,7 @@ def test_targets_that_fit_are_given_back():
         (np.eye(N, C, dtype=int), "soft labels have dtype int64, expected floating point"),
         (np.where(SOFT[4, 1] == SOFT, np.nan, SOFT), "soft labels hold NaN .* in example 4"),
         (2 * SOFT, "soft labels of example 0 sum to 2"),
+        (1.01 * SOFT, "soft labels of example 0 sum to 1.01"),
         (SOFT * 10 - 9 / C, "of example 0 sum to 1 with the least at -"),
     ],
 )

@@ -4,6 +4,7 @@ from scipy.optimize import nnls
 
 from ntk_aug import coreset
 from ntk_aug.checks import InputError
+from ntk_aug.coreset.matching import _Weights
 
 
 def random_gradients(seed, n=60, num_columns=8):
@@ -137,6 +138,14 @@ def test_the_sum_exactly_reached_ends_it_whatever_rounding_leaves():
     assert len(found.indices) == 3
     again = coreset.match_gradients(np.vstack([gradients, gradients]), 80, ridge=0)
     assert again.indices.tolist() == found.indices.tolist()
+
+
+def test_what_depends_linearly_on_the_selected_stays_out():
+    factors = coreset.GradientFactors(np.array([[0.1, 0.7], [0.1, 0.7], [0.3, 0.2]]))
+    weights = _Weights(factors, factors.along(factors.combination(np.ones(3))), 0.0, 3)
+    assert [weights.add(index) for index in (0, 1, 2)] == [True, False, True]
+    assert weights.selected == [0, 2]
+    np.testing.assert_allclose(weights.values, [2, 1])
 
 
 def test_an_example_that_cannot_come_in_is_not_tried_again(monkeypatch):

@@ -252,6 +252,7 @@ def test_a_trained_state_comes_in_with_the_variables(dataset):
         ({"soft_labels": SOFT[:5]}, r"soft labels has shape \(5, 3\), expected \(12, 3\)"),
         ({"soft_labels": 2 * SOFT}, "soft labels of example 0 sum to 2"),
         ({"batch_size": 0}, "batch_size is 0, expected at least 1"),
+        ({"mesh": jax.make_mesh((1, 1), ("a", "b"))}, "the mesh has axes .*, expected one"),
         (
             {"proxy": "network", "memory_bytes": 1000},
             r"12 gradients of 411 numbers need 3\.67e-05 GiB.*: take proxy 'network-projected'",

@@ -87,6 +87,23 @@ def test_what_is_no_subset_is_refused(small, subset, message):
         coreset.select(KEY, small, own, count=3, per_class=False)
 
 
+def test_fewer_than_the_budget_stand_for_the_whole_group(small):
+    def half(key, examples, count):
+        return coreset.Subset(np.arange(count // 2))
+
+    found = coreset.select(KEY, small, half, count=30)
+    np.testing.assert_allclose(np.bincount(found.labels, found.weights), np.bincount(small.labels))
+
+
+def test_a_random_algorithm_draws_with_the_key(small):
+    def selected(key):
+        found = coreset.select(key, small, count=30, algorithm="stochastic", epsilon=0.9)
+        return found.indices.tolist()
+
+    assert selected(KEY) == selected(KEY)
+    assert selected(KEY) != selected(jax.random.fold_in(KEY, 1))
+
+
 def test_what_is_wrong_is_told_before_a_network_is_evaluated(small):
     def never(examples):
         raise AssertionError("it was evaluated")
