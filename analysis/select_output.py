@@ -98,7 +98,8 @@ def error_sentence(summary: Mapping) -> str:
     found, options = summary["all"], summary["options"]
     drawn = "with as many of each class" if summary["per_class"] else "of the same size"
     return (
-        f"gradient error {found['gradient_error']:.4g} of {summary['gradient_norm']:.4g}; "
+        f"gradient error {found['gradient_error']:.4g}, norm of the sum of all "
+        f"{summary['gradient_norm']:.4g}; "
         f"{options['random_subsets']} random subsets {drawn}: {found['random_mean']:.4g} "
         f"+- {found['random_std']:.3g}, least {found['random_least']:.4g}"
     )

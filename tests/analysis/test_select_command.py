@@ -165,7 +165,7 @@ def test_from_redraws_the_same_without_computing(finished, capsys, monkeypatch):
     assert {name: (finished / name).read_bytes() for name in drawn} == before
     everything = summary_of(finished)["all"]
     told = capsys.readouterr().out
-    assert f"gradient error {everything['gradient_error']:.4g} of" in told
+    assert f"gradient error {everything['gradient_error']:.4g}, norm of the sum" in told
     assert f"{everything['random_mean']:.4g} +- {everything['random_std']:.3g}, least" in told
 
 

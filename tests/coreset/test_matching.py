@@ -140,12 +140,15 @@ def test_the_sum_exactly_reached_ends_it_whatever_rounding_leaves():
     assert again.indices.tolist() == found.indices.tolist()
 
 
-def test_what_depends_linearly_on_the_selected_stays_out():
-    factors = coreset.GradientFactors(np.array([[0.1, 0.7], [0.1, 0.7], [0.3, 0.2]]))
-    weights = _Weights(factors, factors.along(factors.combination(np.ones(3))), 0.0, 3)
-    assert [weights.add(index) for index in (0, 1, 2)] == [True, False, True]
-    assert weights.selected == [0, 2]
-    np.testing.assert_allclose(weights.values, [2, 1])
+@pytest.mark.parametrize("seed", range(5))
+def test_what_depends_linearly_on_the_selected_stays_out(seed):
+    gradients = np.random.default_rng(seed).random((6, 3))
+    factors = coreset.GradientFactors(np.vstack([gradients, gradients]))
+    weights = _Weights(factors, factors.along(factors.combination(np.ones(12))), 0.0, 12)
+    for index in range(12):
+        weights.add(index)
+    assert 2 <= len(weights.selected) <= 3
+    assert (weights.values > 0).all()
 
 
 def test_an_example_that_cannot_come_in_is_not_tried_again(monkeypatch):

@@ -64,6 +64,12 @@ def test_other_weights_and_more_images_do_not_compile_again(traced):
     assert shapes == [(4, 4, 4, 1)]
 
 
+def test_fewer_images_than_a_batch_are_not_filled_up(traced):
+    counted, shapes = traced
+    models.logits_program(counted, mean=MEAN, std=STD, batch_size=100)(PARAMS, IMAGES)
+    assert shapes == [(N, 4, 4, 1)]
+
+
 def test_progress_tells_the_images_that_are_done():
     told = []
     program = models.logits_program(apply, mean=MEAN, std=STD, batch_size=4)
