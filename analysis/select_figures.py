@@ -53,7 +53,7 @@ def draw_errors(summary: Mapping) -> Figure:
         axes.minorticks_off()
         axes.set_xlabel("size of the subset (%)")
         axes.set_ylabel("gradient error")
-        axes.legend(loc="best")
+        figure.legend(loc="outside lower center", ncols=2)
         axes.set_title(_title(summary), fontsize=9)
     return figure
 

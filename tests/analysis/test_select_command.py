@@ -6,6 +6,7 @@ import pytest
 from scipy.special import log_softmax
 
 from analysis.__main__ import COMMANDS
+from analysis.select_figures import sheet_examples
 from ntk_aug import coreset, data, training
 from ntk_aug.programs import run_program
 
@@ -143,6 +144,16 @@ def test_the_sheet_shows_the_extreme_weights_and_losses(finished, digits, log_pr
     for shown in (largest, smallest):
         assert [weights[i] for i in sheet["indices"][shown]] == sheet["values"][shown].tolist()
     assert sheet["selected"].tolist() == [index in weights for index in sheet["indices"]]
+
+
+def test_images_of_equal_weight_take_turns_by_class(digits):
+    of_two = digits.take(np.flatnonzero(digits.labels < 2))
+    indices = np.concatenate([np.flatnonzero(of_two.labels == number)[:15] for number in (0, 1)])
+    ones = np.ones(30)
+    selection = coreset.Selection(indices, ones, ones, of_two.labels[indices])
+    sheet = sheet_examples(of_two, selection, np.zeros(len(of_two)))
+    for row in (0, 1):
+        assert sheet["labels"][sheet["rows"] == row].tolist() == [0, 1] * 5
 
 
 def test_the_table_of_classes_is_also_a_csv_file(finished):
