@@ -56,7 +56,7 @@ def print_cost(
 
 def _distances(options, sizes):
     """What facility location keeps of a class, if its thread has room for that."""
-    if options.selector != "coreset":
+    if options.selector != "coreset" or options.algorithm not in (None, coreset.DEFAULT_ALGORITHM):
         return ""
     needed = 4 * int(sizes.max()) ** 2
     fits = needed <= memory_bytes(options) // min(num_cores(), len(sizes))

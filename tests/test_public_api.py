@@ -28,13 +28,13 @@ PUBLIC = {
         wu_policy
     """,
     "coreset": """
-        ALGORITHMS ClassSelection DEFAULT_MEMORY_BYTES DEFAULT_RIDGE DEFAULT_SELECTOR Examples
-        ExamplesProgram FacilityLocation GradientFactors PROXIES SELECTORS SPLITS Selection Selector
-        SelectorEntry Subset budget_of class_budgets device_bytes error_estimate facility_location
-        facility_location_on_device facility_location_per_class find_selector gradient_error herd
-        k_center_greedy largest_scores last_layer_logit_gradients last_layer_weight_gradients
-        match_gradients mean_one_weights network_examples random_gradient_errors random_subset
-        select selection_budgets
+        ALGORITHMS ClassSelection DEFAULT_ALGORITHM DEFAULT_MEMORY_BYTES DEFAULT_RIDGE
+        DEFAULT_SELECTOR Examples ExamplesProgram FacilityLocation GradientFactors PROXIES SELECTORS
+        SPLITS Selection Selector SelectorEntry Subset budget_of class_budgets device_bytes
+        error_estimate facility_location facility_location_on_device facility_location_per_class
+        find_selector gradient_error herd k_center_greedy largest_scores last_layer_logit_gradients
+        last_layer_weight_gradients match_gradients mean_one_weights network_examples
+        random_gradient_errors random_subset select selection_budgets
     """,
     "data": """
         DATASETS Dataset DatasetEntry SPLITS draw_examples load_dataset load_digits load_images_file

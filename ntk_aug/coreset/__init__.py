@@ -4,7 +4,12 @@ from ntk_aug.coreset.budgets import SPLITS, budget_of, class_budgets
 from ntk_aug.coreset.classes import ClassSelection, facility_location_per_class
 from ntk_aug.coreset.errors import error_estimate, gradient_error, random_gradient_errors
 from ntk_aug.coreset.examples import Examples
-from ntk_aug.coreset.facility import ALGORITHMS, DEFAULT_MEMORY_BYTES, facility_location
+from ntk_aug.coreset.facility import (
+    ALGORITHMS,
+    DEFAULT_ALGORITHM,
+    DEFAULT_MEMORY_BYTES,
+    facility_location,
+)
 from ntk_aug.coreset.herding import herd
 from ntk_aug.coreset.k_center import k_center_greedy
 from ntk_aug.coreset.location import FacilityLocation
@@ -30,6 +35,7 @@ from ntk_aug.coreset.subset import Subset, mean_one_weights, random_subset
 
 __all__ = [
     "ALGORITHMS",
+    "DEFAULT_ALGORITHM",
     "DEFAULT_MEMORY_BYTES",
     "DEFAULT_RIDGE",
     "DEFAULT_SELECTOR",
