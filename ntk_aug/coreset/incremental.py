@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ntk_aug.coreset.location import TIE, GrowingSelection
+from ntk_aug.coreset.location import STALE, TIE, GrowingSelection
 from ntk_aug.coreset.similarity import DistanceRows, GradientFactors
 
 # Above the largest error of the difference of two gains, relative to the sum of distances that they
@@ -26,7 +26,8 @@ class IncrementalGreedy(GrowingSelection):
         # Before the first step all are farther from the selection than any two from each other.
         farthest = self.largest * (1 + 2.0**-20) * self._rows.scale
         self._rounded = np.full(len(factors), farthest, np.float32)
-        self._gains = self._rounded.sum(dtype=np.float64) - self._rows.sums
+        self._fresh = self._rounded.sum(dtype=np.float64)  # when gains were last computed anew
+        self._gains = self._fresh - self._rows.sums
 
     def step(self) -> float:
         """Selects one more, and returns the sum of distances to the nearest selected ones."""
@@ -34,6 +35,8 @@ class IncrementalGreedy(GrowingSelection):
         estimate = self.add(index, distances)
         self._update_gains((distances * self._rows.scale).astype(np.float32))
         self._gains[index] = -np.inf
+        if estimate * self._rows.scale < STALE * self._fresh:
+            self._compute_gains()
         return estimate
 
     def _best(self):
@@ -50,6 +53,14 @@ class IncrementalGreedy(GrowingSelection):
         gains = np.maximum(self.nearest - distances, 0).sum(axis=1)
         first = int(np.argmax(gains >= gains.max() - TIE * sum_of_distances))
         return int(candidates[first]), distances[first]
+
+    def _compute_gains(self):
+        """All gains anew: rounding of what they were is large beside what is left."""
+        self._fresh = self._rounded.sum(dtype=np.float64)
+        self._gains[np.isfinite(self._gains)] = 0
+        for part, block in self._rows.blocks(np.flatnonzero(self._rounded)):
+            np.subtract(self._rounded[part, None], block, out=block)
+            self._gains += np.maximum(block, 0, out=block).sum(axis=0, dtype=np.float64)
 
     def _update_gains(self, distances):
         """Takes from each gain what the examples that came nearer no longer give.

@@ -11,7 +11,7 @@ import numpy as np
 from scipy import sparse
 
 from ntk_aug.aliases import Float64, Int
-from ntk_aug.coreset.location import TIE, FacilityLocation, located
+from ntk_aug.coreset.location import STALE, TIE, FacilityLocation, located
 from ntk_aug.coreset.similarity import GradientFactors
 
 # A larger class keeps NumPy busy by itself, and has float32 distances there, which are faster.
@@ -20,8 +20,6 @@ _MAX_CLASS_SIZE = 700
 # system to give the same memory again, and for the caches.
 _CHUNK_ENTRIES = 2**22
 _BLOCK_ENTRIES = 2**16
-# Below this share of the sum of distances that they were computed at, gains are computed anew.
-_STALE = 1e-3
 
 
 def classes_in_step(
@@ -118,7 +116,7 @@ class _Lockstep:
         self.assignment.ravel()[nearer] = number
         self._gains[each, best] = -np.inf
         self._estimates = self._nearest.sum(axis=1)
-        for stale in np.flatnonzero(self._estimates < _STALE * self._fresh):
+        for stale in np.flatnonzero(self._estimates < STALE * self._fresh):
             self._compute_gains(stale)
         return self._estimates
 
@@ -127,13 +125,13 @@ class _Lockstep:
         self._nearest[classes] = 0
 
     def _compute_gains(self, one):
-        """The gains of a class anew: rounding of what they were is large beside what is left."""
+        """The gains of a class anew."""
         gains = np.maximum(self._nearest[one, :, None] - self._distances[one], 0).sum(axis=0)
         self._gains[one] = np.where(np.isneginf(self._gains[one]), -np.inf, gains)
         self._fresh[one] = self._estimates[one]
 
     def _update_gains(self, nearer, distances):
-        """As `facility._Greedy` does, of the rows that came nearer in all classes.
+        """As `IncrementalGreedy` does, of the rows that came nearer in all classes.
 
         The rows of a class lie beside each other; a sparse matrix of ones sums them.
         """

@@ -75,6 +75,26 @@ def test_gains_that_float32_cannot_tell_apart_fall_as_in_float64(seed, algorithm
         assert shortfall <= 1e-13 * found.constant * 120
 
 
+@pytest.mark.parametrize(
+    ("algorithm", "memory_bytes"), [("incremental", 2**30), ("incremental", 1), ("lazy", 1)]
+)
+def test_the_order_is_the_textbooks_where_norms_are_of_very_different_sizes(
+    algorithm, memory_bytes
+):
+    rng = np.random.default_rng(0)
+    sizes = np.repeat([1e9, 1.0, 1e-6], 12)[:, None]
+    gradients = sizes * rng.standard_normal((36, 4))
+    found = coreset.facility_location(
+        gradients, count=34, algorithm=algorithm, memory_bytes=memory_bytes
+    )
+    D = pairwise(gradients)
+    nearest = np.full(36, D.max())
+    for index in found.indices:  # the objective of the textbook cannot tell small gains apart
+        gains = np.maximum(nearest[:, None] - D, 0).sum(axis=0)
+        assert gains[index] >= gains.max() - 1e-9 * nearest.sum()
+        nearest = np.minimum(nearest, D[:, index])
+
+
 @EXACT
 def test_of_examples_that_gain_the_same_the_first_is_taken(algorithm):
     # Eight groups, each the corners of a regular simplex of its own size in directions of its own:
