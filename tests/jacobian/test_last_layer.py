@@ -219,3 +219,13 @@ def test_a_name_that_does_not_fit_one_layer_is_refused(layer, message, digit_ima
     view = view_of(NETWORKS["mlp"][0], digit_images)
     with pytest.raises(InputError, match=message):
         jacobian.LastLayer(view.apply_fn, view.params, SHAPE, layer=layer)
+
+
+def test_one_number_that_is_added_to_all_outputs_is_no_bias():
+    def apply(params, images):  # its gradient is the sum of the cotangents, not they themselves
+        return images.reshape(len(images), -1) @ params["kernel"] + params["offset"]
+
+    params = {"kernel": jnp.ones((8, 3)), "offset": jnp.ones(1)}
+    assert jacobian.LastLayer(apply, params, (2, 4, 1)).bias is None
+    with_bias = {"kernel": jnp.ones((8, 3)), "offset": jnp.ones(3)}
+    assert jacobian.LastLayer(apply, with_bias, (2, 4, 1)).bias == "['offset']"
