@@ -157,10 +157,13 @@ def as_factors(gradients: Gradients) -> GradientFactors:
     """Gradients as rows of an array or as factors, in float64.
 
     Raises:
-      InputError: there are none, or one is NaN or infinite (the first is named).
+      InputError: there are none, they are no rows, or one is NaN or infinite (the first is named).
     """
     if not isinstance(gradients, GradientFactors):
-        gradients = GradientFactors(np.ascontiguousarray(gradients, np.float64))
+        rows = np.ascontiguousarray(gradients, np.float64)
+        if rows.ndim != 2:
+            raise InputError(f"gradients have shape {rows.shape}, expected [n, P]")
+        gradients = GradientFactors(rows)
     if len(gradients) == 0:
         raise InputError("there are no gradients to select from")
     for factor in (gradients.outer, gradients.inner):

@@ -1,3 +1,4 @@
+import inspect
 import itertools
 
 import numpy as np
@@ -6,6 +7,7 @@ from helpers import orthogonal, pairwise, random_gradients, softmax_gradients
 
 from ntk_aug import coreset
 from ntk_aug.checks import InputError
+from ntk_aug.coreset.similarity import as_factors
 
 
 def objective(distances, selected, constant):
@@ -262,6 +264,8 @@ def test_bad_input_is_told_before_anything_is_selected():
         coreset.facility_location(gradients, tolerance=-1.0)
     with pytest.raises(InputError, match=r"constant is 0\.1, expected at least .* distance"):
         coreset.facility_location(gradients, count=2, constant=0.1)
+    with pytest.raises(InputError, match=r"shape \(8,\), expected \[n, P\]"):
+        inspect.unwrap(as_factors)(gradients[:, 0])
     with pytest.raises(InputError, match="no gradients"):
         coreset.facility_location(gradients[:0], count=1)
     gradients[[5, 7], [0, 3]] = np.nan, np.inf
