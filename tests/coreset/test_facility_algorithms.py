@@ -7,6 +7,7 @@ from helpers import pairwise, random_gradients, softmax_gradients
 
 from ntk_aug import coreset
 from ntk_aug.checks import InputError
+from ntk_aug.coreset.location import GrowingSelection
 from ntk_aug.coreset.subset import generator
 
 KEY = jax.random.key(0)
@@ -112,6 +113,11 @@ def test_stochastic_greedy_takes_the_best_of_each_draw():
         assert index == drawn[np.minimum(nearest[:, None], D[:, drawn]).sum(axis=0).argmin()]
         nearest = np.minimum(nearest, D[:, index])
         left = left[left != index]
+
+
+def test_the_first_stands_for_all_even_beyond_a_bound_that_rounding_made_too_small():
+    growing = GrowingSelection(coreset.GradientFactors(np.zeros((2, 1))), largest=1.0)
+    assert growing.add(0, np.array([0.0, 1.5])) == 1.5
 
 
 def test_no_algorithm_keeps_more_distances_than_the_budget():
