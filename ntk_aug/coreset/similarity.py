@@ -14,6 +14,8 @@ from ntk_aug.checks import InputError, check_finite_rows
 _BLOCK_ENTRIES = 2**17
 # Fewer rows than these are no product of matrices any more.
 _MIN_BLOCK_ROWS = 8
+# Of a gradient.
+_MAX_LENGTH = 1e150
 
 
 @dataclass(frozen=True)
@@ -157,7 +159,8 @@ def as_factors(gradients: Gradients) -> GradientFactors:
     """Gradients as rows of an array or as factors, in float64.
 
     Raises:
-      InputError: there are none, they are no rows, or one is NaN or infinite (the first is named).
+      InputError: there are none, they are no rows, or one is NaN, infinite, or longer than 1e150 (the first
+        is named).
     """
     if not isinstance(gradients, GradientFactors):
         rows = np.ascontiguousarray(gradients, np.float64)
@@ -169,6 +172,13 @@ def as_factors(gradients: Gradients) -> GradientFactors:
     for factor in (gradients.outer, gradients.inner):
         if factor is not None:
             check_finite_rows(factor, "gradients")
+    with np.errstate(over="ignore", invalid="ignore"):
+        fits = gradients.squared_norms <= _MAX_LENGTH**2
+    if not fits.all():
+        raise InputError(
+            f"the gradient of example {int(np.argmin(fits))} is longer than {_MAX_LENGTH:g}: its "
+            "square is no float64 number that can be added to others"
+        )
     return gradients
 
 

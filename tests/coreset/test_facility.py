@@ -268,6 +268,10 @@ def test_bad_input_is_told_before_anything_is_selected():
         inspect.unwrap(as_factors)(gradients[:, 0])
     with pytest.raises(InputError, match="no gradients"):
         coreset.facility_location(gradients[:0], count=1)
+    long = gradients.copy()
+    long[3] = 1e200
+    with pytest.raises(InputError, match=r"gradient of example 3 is longer than 1e\+150"):
+        coreset.facility_location(long, count=2)
     gradients[[5, 7], [0, 3]] = np.nan, np.inf
     with pytest.raises(InputError, match="in 2 of 8 examples, first in example 5"):
         coreset.facility_location(gradients, count=2)
