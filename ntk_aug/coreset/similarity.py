@@ -159,8 +159,8 @@ def as_factors(gradients: Gradients) -> GradientFactors:
     """Gradients as rows of an array or as factors, in float64.
 
     Raises:
-      InputError: there are none, they are no rows, or one is NaN, infinite, or longer than 1e150 (the first
-        is named).
+      InputError: there are none, they are no rows, or one is NaN, infinite, or longer than 1e150
+        (the first is named).
     """
     if not isinstance(gradients, GradientFactors):
         rows = np.ascontiguousarray(gradients, np.float64)
