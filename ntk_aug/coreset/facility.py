@@ -38,7 +38,8 @@ def facility_location(
 
     Each step takes the example that raises F(S) = sum_i max_{j in S} (constant - ||g_i - g_j||)
     most, so that F(S) is at least 1 - 1/e of the best of any k. Both exact algorithms select the
-    same: of gains that are equal (to 1e-12 of the sum of distances) the lowest index wins.
+    same: of gains that are equal (to 1e-12 of the sum of distances) the lowest index wins. Where
+    more than 32 are, rounding of float32 says which 32 of them the incremental one looks at.
 
     Args:
       gradients: [n, P], or factors of them; or proxies of gradients.
