@@ -2,12 +2,15 @@
 
 import numpy as np
 
-from ntk_aug.coreset.location import STALE, TIE, GrowingSelection
+from ntk_aug.coreset.location import TIE, GrowingSelection
 from ntk_aug.coreset.similarity import DistanceRows, GradientFactors
 
 # Above the largest error of the difference of two gains, relative to the sum of distances that they
 # are parts of, when each distance is off by 1.5 * 2^-24: a gain is a sum of differences.
 _WINDOW = 2.0**-21
+# Below this share of the sum of distances that they were computed at, gains are computed anew:
+# float64's rounding of the larger sum is then far below the window.
+_STALE = 1e-5
 # Near ties that are computed again in float64, at most.
 _NEAR_TIES = 32
 
@@ -35,7 +38,7 @@ class IncrementalGreedy(GrowingSelection):
         estimate = self.add(index, distances)
         self._update_gains((distances * self._rows.scale).astype(np.float32))
         self._gains[index] = -np.inf
-        if estimate * self._rows.scale < STALE * self._fresh:
+        if estimate * self._rows.scale < _STALE * self._fresh:
             self._compute_gains()
         return estimate
 

@@ -12,9 +12,6 @@ from ntk_aug.coreset.similarity import GradientFactors
 TIE = 1e-12
 """Gains nearer to the best than this share of the sum of distances are ties, even in float64."""
 
-STALE = 1e-3
-"""Below this share of the sum of distances that they were computed at, gains are computed anew."""
-
 
 class FacilityLocation(NamedTuple):
     """A subset of n examples that stands for all, in the order of its selection.

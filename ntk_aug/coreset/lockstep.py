@@ -11,7 +11,7 @@ import numpy as np
 from scipy import sparse
 
 from ntk_aug.aliases import Float64, Int
-from ntk_aug.coreset.location import STALE, TIE, FacilityLocation, located
+from ntk_aug.coreset.location import TIE, FacilityLocation, located
 from ntk_aug.coreset.similarity import GradientFactors
 
 # A larger class keeps NumPy busy by itself, and has float32 distances there, which are faster.
@@ -20,6 +20,9 @@ _MAX_CLASS_SIZE = 700
 # system to give the same memory again, and for the caches.
 _CHUNK_ENTRIES = 2**22
 _BLOCK_ENTRIES = 2**16
+# Below this share of the sum of distances that they were computed at, gains are computed anew:
+# float64's rounding of the larger sum is then a thousandth of what counts as a tie.
+_STALE = 1e-3
 
 
 def classes_in_step(
@@ -116,7 +119,7 @@ class _Lockstep:
         self.assignment.ravel()[nearer] = number
         self._gains[each, best] = -np.inf
         self._estimates = self._nearest.sum(axis=1)
-        for stale in np.flatnonzero(self._estimates < STALE * self._fresh):
+        for stale in np.flatnonzero(self._estimates < _STALE * self._fresh):
             self._compute_gains(stale)
         return self._estimates
 
