@@ -282,7 +282,6 @@ def test_an_interrupted_selection_writes_nothing(small, own_module, tmp_path, ca
         (["--proxy", "last-layer-weight"], "memory      0.00029 GiB of gradients"),
         ([], "distances of the largest group, 9.7e-05 GiB, are kept\n"),
         (["--algorithm", "lazy"], "memory      0.00011 GiB of gradients\n"),
-        (["--memory-gib", "1e-5"], "9.7e-05 GiB, are computed again as they are needed\n"),
         (["--selector", "grad-norm"], "groups      1 of 1,438 to 1,438 images"),
         (["--selector", "k-center"], "memory      0.00011 GiB of gradients\n"),
     ],
