@@ -27,11 +27,14 @@ Targets = Labels | Float[Array, "n C"]
 """Classes, or soft labels: a distribution over the classes for each example."""
 Kernel = Float64[np.ndarray, "N M"]
 
+Inputs = Any
+"""A batch of network inputs: an array [n, ...], or a pytree of them with one n; see `inputs`."""
+
 Params = Any
 """A pytree of floating-point arrays: the trainable parameters of a network."""
 
-ApplyFn = Callable[[Params, Shaped[Array, "n h w c"]], Float[Array, "n C"]]
-"""apply_fn(params, images) -> logits: evaluation mode, no mixing between examples of a batch."""
+ApplyFn = Callable[[Params, Inputs], Float[Array, "n C"]]
+"""apply_fn(params, inputs) -> logits: evaluation mode, no mixing between examples of a batch."""
 
 Augmentation = Callable[[KeyArray, Image], Image]
 """augmentation(key, image) -> image of the same shape; images are floats in [0, 1], HWC."""

@@ -6,7 +6,10 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 # One way: each may import those before it (and its own files).
-BASE = ("aliases", "checks", "cores", "imports", "losses", "programs", "progress", "records")
+BASE = (
+    *("aliases", "checks", "cores", "imports", "inputs", "losses", "programs", "progress"),
+    "records",
+)
 LAYERS = ("data", "augment", "models", "jacobian", "ntk", "spectrum", "coreset", "training")
 ORDER = (*BASE, *LAYERS)
 PROGRAMS = ("analysis", "benchmarks", "experiments")

@@ -47,8 +47,8 @@ PUBLIC = {
     """,
     "models": """
         CifarResNet DEFAULT_LEARNING_RATE MLP MODELS ModelEntry ModelView Network StreamedProgram
-        as_network build_network check_examples_independent linen_network linen_view logits_program
-        nnx_network nnx_view num_params pure_network tanh_mlp_jacobian_lipschitz
+        as_network as_view build_network check_examples_independent linen_network linen_view
+        logits_program nnx_network nnx_view num_params pure_network tanh_mlp_jacobian_lipschitz
     """,
     "ntk": """
         DEFAULT_IMPLEMENTATION DEFAULT_MEMORY_BYTES DYNAMICS_LOSSES InfiniteWidthKernels
@@ -79,10 +79,14 @@ PUBLIC = {
 }
 
 # Modules beside the sub-packages; all that they define without an underscore is public.
-MODULES = ("aliases", "checks", "cores", "imports", "losses", "programs", "progress", "records")
+MODULES = (
+    *("aliases", "checks", "cores", "imports", "inputs", "losses", "programs", "progress"),
+    "records",
+)
 
 # Arguments that have a default and may yet be given by position, each for a reason:
 POSITIONAL_WITH_DEFAULT = {
+    "inputs.check_inputs": ["what"],
     # what the message calls the value, after the value
     "checks.check_images": ["what"],
     "checks.check_params": ["what"],

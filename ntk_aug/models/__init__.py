@@ -6,6 +6,7 @@ from ntk_aug.models.mlp import MLP, tanh_mlp_jacobian_lipschitz
 from ntk_aug.models.network import (
     ModelView,
     Network,
+    as_view,
     linen_network,
     linen_view,
     nnx_network,
@@ -32,6 +33,7 @@ __all__ = [
     "Network",
     "StreamedProgram",
     "as_network",
+    "as_view",
     "build_network",
     "check_examples_independent",
     "linen_network",

@@ -167,6 +167,41 @@ def nnx_view(module: nnx.Module) -> ModelView:
     return ModelView(apply_fn, params)
 
 
+def as_view(network: Any) -> ModelView:
+    """The evaluation view of whatever a user has.
+
+    Args:
+      network: a `ModelView`; an NNX module; a pair of a Linen module and its variables; or a pair
+        of a function (params, inputs) -> logits [n, C] and its parameters.
+
+    Raises:
+      InputError: anything else; a Linen module without variables.
+    """
+    match network:
+        case ModelView():
+            return network
+        case nnx.Module():
+            return nnx_view(network)
+        case (nn.Module() as module, variables):
+            if not isinstance(variables, Mapping):
+                raise InputError(
+                    f"variables of the Linen module are {type(variables).__name__}, expected a "
+                    "dictionary such as module.init gives"
+                )
+            return linen_view(module, variables)
+        case (function, params) if callable(function) and not isinstance(function, type):
+            return ModelView(function, params)
+        case nn.Module():
+            raise InputError(
+                f"the network is a Linen module {type(network).__name__} without its variables; "
+                "expected (module, variables), or models.linen_view(module, variables)"
+            )
+    raise InputError(
+        f"the network is {type(network).__name__}, expected a ModelView, an NNX module, "
+        "(Linen module, variables), or (function, parameters)"
+    )
+
+
 def num_params(params: Params) -> int:
     """P: how many numbers the parameters are."""
     return sum(leaf.size for leaf in jax.tree.leaves(params))
