@@ -52,12 +52,13 @@ PUBLIC = {
     """,
     "ntk": """
         DEFAULT_IMPLEMENTATION DEFAULT_MEMORY_BYTES DYNAMICS_LOSSES InfiniteWidthKernels
-        KernelAgreement KernelTriple LinearizedPredictions NEURAL_TANGENTS_IMPLEMENTATIONS
-        NeuralTangentsEstimate WidthDistance compare_with_neural_tangents empirical_kernel
-        estimate_neural_tangents factor_products gib_rounded_up images_per_tile
-        infinite_width_kernels kernel_diagonal kernel_triples linearized_predictions linearized_view
-        load_neural_tangents neural_tangents_kernel neural_tangents_triples parameter_kernels
-        row_products stax_cnn stax_mlp width_convergence
+        KernelAgreement KernelRegression KernelTriple LinearizedPredictions
+        NEURAL_TANGENTS_IMPLEMENTATIONS NeuralTangentsEstimate WidthDistance
+        compare_with_neural_tangents empirical_kernel estimate_neural_tangents factor_products
+        gib_rounded_up images_per_tile infinite_width_kernels kernel_diagonal kernel_regression
+        kernel_triples linearized_predictions linearized_view load_neural_tangents
+        neural_tangents_kernel neural_tangents_triples parameter_kernels row_products stax_cnn
+        stax_mlp width_convergence
     """,
     "spectrum": """
         AugmentationSummary BACKENDS BIN_QUANTITIES BinComparison DEFAULT_BINS EntropyRank Estimate

@@ -36,7 +36,8 @@ class ClassSelection(NamedTuple):
       gains: what each added to the objective of its class.
       labels: of each selected example.
       objective: the sum of the classes'.
-      estimate: the sum of the classes', which bounds the gradient error.
+      estimate: the sum of the classes', which bounds the gradient error down to float64's noise
+        floor, see `FacilityLocation`.
       gradient_error: ||sum_i g_i - sum_{j in S} gamma_j g_j|| over all classes together.
       by_class: the result of each class, whose indices count within it.
     """
