@@ -91,7 +91,8 @@ def estimate_moments(
       num_samples: random vectors, at most.
       relative_error: stop as soon as the relative standard errors of all three are at most this,
         looking every 10 samples; stopping at a lucky look makes the error stated a little small.
-      progress: called with ("products", products done, products in all).
+      progress: called with ("products", products done, products in all), such as
+        `progress.progress_bars` gives; where sampling stops early, the last total is what was done.
 
     Raises:
       InputError: fewer than 2 samples, an array that is not square, a kernel that is zero or not
@@ -118,6 +119,7 @@ def estimate_moments(
     found, _, samples, converged = _sampled(
         key, side, sample, quantities, num_samples, relative_error
     )
+    product.finish()
     return KernelMoments(**found, num_samples=samples, converged=converged)
 
 
@@ -143,7 +145,8 @@ def estimate_entropy_rank(
       num_samples: random vectors, at most.
       num_steps: products for each; at most min(N, P) are made, which is exact.
       relative_error: stop as soon as the relative standard error is at most this.
-      progress: called with ("products", products done, products in all).
+      progress: called with ("products", products done, products in all), such as
+        `progress.progress_bars` gives; where sampling stops early, the last total is what was done.
 
     Raises:
       InputError: as `estimate_moments`; fewer than 1 step.
@@ -154,8 +157,9 @@ def estimate_entropy_rank(
       Golub, Meurant: Matrices, moments and quadrature with applications, 2010, chapter 6.
     """
     check_at_least(num_steps, 1, "num_steps")
-    product, side = _kernel_product(operator, num_samples * num_steps, progress)
+    product, side = _kernel_product(operator, num_samples, progress)
     steps = min(num_steps, side)
+    product.expect(num_samples * steps)
 
     def sample(own_key, z):
         basis = KrylovBasis(own_key, z, steps)
@@ -172,6 +176,7 @@ def estimate_entropy_rank(
     found, means, samples, converged = _sampled(
         key, side, sample, quantities, num_samples, relative_error
     )
+    product.finish()
     trace, _, lower, upper = means
     return EntropyRank(
         **found,
