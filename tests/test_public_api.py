@@ -80,12 +80,13 @@ PUBLIC = {
 
 # Modules beside the sub-packages; all that they define without an underscore is public.
 MODULES = (
-    *("aliases", "checks", "cores", "imports", "inputs", "losses", "programs", "progress"),
-    "records",
+    *("aliases", "checks", "compiler", "cores", "imports", "inputs", "losses", "programs"),
+    *("progress", "records"),
 )
 
 # Arguments that have a default and may yet be given by position, each for a reason:
 POSITIONAL_WITH_DEFAULT = {
+    "compiler.compiler_fault": ["xla_flags"],
     "inputs.check_inputs": ["what"],
     # what the message calls the value, after the value
     "checks.check_images": ["what"],
