@@ -41,9 +41,9 @@ PUBLIC = {
         load_tfds normalize select_classes unit_range
     """,
     "jacobian": """
-        FlippedMasks JacobianOperator JacobianRows LABELLED_ROWS LastLayer LayerGradients ROUTES
-        ROWS RowFactors ShardedRows check_mesh flipped_masks output_function projected_rows
-        row_norms
+        FlippedMasks JacobianOperator JacobianRows LABELLED_ROWS LastLayer LayerGradients
+        PrecisionError ROUTES ROWS RowFactors ShardedRows SlowRowsWarning check_mesh flipped_masks
+        output_function projected_rows row_norms
     """,
     "models": """
         CifarResNet DEFAULT_LEARNING_RATE MLP MODELS ModelEntry ModelView Network StreamedProgram

@@ -248,7 +248,7 @@ def test_a_block_counts_what_the_layers_hold(digit_images):
     ("options", "message"),
     [
         ({"rows": "logit"}, "unknown kind of rows 'logit'"),
-        ({"dtype": "float16"}, "unknown dtype 'float16'"),
+        ({"dtype": "float16"}, "expected 'float32' or 'float64'"),
         ({"block_size": 0}, "block_size is 0, expected at least 1"),
     ],
 )
@@ -268,7 +268,7 @@ def test_weights_that_are_not_finite_are_named(mlp, digit_images):
 def test_images_that_are_not_finite_are_named(float64_rows, digit_images):
     images = digit_images.copy()
     images[[4, 7], 0, 0, 0] = np.inf
-    with pytest.raises(InputError, match="in 2 of 12 images, first in image 4"):
+    with pytest.raises(InputError, match="in 2 of 12 examples, first in example 4"):
         float64_rows(images)
 
 
@@ -318,5 +318,7 @@ def test_bytes_are_refused(mlp, digit_images):
 
 
 def test_outputs_that_are_no_logits_are_refused(digit_images):
-    with pytest.raises(InputError, match=r"maps one image to \(1,\), expected logits \[1, C\]"):
+    with pytest.raises(
+        InputError, match=r"maps one example to shape \(1,\), expected logits \[1, C\]"
+    ):
         jacobian.JacobianRows(lambda p, x: (x * p).sum((1, 2, 3)), np.ones((), "f4"), (8, 8, 1))
