@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from awkward_networks import NETWORKS
+from flax import nnx
 
 from ntk_aug import jacobian, models
 from ntk_aug.inputs import cast_inputs, check_inputs, example_shapes
@@ -118,3 +119,22 @@ def test_a_network_that_fails_in_any_precision_keeps_its_own_error():
 
     with pytest.raises(TypeError, match="dot_general"):
         jacobian.JacobianRows(apply_fn, {"w": np.ones((4, 3), np.float32)}, (5,), dtype="float64")
+
+
+@pytest.mark.parametrize("stored", ["float32", "float64"])
+def test_statistics_of_nnx_count_as_they_are_stored(stored):
+    # NNX makes statistics in float32 and casts what is assigned to them; a variable of one's own
+    # keeps float64. Either is exact in float64, against the formula.
+    rng = np.random.default_rng(0)
+    mean, variance = rng.standard_normal(4), rng.uniform(1e-5, 1, 4)
+    with jax.enable_x64(stored == "float64"):
+        norm = nnx.BatchNorm(4, rngs=nnx.Rngs(0))
+        norm.mean = nnx.BatchStat(jnp.asarray(mean, stored))
+        norm.var = nnx.BatchStat(jnp.asarray(variance, stored))
+        mean, variance = np.float64(norm.mean[...]), np.float64(norm.var[...])
+    x = rng.standard_normal((3, 4)).astype(np.float32)
+    view = models.as_view(norm)
+    J = jacobian.JacobianRows(view.apply_fn, view.params, (4,), dtype="float64")(x)
+    scales = (x - mean) / np.sqrt(variance + 1e-5)  # of the outputs by bias, then by scale
+    expected = np.stack([np.hstack([np.eye(4), np.diag(row)]) for row in scales])
+    np.testing.assert_allclose(J, expected.reshape(12, 8), rtol=1e-13)

@@ -7,6 +7,7 @@ from scipy import special
 
 from ntk_aug import jacobian, models
 from ntk_aug.checks import InputError
+from ntk_aug.jacobian.precision import network_in
 
 OUTPUTS, WIDTH = 3, 4
 
@@ -322,3 +323,31 @@ def test_outputs_that_are_no_logits_are_refused(digit_images):
         InputError, match=r"maps one example to shape \(1,\), expected logits \[1, C\]"
     ):
         jacobian.JacobianRows(lambda p, x: (x * p).sum((1, 2, 3)), np.ones((), "f4"), (8, 8, 1))
+
+
+def test_a_module_in_place_of_its_function_is_told(digit_images):
+    module = models.MLP(3, 4)
+    variables = module.init(jax.random.key(0), digit_images)
+    view = models.linen_view(module, variables)
+    for network in (module, view, None):  # at the public entries beartype refuses the last two
+        with pytest.raises(InputError, match=f"{type(network).__name__}, .* models.as_view"):
+            network_in(network, "float32")
+    with pytest.raises(InputError, match="the network is MLP, expected its function"):
+        jacobian.flipped_masks(module, variables["params"], digit_images)
+    with pytest.raises(InputError, match="the network is MLP, expected its function"):
+        jacobian.JacobianRows(module, variables["params"], (8, 8, 1))
+
+
+@pytest.mark.parametrize(
+    ("outputs", "message"),
+    [
+        (lambda logits: (logits, logits), "returns a tuple of 2, expected logits"),
+        (lambda logits: {"logits": logits}, "returns a dict of 1, expected logits"),
+        (lambda logits: logits.astype(int), "logits are int32, expected floating point"),
+    ],
+)
+def test_a_network_that_returns_something_else_is_told(mlp, digit_images, outputs, message):
+    with pytest.raises(InputError, match=message):
+        jacobian.JacobianRows(
+            lambda params, x: outputs(mlp.apply_fn(params, x)), mlp.params, (8, 8, 1)
+        )
