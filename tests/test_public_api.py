@@ -133,7 +133,12 @@ POSITIONAL_WITH_DEFAULT = {
 
 # Functions whose key is not the first argument: the function that they map over comes before it,
 # as in `jax.vmap(f)(key, x)` or `map(f, x)`.
-KEY_AFTER_A_FUNCTION = ["augment.augment_batch", "augment.augment_by_loss", "augment.mix_batch"]
+KEY_AFTER_A_FUNCTION = [
+    "augment.augment_batch",
+    "augment.augment_by_loss",
+    "augment.mix_batch",
+    "spectrum.AugmentedVersions.__init__",
+]
 
 
 def is_record(cls):

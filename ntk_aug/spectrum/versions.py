@@ -19,7 +19,8 @@ from ntk_aug.models import ModelView, as_view
 # Sums of interpolation weights round above 1; a step between two pixel values is 1 / 255.
 _ROUNDING = 1e-4
 
-AugmentationsLike = str | Sequence[str] | Mapping[str, Augmentation | str]
+AugmentationsLike = Any
+"""A name, names, or a mapping from names; see `named_augmentations`."""
 
 
 def as_views(networks: Any) -> list[ModelView]:
@@ -147,6 +148,8 @@ class AugmentedVersions:
         if not is_images(version) or may_leave_unit_range(self._augmentations[name]):
             return
         lowest, highest = float(version.min()), float(version.max())
+        if not np.isfinite([lowest, highest]).all():
+            return  # which is told with the first such image
         if lowest < -_ROUNDING or highest > 1 + _ROUNDING:
             raise InputError(
                 f"images augmented by {name!r} range from {lowest:g} to {highest:g}, expected 0 to "
