@@ -15,6 +15,9 @@ from ntk_aug.ntk import DEFAULT_MEMORY_BYTES
 from ntk_aug.records import fingerprint
 
 DEFAULT_SAMPLE = 20
+# Of each augmented version besides those with flips: their rounding is much the same as without
+# augmentation, and float64 rows of a ResNet take three times as long as float32 ones.
+_SAMPLE_OF_VERSION = 10
 _RATIO = float(np.finfo("float64").eps / np.finfo("float32").eps)
 
 
@@ -147,7 +150,9 @@ def measure_rounding(
     """The rounding of the rows of each version of the inputs, in their order.
 
     One engine in the other precision serves all versions, and so does one program for the masks, as
-    long as the versions fit into the budget together. Equal versions are measured once.
+    long as the versions fit into the budget together. Equal versions are measured once. The first
+    version has the sample of `rows_rounding`, the others one of half its size, and up to as many
+    images more in which masks flip.
 
     Args:
       view: of the network.
@@ -174,8 +179,17 @@ def measure_rounding(
         for name, _ in named:
             if name not in measured:
                 masks = masks_of[name]
+                flips = int((masks.flipped > 0).sum())
                 found = rows_rounding(
-                    single, double, masks, new[name], labels, memory_bytes=memory_bytes
+                    single,
+                    double,
+                    masks,
+                    new[name],
+                    labels,
+                    sample=min(_SAMPLE_OF_VERSION + flips, DEFAULT_SAMPLE)
+                    if measured
+                    else DEFAULT_SAMPLE,
+                    memory_bytes=memory_bytes,
                 )
                 # float64 rows round 2^-29 times as much, and masks hardly ever flip.
                 norm = found.norm if engine is single else _RATIO * found.norm_without_flips
