@@ -64,11 +64,9 @@ def augment_batch(
             f"the augmentation cannot be traced ({type(error).__name__}): it runs inside of jit "
             "and vmap, so it needs jax.numpy in place of numpy, and jnp.where in place of if"
         ) from error
-    if jax.tree.structure(augmented) != jax.tree.structure(images):
-        raise InputError(
-            f"the augmented batch is {jax.tree.structure(augmented)}, "
-            f"expected {jax.tree.structure(images)}"
-        )
+    structures = [jax.tree.structure(batch) for batch in (augmented, images)]
+    if len(set(structures)) > 1:
+        raise InputError(f"the augmented batch is {structures[0]}, expected {structures[1]}")
     for one, other in zip(jax.tree.leaves(augmented), jax.tree.leaves(images), strict=True):
         check_same_shape(one.shape, other.shape, "the augmented batch")
     return augmented

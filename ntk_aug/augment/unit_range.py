@@ -1,11 +1,13 @@
 """Which augmentations may leave the range [0, 1] of pixels: those that declare it."""
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any, TypeVar
 
-from ntk_aug.aliases import Augmentation
+_F = TypeVar("_F", bound=Callable)
 
 
-def leaves_unit_range(augmentation: Augmentation) -> Augmentation:
+def leaves_unit_range(augmentation: _F) -> _F:
     """Declares that the images of an augmentation may leave [0, 1]; also as a decorator.
 
     Additive noise and linear maps do, and theory needs them unclipped. A spectrum study refuses
@@ -15,15 +17,16 @@ def leaves_unit_range(augmentation: Augmentation) -> Augmentation:
       The augmentation with an attribute `leaves_unit_range`, or, if it takes no attributes, a
       `functools.partial` of it.
     """
+    declared: Any = augmentation
     try:
-        augmentation.leaves_unit_range = True  # type: ignore[attr-defined]
+        declared.leaves_unit_range = True
     except AttributeError:  # a frozen dataclass, a method
-        augmentation = partial(augmentation)
-        augmentation.leaves_unit_range = True  # type: ignore[attr-defined]
-    return augmentation
+        declared = partial(augmentation)
+        declared.leaves_unit_range = True
+    return declared
 
 
-def may_leave_unit_range(augmentation: Augmentation) -> bool:
+def may_leave_unit_range(augmentation: Callable) -> bool:
     """Whether `leaves_unit_range` was declared of the augmentation, or of what it is a partial of.
 
     An attribute of that name that is true counts as well, such as a field of the user's own class.

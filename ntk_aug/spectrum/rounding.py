@@ -102,9 +102,9 @@ def rows_rounding(
             one, other = (engine.factors(ordered, given, stop=count) for engine in (single, double))
             gram, squares = _error_gram(one, other), other.squared_norms()
         else:
-            one, other = (engine(ordered, given, stop=count) for engine in (single, double))
-            difference = one - other
-            gram, squares = difference @ difference.T, np.einsum("ij,ij->i", other, other)
+            J, exact = (engine(ordered, given, stop=count) for engine in (single, double))
+            E = J - exact
+            gram, squares = E @ E.T, np.einsum("ij,ij->i", exact, exact)
         of_image.append(max(np.linalg.eigvalsh(gram)[-1], 0) / count)
         norms = np.sqrt(squares)
         errors = np.sqrt(np.maximum(gram.diagonal(), 0))
