@@ -17,6 +17,7 @@ from analysis.spectrum_output import draw_outputs, print_table, write_study
 from ntk_aug import augment, data, jacobian, models, ntk, records, spectrum, training
 from ntk_aug.aliases import Augmentation
 from ntk_aug.checks import InputError, check_count
+from ntk_aug.imports import UserCodeError
 from ntk_aug.progress import progress_bars
 
 MARKER = "summary.json"
@@ -82,6 +83,8 @@ def check_keeps_size(spec: str, augmentation: Augmentation, inputs: StudyInputs)
         jax.eval_shape(
             partial(augment.augment_batch, augmentation), jax.random.key(0), plain, np.zeros(1, int)
         )
+    except UserCodeError:
+        raise  # names the function, and carries the user's traceback
     except InputError as error:
         raise InputError(f"--augment {spec}: {error}") from None
 

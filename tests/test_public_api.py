@@ -47,8 +47,9 @@ PUBLIC = {
     """,
     "models": """
         CifarResNet DEFAULT_LEARNING_RATE MLP MODELS ModelEntry ModelView Network StreamedProgram
-        as_network as_view build_network check_examples_independent linen_network linen_view
-        logits_program nnx_network nnx_view num_params pure_network tanh_mlp_jacobian_lipschitz
+        as_network as_view build_network check_examples_independent check_logits count_outputs
+        linen_network linen_view load_weights logits_program network_takes nnx_network nnx_view
+        num_params pure_network tanh_mlp_jacobian_lipschitz
     """,
     "ntk": """
         DEFAULT_IMPLEMENTATION DEFAULT_MEMORY_BYTES DYNAMICS_LOSSES InfiniteWidthKernels

@@ -80,7 +80,7 @@ def find_classes(
     names = tuple(n.decode() if isinstance(n, bytes) else str(n) for n in own.tolist())
     if labels.dtype.kind == "U":
         return LabelClasses(np.asarray(names), names)
-    if 0 <= occurring[0] and occurring[-1] < len(names):
+    if occurring[0] >= 0 and occurring[-1] < len(names):
         return LabelClasses(np.arange(len(names)), names)
     if len(occurring) == len(names):
         return LabelClasses(occurring, names)

@@ -198,9 +198,7 @@ def test_names_are_of_numbers_or_in_sorted_order_or_the_labels_themselves(save):
         assert train.class_names == ("owl", "cat", "dog")
         np.testing.assert_array_equal(train.labels, np.delete(expected, [4, 9]))
     path = save(x=GREY, y=np.array(["owl", "elk", "cat"])[LABELS], class_names=names)
-    with pytest.raises(
-        InputError, match="label elk of example 1 of y of .* is none of the 3 known"
-    ):
+    with pytest.raises(InputError, match=r"label elk of example 1 of y of .* is none of the 3"):
         load_images_file(path, "train")
 
 
