@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from analysis.networks import model_options, training_config
+from analysis.networks import StudiedNetwork, model_options, training_config
 from analysis.spectrum_inputs import StudyInputs, preprocessing
 from analysis.spectrum_options import SpectrumOptions, memory_bytes
 from ntk_aug import data, jacobian, models, ntk, spectrum, training
@@ -28,7 +28,7 @@ def print_cost(
     options: SpectrumOptions,
     inputs: StudyInputs,
     view: models.ModelView,
-    runs: list[training.PretrainedNetwork],
+    runs: list[StudiedNetwork],
 ) -> None:
     """Says what the study will take, after a few seconds of measurement on the first network."""
     images = network_inputs(inputs)

@@ -32,7 +32,13 @@ class UserCodeError(InputError):
         lines; empty where no line of the user's has run.
     """
 
-    def __init__(self, message: str, user_traceback: str = ""):
+    def __init__(self, message: str, *, user_traceback: str = ""):
+        """Keeps the traceback beside the message.
+
+        Args:
+          message: one line.
+          user_traceback: as the attribute.
+        """
         super().__init__(message)
         self.user_traceback = user_traceback
 
@@ -57,7 +63,8 @@ def import_function(spec: str) -> Callable:
         module = importlib.import_module(module_name)
     except Exception as error:  # whatever a user's module raises is the user's to read
         raise UserCodeError(
-            f"cannot import {module_name!r} of {spec!r}: {_one_line(error)}", _users_lines(error)
+            f"cannot import {module_name!r} of {spec!r}: {_one_line(error)}",
+            user_traceback=_users_lines(error),
         ) from error
     function = getattr(module, function_name, None)
     if not callable(function):
@@ -76,7 +83,8 @@ def user_code(spec: str) -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:
-        raise UserCodeError(f"{spec} raised {_one_line(error)}", _users_lines(error)) from error
+        message = f"{spec} raised {_one_line(error)}"
+        raise UserCodeError(message, user_traceback=_users_lines(error)) from error
 
 
 def guarded(spec: str, function: Callable) -> Callable:

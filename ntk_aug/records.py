@@ -180,7 +180,7 @@ def environment() -> dict[str, Any]:
     }
 
 
-def processor_name(cpuinfo: StrPath = "/proc/cpuinfo") -> str:
+def processor_name(*, cpuinfo: StrPath = "/proc/cpuinfo") -> str:
     """What the processor is called, or its architecture where the system does not name it.
 
     Args:

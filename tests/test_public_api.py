@@ -73,9 +73,10 @@ PUBLIC = {
     """,
     "training": """
         EpochRecord Keys MetricSums PretrainedNetwork RunFolder TrainState TrainedNetwork
-        TrainingConfig build_optimizer checkpoint_epochs epoch_program estimate_training_seconds
-        evaluate_view evaluation_program initial_state load_trained_model network_fingerprint
-        restore_checkpoint run_configuration save_checkpoint steps_per_epoch train train_named_model
+        TrainingConfig build_optimizer check_augmentation checkpoint_epochs epoch_program
+        estimate_training_seconds evaluate_view evaluation_program initial_state load_trained_model
+        network_fingerprint recorded_example restore_checkpoint run_configuration save_checkpoint
+        steps_per_epoch train train_named_model zero_examples
     """,
 }
 

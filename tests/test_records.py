@@ -310,7 +310,7 @@ def test_the_processor_is_named_as_the_system_names_it(tmp_path, monkeypatch):
     (tmp_path / "arm").write_text("processor\t: 0\nCPU part\t: 0xd0c\n")
     monkeypatch.setattr(records.platform, "processor", lambda: "arm")
     monkeypatch.setattr(records.platform, "machine", lambda: "aarch64")
-    assert records.processor_name(tmp_path / "x86") == "Epyc: the 9th"
-    assert records.processor_name(tmp_path / "arm") == "arm"
+    assert records.processor_name(cpuinfo=tmp_path / "x86") == "Epyc: the 9th"
+    assert records.processor_name(cpuinfo=tmp_path / "arm") == "arm"
     monkeypatch.setattr(records.platform, "processor", lambda: "")
-    assert records.processor_name(tmp_path / "absent") == "aarch64"
+    assert records.processor_name(cpuinfo=tmp_path / "absent") == "aarch64"

@@ -52,10 +52,21 @@ def network_takes(inputs: Inputs) -> Iterator[None]:
     except (AttributeError, LookupError, TypeError, ValueError, FlaxError) as error:
         first_line = next(iter(str(error).splitlines()), "")
         kind = "" if isinstance(error, TypeError | ValueError) else f"{type(error).__name__}: "
-        shapes = jax.tree.map(lambda leaf: leaf.shape[1:], inputs)
         raise InputError(
-            f"the network does not take images of shape {shapes}: {kind}{first_line}"
+            f"the network does not take {_described(inputs)}: {kind}{first_line}"
         ) from error
+
+
+def _described(inputs):
+    """Images by their shape, and inputs of other kinds by shapes and types of all arrays."""
+    leaves = jax.tree_util.tree_leaves_with_path(inputs)
+    if len(leaves) == 1 and not leaves[0][0] and jnp.issubdtype(leaves[0][1].dtype, jnp.floating):
+        return f"images of shape {leaves[0][1].shape[1:]}"
+    told = (
+        f"{jax.tree_util.keystr(path)} {leaf.dtype} {leaf.shape[1:]}".strip()
+        for path, leaf in leaves
+    )
+    return "examples of " + ", ".join(told)
 
 
 def count_outputs(apply_fn: ApplyFn, params: Params, example: Any) -> int:
