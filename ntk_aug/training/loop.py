@@ -14,7 +14,7 @@ from ntk_aug.checks import InputError, check_same_shape
 from ntk_aug.data import Dataset, normalize
 from ntk_aug.inputs import as_example_shapes
 from ntk_aug.losses import per_example_loss
-from ntk_aug.models import Network, as_view, check_logits, logits_program
+from ntk_aug.models import Network, as_view, check_logits, logits_program, network_takes
 from ntk_aug.records import StrPath
 from ntk_aug.training.config import TrainingConfig
 from ntk_aug.training.optimizer import build_optimizer
@@ -50,8 +50,13 @@ def initial_state(network: Network, image_shape: Any, config: TrainingConfig) ->
       image_shape: (h, w, c), or shape and type of one example of another kind, as
         `data.Dataset.example` gives it.
       config: gives the seed.
+
+    Raises:
+      InputError: the network does not take such examples.
     """
-    params, state = network.init(Keys.of_seed(config.seed).init, zero_examples(image_shape, 1))
+    example = zero_examples(image_shape, 1)
+    with network_takes(example):
+        params, state = network.init(Keys.of_seed(config.seed).init, example)
     opt_state = build_optimizer(config, steps_per_epoch=1).init(params)
     return TrainState(params, state, opt_state, jnp.zeros((), jnp.int32))
 
