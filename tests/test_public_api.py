@@ -41,9 +41,9 @@ PUBLIC = {
         load_tfds normalize select_classes unit_range
     """,
     "jacobian": """
-        FlippedMasks JacobianOperator JacobianRows LABELLED_ROWS LastLayer LayerGradients ROUTES
-        ROWS RowFactors ShardedRows check_mesh flipped_masks output_function projected_rows
-        row_norms
+        FlippedMasks JacobianOperator JacobianRows LABELLED_ROWS LastLayer LayerGradients
+        PrecisionError ROUTES ROWS RowFactors ShardedRows SlowRowsWarning check_mesh flipped_masks
+        output_function projected_rows row_norms
     """,
     "models": """
         CifarResNet DEFAULT_LEARNING_RATE MLP MODELS ModelEntry ModelView Network StreamedProgram
@@ -82,12 +82,13 @@ PUBLIC = {
 
 # Modules beside the sub-packages; all that they define without an underscore is public.
 MODULES = (
-    *("aliases", "checks", "cores", "imports", "inputs", "losses", "programs", "progress"),
-    "records",
+    *("aliases", "checks", "compiler", "cores", "imports", "inputs", "losses", "programs"),
+    *("progress", "records"),
 )
 
 # Arguments that have a default and may yet be given by position, each for a reason:
 POSITIONAL_WITH_DEFAULT = {
+    "compiler.compiler_fault": ["xla_flags"],
     "inputs.check_inputs": ["what"],
     # what the message calls the value, after the value
     "checks.check_images": ["what"],

@@ -7,8 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ntk_aug.aliases import ApplyFn, Float, Int32, Params
+from ntk_aug.aliases import ApplyFn, Float, Inputs, Int32, Params
 from ntk_aug.checks import InputError, check_choice, check_labels
+from ntk_aug.inputs import as_example_shapes
 from ntk_aug.losses import LOSSES, check_targets, per_example_loss
 
 ROWS = {
@@ -21,25 +22,43 @@ ROWS = {
 LABELLED_ROWS = ("true-logit", "cross-entropy", "squared")
 
 
-def count_logits(
-    apply_fn: ApplyFn, params: Params, image_shape: tuple[int, ...], dtype: str
-) -> int:
-    """C, the outputs of a network for one image [h, w, c], without running it.
+def count_logits(apply_fn: ApplyFn, params: Params, example: Any, dtype: str) -> int:
+    """C, the outputs of a network for one example, without running it.
+
+    Args:
+      apply_fn: evaluation view of a network.
+      params: its parameters, or their shapes.
+      example: shape of one input, or `jax.ShapeDtypeStruct`s of it (`inputs.as_example_shapes`).
+      dtype: of its floating-point inputs.
 
     Raises:
-      InputError: the network does not map images [1, h, w, c] to logits [1, C].
+      InputError: the network does not map a batch of one example to logits [1, C].
     """
-    logits = jax.eval_shape(apply_fn, params, jax.ShapeDtypeStruct((1, *image_shape), dtype))
-    if getattr(logits, "ndim", None) != 2 or len(logits) != 1:
+    shapes = as_example_shapes(example, dtype)
+    batch = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((1, *leaf.shape), leaf.dtype), shapes)
+    logits = jax.eval_shape(apply_fn, params, batch)
+    if not isinstance(logits, jax.ShapeDtypeStruct):
+        size = f" of {len(logits)}" if isinstance(logits, tuple | list | dict) else ""
         raise InputError(
-            f"the network maps one image to {getattr(logits, 'shape', type(logits).__name__)}, "
-            "expected logits [1, C]"
+            f"the network returns a {type(logits).__name__}{size}, expected logits [n, C] alone: "
+            "hand in a function that picks them"
         )
+    if logits.ndim != 2 or len(logits) != 1:
+        raise InputError(
+            f"the network maps one example to shape {logits.shape}, expected logits [1, C]"
+        )
+    if not jnp.issubdtype(logits.dtype, jnp.floating):
+        raise InputError(f"the network's logits are {logits.dtype}, expected floating point")
     return logits.shape[1]
 
 
+def one_example(example: Inputs) -> Inputs:
+    """A batch of this one example."""
+    return jax.tree.map(lambda leaf: leaf[None], example)
+
+
 def output_function(apply_fn: ApplyFn, rows: str) -> Callable:
-    """A function (params, image [h, w, c], label) -> outputs [k] of one image.
+    """A function (params, example, label) -> outputs [k] of one example.
 
     k is C for "logits" and "probabilities", 1 for `LABELLED_ROWS`, which look at the label. The
     losses also take a soft label [C].
@@ -49,8 +68,8 @@ def output_function(apply_fn: ApplyFn, rows: str) -> Callable:
     """
     check_choice(rows, ROWS, "kind of rows")
 
-    def outputs(params, image, label):
-        logits = apply_fn(params, image[None])[0]
+    def outputs(params, example, label):
+        logits = apply_fn(params, one_example(example))[0]
         if rows == "probabilities":
             return jax.nn.softmax(logits)
         if rows == "true-logit":
@@ -63,7 +82,7 @@ def output_function(apply_fn: ApplyFn, rows: str) -> Callable:
 
 
 def label_shape(rows: str, num_logits: int, dtype: str) -> jax.ShapeDtypeStruct:
-    """Of what `row_labels` gives for one image."""
+    """The shape and type of what `row_labels` gives for one example."""
     if rows in LOSSES:
         return jax.ShapeDtypeStruct((num_logits,), dtype)
     return jax.ShapeDtypeStruct((), "int32")
