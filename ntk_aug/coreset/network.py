@@ -92,9 +92,6 @@ class ExamplesProgram:
             raise InputError(f"a layer is for the proxies of its weights, not {proxy!r}")
         self._apply_fn, self._dataset, self._loss = apply_fn, dataset, loss
         self._layer_name, self._dimension, self._key = layer, dimension, projection_key
-        # A shape stands for one array of floats, the usual case; anything else says its types.
-        floats = getattr(dataset.example, "dtype", None) == np.float32
-        self._example = dataset.image_shape if floats else dataset.example
         self._view_of = view_of or partial(ModelView, apply_fn)
         self._memory_bytes, self._progress = memory_bytes, progress
         self._last_layer: LastLayer | None = None
@@ -126,7 +123,7 @@ class ExamplesProgram:
         if proxy.startswith("last-layer-weight"):
             if self._last_layer is None:
                 self._last_layer = LastLayer(
-                    self._apply_fn, variables, self._example, layer=self._layer_name
+                    self._apply_fn, variables, self._dataset.example, layer=self._layer_name
                 )
             sources["last_layer"] = lambda examples: self._stream(
                 self._layer, variables, "last layer", self._targets
@@ -181,7 +178,7 @@ class ExamplesProgram:
 
     def _rows(self, variables):
         view = self._view_of(variables)
-        return JacobianRows(view.apply_fn, view.params, self._example, rows=self._loss)
+        return JacobianRows(view.apply_fn, view.params, self._dataset.example, rows=self._loss)
 
     def _fill(self, results, rows, stage, compute):
         """Computes results [n, ...] of (network inputs, targets, progress), by parts of images."""

@@ -381,15 +381,8 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize(
-    ("kind", "proxies"),
-    [
-        ("table", ("last-layer-logit", "last-layer-weight")),
-        ("tokens", ("last-layer-logit",)),
-        ("both", ("last-layer-logit",)),
-    ],
-)
-def test_proxies_of_examples_that_are_no_images(kind, proxies):
+@pytest.mark.parametrize("kind", KINDS)
+def test_proxies_of_examples_that_are_no_images(kind):
     inputs, module = KINDS[kind]
     dataset = data.Dataset.from_arrays(inputs, LABELS)
     variables = module.init(jax.random.key(0), inputs)
@@ -409,14 +402,18 @@ def test_proxies_of_examples_that_are_no_images(kind, proxies):
         "last-layer-weight": gradients[:, [*kernel, *bias]],
         "network": gradients,
     }
-    for proxy in proxies:
+    for proxy in parts:
         examples = coreset.network_examples((module, variables), dataset, proxy=proxy, batch_size=5)
         expected = parts[proxy] @ parts[proxy].T
         found = inner_products(examples.gradients)
         np.testing.assert_allclose(found, expected, rtol=0, atol=2e-5 * expected.max())
-    if "network" in proxies:
-        norms = np.linalg.norm(gradients, axis=1)
-        np.testing.assert_allclose(examples.gradient_norms, norms, rtol=1e-4)
+    norms = np.linalg.norm(gradients, axis=1)
+    np.testing.assert_allclose(examples.gradient_norms, norms, rtol=1e-4)
+    # Facility location by the exact gradients, of all examples as one group.
+    chosen = coreset.select(jax.random.key(1), examples, count=4, per_class=False)
+    best = coreset.facility_location(gradients, count=4)
+    np.testing.assert_array_equal(chosen.indices, best.indices)
+    np.testing.assert_array_equal(chosen.weights, best.weights)
 
 
 def test_whatever_makes_a_view_makes_examples(dataset):
