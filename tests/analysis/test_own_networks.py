@@ -1,7 +1,9 @@
 """A user's own data, network and weights, from their own script to the command's numbers."""
 
 import json
+import re
 import sys
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -296,3 +298,29 @@ def test_it_is_said_which_classes_are_used(folder, capsys):
         assert expected in capsys.readouterr().out
     assert analysis("select", "--count", 10**6) == 2
     assert "classes 0, 1, 2, 3, 4, 5, 6, 7, 8, 9\n" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_what_the_page_says_runs(tmp_path, monkeypatch, capsys):
+    page = (Path(__file__).parents[2] / "docs" / "own.md").read_text(encoding="utf-8")
+    own_data, own_net, own_training = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    commands = re.findall(r"^    python -m analysis (.*)$", page, re.MULTILINE)
+    line = re.search(r"^    (data     parity.*)$", page, re.MULTILINE).group(1)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "own_net.py").write_text(own_net)
+    exec(own_data, {})
+    assert capsys.readouterr().out == "('even', 'odd')\n"
+    exec(own_training, {})
+    select, *of_weights = commands
+    assert analysis(*select.split(), "--epochs", 0, "--width", 2, "--count", 10**6) == 2
+    assert capsys.readouterr().out == line + "\n"
+    assert len(of_weights) == 2
+    for command in of_weights:
+        small = ("--augment", "identity") if "spectrum" in command else ()
+        assert analysis(*command.replace("--n 100", "--n 5").split(), *small, "--dry-run") == 0
+    view = models.load_weights(
+        models.linen_network(sys.modules["own_net"].Net(10)), (8, 8, 1), "weights.npz"
+    )
+    assert training.evaluate_view(view, data.load_dataset("digits", "test"))[1] > 0.8
+    sys.modules.pop("own_net")
