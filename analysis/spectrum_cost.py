@@ -6,6 +6,7 @@ from analysis.networks import StudiedNetwork, model_options, training_config
 from analysis.spectrum_inputs import StudyInputs, preprocessing
 from analysis.spectrum_options import SpectrumOptions, memory_bytes
 from ntk_aug import data, jacobian, models, ntk, spectrum, training
+from ntk_aug.inputs import example_shapes
 
 
 def check_memory(options: SpectrumOptions, inputs: StudyInputs, view: models.ModelView) -> None:
@@ -20,7 +21,7 @@ def rows_engine(
 ) -> jacobian.JacobianRows:
     """What computes the rows of a network's Jacobian."""
     return jacobian.JacobianRows(
-        view.apply_fn, view.params, images.shape[1:], rows=options.rows, dtype=options.dtype
+        view.apply_fn, view.params, example_shapes(images), rows=options.rows, dtype=options.dtype
     )
 
 

@@ -271,17 +271,29 @@ def test_token_ids_with_labels_in_words_are_selected_from(tokens, folder, capsys
             ("spectrum", "--augment", "noise:1"),
             "augmentation 'noise:1' is of images [n, h, w, c], ",
         ),
+        (("augment", "--policy", "rotation"), "augmentation 'rotation' is of images [n, h, w, c]"),
         (("select", "--train-augment", "rotation"), "and tokens.npz holds (n, 6): only 'identity'"),
         (("select", "--model", "resnet4"), "the network does not take examples of int32 (6,): "),
     ],
 )
 def test_what_is_of_images_only_is_told_in_one_line(tokens, arguments, message, capsys):
     command, *rest = arguments
-    model = () if "resnet4" in rest else ("--model", "own_models:embedding")
+    model = () if command == "augment" or "resnet4" in rest else ("--model", "own_models:embedding")
     assert analysis(command, "--images", "tokens.npz", *model, *rest, "--out", "never") == 2
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["spectrum", "select"])
+def test_the_help_says_how_data_are_split_and_chosen(command, capsys):
+    with pytest.raises(SystemExit):
+        analysis(command, "--help")
+    told = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "(x_test, y_test) every fifth image is the test split" in told
+    classes = "default: the first three, the checkpoint's, or with --weights all"
+    assert (classes if command == "spectrum" else "default: all, or the checkpoint's") in told
+    assert "an npz file of named arrays, or a folder of orbax" in told
 
 
 def test_it_is_said_which_classes_are_used(folder, capsys):
