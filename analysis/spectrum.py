@@ -8,7 +8,14 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from analysis.networks import initial_view, pretrain
+from analysis.networks import (
+    StudiedNetwork,
+    check_augmented,
+    initial_view,
+    load_checkpoints,
+    load_own_weights,
+    pretrain,
+)
 from analysis.spectrum_accuracy import accuracy_counts
 from analysis.spectrum_cost import check_size, print_cost, print_neural_tangents_cost
 from analysis.spectrum_inputs import StudyInputs, load_inputs, preprocessing
@@ -29,8 +36,10 @@ def run_spectrum(options: SpectrumOptions) -> None:
     records.check_free_folder(options.out, marker=MARKER, overwrite=options.overwrite)
     check_options(options)
     augmentations = {spec: augment.build_augmentation(spec) for spec in options.augment}
-    runs = [training.load_trained_model(c, epoch=options.epoch) for c in options.checkpoint]
+    runs = load_checkpoints(options.checkpoint, options.epoch)
     inputs = load_inputs(options, runs)
+    check_augmented(inputs.study, options.augment)
+    runs = runs or load_own_weights(options, inputs.train)
     check_count(options.compare_kernels, len(inputs.study), "--compare-kernels", minimum=0)
     # What cannot be used is told before anything is trained: an augmentation that changes the
     # size or leaves [0, 1], an unknown model or option.
@@ -129,7 +138,7 @@ def compare_kernels(
 def describe(
     options: SpectrumOptions,
     inputs: StudyInputs,
-    networks: list[training.PretrainedNetwork],
+    networks: list[StudiedNetwork],
     study: spectrum.SpectrumStudy,
     agreement: dict | None,
     seconds: float,
@@ -152,9 +161,7 @@ def describe(
         },
         "networks": [
             {
-                "model": network.run.config["model"]["name"],
-                "options": network.run.config["model"]["options"],
-                "training": network.run.config["training"],
+                **network.origin,
                 "train_accuracy": training.evaluate_view(network.view, inputs.train)[1],
                 "test_accuracy": training.evaluate_view(network.view, inputs.test)[1],
             }

@@ -27,7 +27,8 @@ class SpectrumOptions(NetworkOptions):
     """
 
     classes: tuple[str, ...] = ()
-    """Classes by name or number; default: the first three, or the checkpoint's."""
+    """Classes by name or number, in the order of the network's outputs; default: the first three,
+    the checkpoint's, or with --weights all."""
     n: int | None = None
     """Images drawn uniformly from the chosen classes; default: 300, or all if there are fewer."""
     per_class: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False

@@ -86,7 +86,9 @@ def report_html(study: SpectrumStudy, summary: Mapping, figures: Path) -> str:
     networks = [
         (
             f"{n['model']} {n['options'] or ''}",
-            f"seed {n['training']['seed']}, {n['training']['epochs']} epochs",
+            f"seed {n['training']['seed']}, {n['training']['epochs']} epochs"
+            if n["training"]
+            else f"weights of {n['folder']}",
             _percent(n["train_accuracy"]),
             _percent(n["test_accuracy"]),
         )

@@ -47,8 +47,9 @@ PUBLIC = {
     """,
     "models": """
         CifarResNet DEFAULT_LEARNING_RATE MLP MODELS ModelEntry ModelView Network StreamedProgram
-        as_network as_view build_network check_examples_independent linen_network linen_view
-        logits_program nnx_network nnx_view num_params pure_network tanh_mlp_jacobian_lipschitz
+        as_network as_view build_network check_examples_independent check_logits count_outputs
+        linen_network linen_view load_weights logits_program network_takes nnx_network nnx_view
+        num_params pure_network tanh_mlp_jacobian_lipschitz
     """,
     "ntk": """
         DEFAULT_IMPLEMENTATION DEFAULT_MEMORY_BYTES DYNAMICS_LOSSES InfiniteWidthKernels
@@ -73,9 +74,10 @@ PUBLIC = {
     """,
     "training": """
         EpochRecord Keys MetricSums PretrainedNetwork RunFolder TrainState TrainedNetwork
-        TrainingConfig build_optimizer checkpoint_epochs epoch_program estimate_training_seconds
-        evaluate_view evaluation_program initial_state load_trained_model network_fingerprint
-        restore_checkpoint run_configuration save_checkpoint steps_per_epoch train train_named_model
+        TrainingConfig build_optimizer check_augmentation checkpoint_epochs epoch_program
+        estimate_training_seconds evaluate_view evaluation_program initial_state load_trained_model
+        network_fingerprint recorded_example restore_checkpoint run_configuration save_checkpoint
+        steps_per_epoch train train_named_model zero_examples
     """,
 }
 

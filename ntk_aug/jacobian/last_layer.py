@@ -13,9 +13,10 @@ from ntk_aug.aliases import ApplyFn, Array, Float, Inputs, Params
 from ntk_aug.checks import InputError
 from ntk_aug.inputs import as_example_shapes
 from ntk_aug.jacobian.layerwise import dense_layers, is_elementwise
-from ntk_aug.jacobian.outputs import count_logits, one_example
+from ntk_aug.jacobian.outputs import one_example
 from ntk_aug.jacobian.sites import SiteTrace, shape_of
 from ntk_aug.losses import loss_residuals
+from ntk_aug.models import count_outputs
 
 
 class LayerGradients(NamedTuple):
@@ -67,7 +68,7 @@ class LastLayer:
         paths = [jax.tree_util.keystr(p) for p, _ in jax.tree_util.tree_leaves_with_path(params)]
         shapes = [jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in leaves]
         example = as_example_shapes(example, "float32")
-        count_logits(apply_fn, jax.tree.unflatten(treedef, shapes), example, "float32")
+        count_outputs(apply_fn, jax.tree.unflatten(treedef, shapes), example)
 
         def of_example(leaves, example):
             return apply_fn(jax.tree.unflatten(treedef, leaves), one_example(example))[0]

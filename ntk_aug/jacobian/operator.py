@@ -17,8 +17,9 @@ from ntk_aug.inputs import (
     num_examples,
     take_examples,
 )
-from ntk_aug.jacobian.outputs import count_logits, label_shape, output_function, row_labels
+from ntk_aug.jacobian.outputs import label_shape, output_function, row_labels
 from ntk_aug.jacobian.precision import check_dtype, derivative_precision, network_in
+from ntk_aug.models import count_outputs
 
 
 class JacobianOperator:
@@ -70,7 +71,7 @@ class JacobianOperator:
             params = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), params)
             self._flat, unravel = ravel_pytree(params)
             example = as_example_shapes(example_shapes(images), dtype)
-            num_logits = count_logits(apply_fn, params, example, dtype)
+            num_logits = count_outputs(apply_fn, params, example, dtype=dtype)
             label = label_shape(rows, num_logits, dtype)
             k = jax.eval_shape(outputs, params, example, label).shape[0]
         n = num_examples(images)

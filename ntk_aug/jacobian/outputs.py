@@ -7,9 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ntk_aug.aliases import ApplyFn, Float, Inputs, Int32, Params
+from ntk_aug.aliases import ApplyFn, Float, Inputs, Int32
 from ntk_aug.checks import InputError, check_choice, check_labels
-from ntk_aug.inputs import as_example_shapes
 from ntk_aug.losses import LOSSES, check_targets, per_example_loss
 
 ROWS = {
@@ -20,36 +19,6 @@ ROWS = {
     "squared": "the squared loss of each image: n rows, gradients of the loss",
 }
 LABELLED_ROWS = ("true-logit", "cross-entropy", "squared")
-
-
-def count_logits(apply_fn: ApplyFn, params: Params, example: Any, dtype: str) -> int:
-    """C, the outputs of a network for one example, without running it.
-
-    Args:
-      apply_fn: evaluation view of a network.
-      params: its parameters, or their shapes.
-      example: shape of one input, or `jax.ShapeDtypeStruct`s of it (`inputs.as_example_shapes`).
-      dtype: of its floating-point inputs.
-
-    Raises:
-      InputError: the network does not map a batch of one example to logits [1, C].
-    """
-    shapes = as_example_shapes(example, dtype)
-    batch = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((1, *leaf.shape), leaf.dtype), shapes)
-    logits = jax.eval_shape(apply_fn, params, batch)
-    if not isinstance(logits, jax.ShapeDtypeStruct):
-        size = f" of {len(logits)}" if isinstance(logits, tuple | list | dict) else ""
-        raise InputError(
-            f"the network returns a {type(logits).__name__}{size}, expected logits [n, C] alone: "
-            "hand in a function that picks them"
-        )
-    if logits.ndim != 2 or len(logits) != 1:
-        raise InputError(
-            f"the network maps one example to shape {logits.shape}, expected logits [1, C]"
-        )
-    if not jnp.issubdtype(logits.dtype, jnp.floating):
-        raise InputError(f"the network's logits are {logits.dtype}, expected floating point")
-    return logits.shape[1]
 
 
 def one_example(example: Inputs) -> Inputs:

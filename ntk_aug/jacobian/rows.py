@@ -26,10 +26,11 @@ from ntk_aug.jacobian.layerwise import (
     routes,
     squares_program,
 )
-from ntk_aug.jacobian.outputs import count_logits, label_shape, output_function, row_labels
+from ntk_aug.jacobian.outputs import label_shape, output_function, row_labels
 from ntk_aug.jacobian.precision import check_dtype, derivative_precision, network_in
 from ntk_aug.jacobian.row_factors import RowFactors
 from ntk_aug.jacobian.sites import SiteTrace
+from ntk_aug.models import count_outputs
 from ntk_aug.records import fingerprint
 
 # What is computed at once: on a CPU more leaves the caches, an accelerator needs more to be busy.
@@ -128,7 +129,7 @@ class JacobianRows:
 
             self._example = as_example_shapes(example, dtype)
             whole = jax.tree.unflatten(treedef, all_leaves)
-            self._num_logits = count_logits(apply_fn, whole, self._example, dtype)
+            self._num_logits = count_outputs(apply_fn, whole, self._example, dtype=dtype)
             label = label_shape(rows, self._num_logits, dtype)
             k = jax.eval_shape(outputs, whole, self._example, label).shape[0]
 

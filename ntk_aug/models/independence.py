@@ -1,92 +1,81 @@
-"""Detects a network whose output for one image depends on the others of its batch."""
+"""Detects a network whose output for one example depends on the others of its batch."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax.errors import FlaxError
 
 from ntk_aug.aliases import ApplyFn, Inputs, Params
 from ntk_aug.checks import InputError
 from ntk_aug.inputs import num_examples, take_examples
+from ntk_aug.models.outputs import check_logits, network_takes
 
 
 def check_examples_independent(apply_fn: ApplyFn, params: Params, images: Inputs) -> int:
-    """Checks that apply_fn maps each image to its logits, without regard to the rest of the batch.
+    """Checks that apply_fn maps each example to its logits, whatever the rest of the batch is.
 
-    The same image is put through with two sets of neighbours, in batches of the same shape, so that
-    a network without mixing runs the very same program on the same numbers.
+    The same example is put through with two sets of neighbours, in batches of the same shape, so
+    that a network without mixing runs the very same program on the same numbers.
 
     Args:
       apply_fn: evaluation view of a network.
       params: its parameters.
-      images: inputs with leading n, such as [n, h, w, c]; the first few are used, and changed
-        ones as other neighbours.
+      images: network inputs, an array [n, ...] or a pytree of them with one n. The first few are
+        used. Other neighbours are changed numbers, and of integers, such as token ids, those of
+        another example, since not every integer is an id.
 
     Returns:
       C, the number of outputs.
 
     Raises:
       InputError: outputs that are no [n, C] floats, that are not finite, or that depend on the
-        other images, as those of BatchNorm in training mode do.
+        other examples, as those of BatchNorm in training mode do.
     """
-    few = jax.tree.map(jnp.asarray, take_examples(images, slice(4)))
-    # A single image gets a neighbour too, or mixing could not show.
-    batch = jax.tree.map(lambda x: jnp.concatenate([x, _neighbour(x[:1])]), few)
-    size = num_examples(batch)
+    n = num_examples(images)
+    # A single example gets a neighbour too, or mixing could not show.
+    first = list(range(min(n, 4)))
+    batch = take_examples(images, np.array([*first, 0]))
+    batch = _with_neighbours(batch, lambda x: x.at[-1].set(x[-1] * 0.5 + 0.25), lambda x: x)
     apply = jax.jit(apply_fn)
-    try:
+    with network_takes(batch):
         logits = apply(params, batch)
-    except (TypeError, ValueError, FlaxError) as error:
-        first_line = next(iter(str(error).splitlines()), "")
-        raise InputError(f"the network does not take {_description(few)}: {first_line}") from error
-    if not hasattr(logits, "shape"):
-        raise InputError(
-            f"the network returns a {type(logits).__name__}, expected one array of logits [n, C]: "
-            "hand in a function that returns them alone"
-        )
-    if logits.ndim != 2 or len(logits) != size:
-        raise InputError(
-            f"the network maps {size} images to shape {logits.shape}, expected logits [n, C]"
-        )
-    if not jnp.issubdtype(logits.dtype, jnp.floating):
-        raise InputError(f"the network's logits are {logits.dtype}, expected floating point")
+    num_outputs = check_logits(logits, len(first) + 1)
     logits = np.asarray(logits)
     if not np.isfinite(logits).all():
         raise InputError("the network's logits hold NaN or infinity")
-    # Each of the first and the last image is kept while all others are changed, in sign and size.
-    change = max(
-        np.abs(np.asarray(apply(params, _with_others(batch, kept)))[kept] - logits[kept]).max()
-        for kept in (0, size - 1)
+    # Each of the first and the last example is kept while all others are changed, in sign and size.
+    other = _unlike_first(images)
+    changed = _with_neighbours(
+        batch, lambda x: 0.2 - 0.7 * x, lambda x, other: jnp.broadcast_to(other, x.shape), other
     )
+    change = 0.0
+    for kept in (0, -1):
+        neighbours = jax.tree.map(lambda a, b, kept=kept: a.at[kept].set(b[kept]), changed, batch)
+        moved = np.asarray(apply(params, neighbours))[kept] - logits[kept]
+        change = max(change, float(np.abs(moved).max()))
     scale = np.abs(logits).max() + np.finfo(np.float32).tiny
     if change > 1e-5 * scale:
         raise InputError(
             "the network's output for one image depends on the other images of its batch "
             f"(it changed by {change:.2g} of {scale:.2g}): evaluate it with fixed statistics"
         )
-    return logits.shape[1]
+    return num_outputs
 
 
-def _neighbour(leaf):
-    return leaf * 0.5 + 0.25 if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
+def _with_neighbours(batch, of_floats, of_integers, *others):
+    """The batch as JAX arrays, its floating-point leaves changed in one way, others in another."""
+
+    def changed(leaf, *rest):
+        leaf = jnp.asarray(leaf)
+        floating = jnp.issubdtype(leaf.dtype, jnp.floating)
+        return of_floats(leaf) if floating else of_integers(leaf, *rest)
+
+    return jax.tree.map(changed, batch, *others)
 
 
-def _with_others(batch, kept):
-    """The batch with all examples changed but one."""
-
-    def changed(leaf):
-        if jnp.issubdtype(leaf.dtype, jnp.floating):
-            others = 0.2 - 0.7 * leaf
-        else:  # token ids stay valid ones: all become those of one example
-            others = jnp.broadcast_to(leaf[1:2], leaf.shape)
-        return others.at[kept].set(leaf[kept])
-
-    return jax.tree.map(changed, batch)
-
-
-def _description(examples):
-    """The inputs in a message: the shape of an image, or shapes and types of all arrays."""
-    leaves = jax.tree.leaves(examples)
-    if len(leaves) == 1 and jnp.issubdtype(leaves[0].dtype, jnp.floating):
-        return f"images of shape {leaves[0].shape[1:]}"
-    return "examples of " + ", ".join(f"{leaf.dtype} {leaf.shape[1:]}" for leaf in leaves)
+def _unlike_first(inputs):
+    """The first example of which some integer differs from that of the first of all."""
+    differs = np.zeros(num_examples(inputs), bool)
+    for leaf in map(np.asarray, jax.tree.leaves(inputs)):
+        if not jnp.issubdtype(leaf.dtype, jnp.floating):
+            differs |= (leaf != leaf[:1]).reshape(len(leaf), -1).any(axis=1)
+    return take_examples(inputs, int(np.argmax(differs)))

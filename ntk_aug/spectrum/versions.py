@@ -13,6 +13,7 @@ from flax import nnx
 from ntk_aug.aliases import Array, Augmentation, Float64, Inputs, Int, KeyArray
 from ntk_aug.augment import augment_batch, build_augmentation, may_leave_unit_range
 from ntk_aug.checks import InputError, check_images, check_same_shape
+from ntk_aug.imports import UserCodeError
 from ntk_aug.inputs import cast_inputs, check_inputs, num_examples
 from ntk_aug.models import ModelView, as_view
 
@@ -136,6 +137,8 @@ class AugmentedVersions:
             for draw in range(draws):
                 try:
                     version = program(self._inputs, self._indices, draw=draw)
+                except UserCodeError:
+                    raise  # names the function, and carries the user's traceback
                 except InputError as error:
                     raise InputError(f"augmentation {name!r}: {error}") from error
                 self._check_range(name, version)
