@@ -10,17 +10,23 @@ class NetworkOptions:
     """Options of data and of a network, which is pretrained or comes from a checkpoint."""
 
     data: str | None = None
-    """Data set by name (digits works without a download); default: digits, or the checkpoint's."""
+    """Data set by name (digits works without a download); default: digits, or the checkpoint's.
+    Without a test split of its own, every fifth image of it is the test split."""
     data_dir: str | None = None
     """Where prepared data sets lie; default: the environment variable TFDS_DATA_DIR."""
     images: str | None = None
-    """Your own images: an npz file with images [n, h, w(, c)] and labels [n]."""
+    """Your own examples: an npz file with images [n, h, w(, c)] and labels [n], or x and y; labels
+    are integers or texts. Without test_images and test_labels (x_test, y_test) every fifth image is
+    the test split. In place of images: a table [n, d], or token ids [n, t]."""
     model: str = "mlp"
     """Network by name, or module:function for your own."""
     width: int | None = None
     """Hidden units of the MLP; default 128."""
     activation: str | None = None
     """Activation of the MLP, relu or tanh; default relu."""
+    weights: tuple[str, ...] = ()
+    """Trained weights of --model, instead of pretraining: an npz file of named arrays, or a folder
+    of orbax; several are several networks. See models.load_weights for the names."""
     epochs: int = 15
     """Epochs of pretraining."""
     batch_size: int = 128
@@ -41,10 +47,8 @@ class NetworkOptions:
     """Of everything that is drawn."""
 
 
-OF_PRETRAINING = (
-    "model",
-    "width",
-    "activation",
+OF_MODEL = ("model", "width", "activation")
+OF_TRAINING = (
     "networks",
     "epochs",
     "batch_size",
@@ -55,21 +59,30 @@ OF_PRETRAINING = (
 )
 
 
-def check_network_options(options: NetworkOptions, checkpoint: bool) -> None:
+def check_network_options(
+    options: NetworkOptions, checkpoint: bool, *, networks: int | None = None
+) -> None:
     """Checks what can be checked without data, so that nothing long starts in vain.
 
     Args:
       options: of any command.
       checkpoint: whether the network comes from one.
+      networks: how many networks the command takes at most; None: any number.
     """
     if options.images and options.data:
         raise InputError("--images and --data exclude each other")
-    if checkpoint:
+    if checkpoint and options.weights:
+        raise InputError("--checkpoint and --weights exclude each other")
+    if networks is not None and len(options.weights) > networks:
+        raise InputError(f"--weights are {len(options.weights)}, expected at most {networks}")
+    if checkpoint or options.weights:
+        source = "--checkpoint" if checkpoint else "--weights"
+        names = (*OF_TRAINING, *(OF_MODEL if checkpoint else ()))
         for field in fields(options):
-            if field.name in OF_PRETRAINING and getattr(options, field.name) != field.default:
+            if field.name in names and getattr(options, field.name) != field.default:
                 raise InputError(
                     f"--{field.name.replace('_', '-')} is of pretraining, and the networks of "
-                    "--checkpoint are trained"
+                    f"{source} are trained"
                 )
-    elif options.epoch is not None:
+    if options.epoch is not None and not checkpoint:
         raise InputError("--epoch chooses a checkpoint of --checkpoint, which is not given")

@@ -6,7 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis.networks import initial_view, load_splits, pretrain
+from analysis.networks import (
+    StudiedNetwork,
+    initial_view,
+    load_checkpoints,
+    load_own_weights,
+    load_splits,
+    pretrain,
+)
 from analysis.select_cost import print_cost
 from analysis.select_figures import sheet_examples
 from analysis.select_inputs import examples_program, group_budgets, select
@@ -34,19 +41,20 @@ def run_select(options: SelectOptions) -> None:
         return redraw(Path(options.from_))
     records.check_free_folder(options.out, marker=MARKER, overwrite=options.overwrite)
     check_options(options)
-    run = None
-    if options.checkpoint is not None:
-        run = training.load_trained_model(options.checkpoint, epoch=options.epoch)
-    recorded = run.run.config["data"] if run else None
+    checkpoint = () if options.checkpoint is None else (options.checkpoint,)
+    trained = load_checkpoints(checkpoint, options.epoch)
+    recorded = trained[0].trained_on if trained else None
     train, test = load_splits(options, recorded, classes=options.classes)
     # What cannot be selected is told before anything is trained, by a network of the same kind.
     group_budgets(options, train, budget(options))
-    view = run.view if run else initial_view(options, train)
+    training.check_augmentation(train, options.train_augment)
+    trained = trained or load_own_weights(options, train)
+    view = trained[0].view if trained else initial_view(options, train)
     examples_program(options, view, train)(view.params)
     if options.dry_run:
-        return print_cost(options, train, view, pretrained=run is not None)
+        return print_cost(options, train, view, pretrained=bool(trained))
     stamps = [time.perf_counter()]
-    network = run or pretrain(options, train, test)[0]
+    (network,) = trained or pretrain(options, train, test)
     stamps.append(time.perf_counter())
     with progress_bars() as progress:
         examples = examples_program(options, network.view, train, progress)(network.view.params)
@@ -70,7 +78,7 @@ def run_select(options: SelectOptions) -> None:
     summary["seconds"] = dict(zip(stages, np.diff(stamps).tolist(), strict=True))
     summary["environment"] = records.environment()
     arrays = selection._replace(indices=train.indices[selection.indices].astype(np.int64))
-    sheet = sheet_examples(train, selection, losses)
+    sheet = sheet_examples(train, selection, losses) if train.are_images else {}
     with records.staged_folder(options.out, marker=MARKER, overwrite=options.overwrite) as folder:
         write_selection(folder, summary, arrays._asdict(), sheet)
         draw_outputs(folder, summary, sheet)
@@ -84,6 +92,7 @@ def describe_data(train: data.Dataset, test: data.Dataset) -> dict:
         "name": train.name,
         "split": train.split,
         "classes": train.class_names,
+        "images": train.are_images,
         "num_train": len(train),
         "num_test": len(test),
         "fingerprint": train.fingerprint(),
@@ -91,16 +100,11 @@ def describe_data(train: data.Dataset, test: data.Dataset) -> dict:
 
 
 def describe_network(
-    network: training.PretrainedNetwork, examples: coreset.Examples, test: data.Dataset
+    network: StudiedNetwork, examples: coreset.Examples, test: data.Dataset
 ) -> dict:
     """What the gradients are of."""
-    config = network.run.config
     return {
-        "model": config["model"]["name"],
-        "options": config["model"]["options"],
-        "training": config["training"],
-        "epochs_done": len(network.history),
-        "folder": str(network.run.path),
+        **network.origin,
         "train_accuracy": (examples.logits.argmax(axis=1) == examples.labels).mean(),
         "test_accuracy": training.evaluate_view(network.view, test)[1],
     }

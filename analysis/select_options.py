@@ -73,7 +73,7 @@ class SelectOptions(NetworkOptions):
 
 def check_options(options: SelectOptions) -> None:
     """Checks what can be checked without data, so that nothing long starts in vain."""
-    check_network_options(options, options.checkpoint is not None)
+    check_network_options(options, options.checkpoint is not None, networks=1)
     entry = coreset.find_selector(options.selector)
     check_choice(options.proxy, coreset.PROXIES, "proxy")
     check_choice(options.loss, losses.LOSSES, "loss")

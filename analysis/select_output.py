@@ -41,7 +41,8 @@ def write_selection(
 ) -> None:
     """Writes summary.json, selection.npz and sheet.npz: all that the rest is drawn from."""
     records.write_npz(folder / "selection.npz", arrays)
-    records.write_npz(folder / "sheet.npz", sheet)
+    if sheet:  # of examples that are no images there is none
+        records.write_npz(folder / "sheet.npz", sheet)
     records.write_json(folder / MARKER, summary)
 
 
@@ -54,14 +55,17 @@ def draw_outputs(folder: Path, summary: Mapping, sheet: Mapping[str, np.ndarray]
         writer = csv.DictWriter(file, [name for name, *_ in COLUMNS])
         writer.writeheader()
         writer.writerows(summary["classes"])
-    save_figure(draw_sheet(summary, sheet), folder / "sheet")
+    if sheet:
+        save_figure(draw_sheet(summary, sheet), folder / "sheet")
     if summary["by_size"]:
         save_figure(draw_errors(summary), folder / "errors")
 
 
 def read_selection(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """The summary and the sheet's images that `write_selection` wrote."""
-    return records.read_json(folder / MARKER), records.read_npz(folder / "sheet.npz")
+    summary = records.read_json(folder / MARKER)
+    with_sheet = summary.get("data", {}).get("images", True)
+    return summary, records.read_npz(folder / "sheet.npz") if with_sheet else {}
 
 
 def print_table(folder: Path, summary: Mapping) -> None:
@@ -90,7 +94,9 @@ def print_table(folder: Path, summary: Mapping) -> None:
             f"  {100 * point['fraction']:>4g} %: {point['gradient_error']:.4g}, "
             f"random {point['random_mean']:.4g} +- {point['random_std']:.3g}"
         )
-    print(f"selection {folder / 'selection.npz'}\nfigures   {folder / 'sheet.png'}")
+    print(f"selection {folder / 'selection.npz'}")
+    if (folder / "sheet.png").exists():
+        print(f"figures   {folder / 'sheet.png'}")
 
 
 def error_sentence(summary: Mapping) -> str:

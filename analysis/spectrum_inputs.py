@@ -6,9 +6,9 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from analysis.networks import load_splits
+from analysis.networks import StudiedNetwork, load_splits
 from analysis.spectrum_options import SpectrumOptions
-from ntk_aug import data, training
+from ntk_aug import data
 from ntk_aug.checks import InputError
 
 FIRST_CLASSES = 3
@@ -22,13 +22,16 @@ class StudyInputs(NamedTuple):
     study: data.Dataset
 
 
-def load_inputs(options: SpectrumOptions, runs: list[training.PretrainedNetwork]) -> StudyInputs:
+def load_inputs(options: SpectrumOptions, runs: list[StudiedNetwork]) -> StudyInputs:
     """Loads the data, chooses classes and draws the n images."""
-    recorded = runs[0].run.config["data"] if runs else None
-    if recorded and any(run.run.config["data"] != recorded for run in runs):
+    recorded = runs[0].trained_on if runs else None
+    if recorded and any(run.trained_on != recorded for run in runs):
         raise InputError("the runs of --checkpoint were not trained on the same data")
     train, test = load_splits(
-        options, recorded, classes=options.classes, first_classes=FIRST_CLASSES
+        options,
+        recorded,
+        classes=options.classes,
+        first_classes=None if options.weights else FIRST_CLASSES,
     )
     available = np.bincount(train.labels).min() if options.per_class else len(train)
     n = options.n if options.n is not None else min(300, int(available))

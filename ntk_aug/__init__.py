@@ -7,4 +7,8 @@ on plain and on augmented images. Use it by sub-package::
     from ntk_aug import augment, coreset, data, jacobian, models, ntk, spectrum, training
 """
 
+from ntk_aug.compiler import warn_of_wrong_compiler
+
 __version__ = "0.1.0"
+
+warn_of_wrong_compiler()

@@ -1,11 +1,46 @@
-"""A user's own parts by name: `module:function`."""
+"""A user's own parts by name: `module:function`; and their errors, in the user's own words."""
 
+import functools
 import importlib
 import os
 import sys
-from collections.abc import Callable, Container
+import sysconfig
+import traceback
+from collections.abc import Callable, Container, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 from ntk_aug.checks import InputError
+
+# Frames that are not the user's: this project's, and those of installed packages and of Python.
+_OURS = tuple(
+    str(Path(__file__).resolve().parents[1] / name) + os.sep
+    for name in ("ntk_aug", "analysis", "experiments")
+)
+_INSTALLED = tuple(
+    str(Path(path).resolve()) + os.sep
+    for path in {sysconfig.get_path(name) for name in ("purelib", "platlib", "stdlib")}
+)
+
+
+class UserCodeError(InputError):
+    """A user's own function has raised an error, which is the cause of this one.
+
+    Attributes:
+      user_traceback: the cause's traceback from the user's first line on, without this project's
+        lines; empty where no line of the user's has run.
+    """
+
+    def __init__(self, message: str, *, user_traceback: str = ""):
+        """Keeps the traceback beside the message.
+
+        Args:
+          message: one line.
+          user_traceback: as the attribute.
+        """
+        super().__init__(message)
+        self.user_traceback = user_traceback
 
 
 def is_import_path(spec: str, known: Container[str]) -> bool:
@@ -18,7 +53,8 @@ def import_function(spec: str) -> Callable:
     """Imports `module:function`; the working directory is searched too, as `python -m` does.
 
     Raises:
-      InputError: no such module or function, or the module fails while it is imported.
+      InputError: no such module or function.
+      UserCodeError: the module fails while it is imported.
     """
     module_name, _, function_name = spec.partition(":")
     if os.getcwd() not in sys.path:
@@ -26,11 +62,59 @@ def import_function(spec: str) -> Callable:
     try:
         module = importlib.import_module(module_name)
     except Exception as error:  # whatever a user's module raises is the user's to read
-        first_line = next(iter(str(error).splitlines()), "")
-        raise InputError(
-            f"cannot import {module_name!r} of {spec!r}: {type(error).__name__}: {first_line}"
+        raise UserCodeError(
+            f"cannot import {module_name!r} of {spec!r}: {_one_line(error)}",
+            user_traceback=_users_lines(error),
         ) from error
     function = getattr(module, function_name, None)
     if not callable(function):
         raise InputError(f"module {module_name!r} has no function {function_name!r}")
     return function
+
+
+@contextmanager
+def user_code(spec: str) -> Iterator[None]:
+    """Where a user's function runs: its errors become a `UserCodeError` that names it.
+
+    Errors of this library, which say what they are in one line, stay as they are.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        message = f"{spec} raised {_one_line(error)}"
+        raise UserCodeError(message, user_traceback=_users_lines(error)) from error
+
+
+def guarded(spec: str, function: Callable) -> Callable:
+    """The function, called as `user_code`; what else it is, such as its signature, is kept."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        with user_code(spec):
+            return function(*args, **kwargs)
+
+    return call
+
+
+def _one_line(error: Exception) -> str:
+    first_line = next(iter(str(error).strip().splitlines()), "")
+    return f"{type(error).__name__}: {first_line}".rstrip(": ")
+
+
+def _users_lines(error: Exception) -> str:
+    """The traceback from the first frame that is the user's, without this project's frames."""
+    frames = traceback.extract_tb(error.__traceback__)
+    theirs = [not _starts_with(frame, _OURS + _INSTALLED) for frame in frames]
+    if True not in theirs and not isinstance(error, SyntaxError):
+        return ""
+    first = theirs.index(True) if True in theirs else len(frames)
+    kept = [frame for frame in frames[first:] if not _starts_with(frame, _OURS)]
+    lines = ["Traceback (most recent call last):\n", *traceback.format_list(kept)]
+    return "".join([*lines, *traceback.format_exception_only(error)])
+
+
+def _starts_with(frame: traceback.FrameSummary, folders: tuple[str, ...]) -> bool:
+    path = frame.filename
+    return path.startswith("<") or str(Path(path).resolve()).startswith(folders)

@@ -105,6 +105,25 @@ def as_example_shapes(example: Any, dtype: str) -> Any:
     return jax.tree.map(in_dtype, example)
 
 
+def _same_structure(a: Any, b: Any) -> bool:
+    structures: list[Any] = [jax.tree.structure(a), jax.tree.structure(b)]
+    return structures[0] == structures[1]
+
+
+def _described(example: Any) -> str:
+    """Types and shapes of one example, such as "{'ids': int32[7]}"."""
+    shapes = jax.tree.map(lambda leaf: f"{leaf.dtype}{list(leaf.shape)}", example)
+    return str(shapes).replace("'", "") if isinstance(shapes, str) else str(shapes)
+
+
+def check_same_batch(inputs: Inputs, expected: Inputs, what: str) -> None:
+    """Raises InputError unless both batches have the same structure and shapes."""
+    if _same_structure(inputs, expected):
+        for one, other in zip(jax.tree.leaves(inputs), jax.tree.leaves(expected), strict=True):
+            check_same_shape(one.shape, other.shape, what)
+    check_same_examples(inputs, example_shapes(expected), what)
+
+
 def check_same_examples(inputs: Inputs, expected: Any, what: str) -> None:
     """Raises InputError unless each example has the structure and shapes of `expected`.
 
@@ -114,10 +133,8 @@ def check_same_examples(inputs: Inputs, expected: Any, what: str) -> None:
       what: one example's name in the message, such as "an image".
     """
     given = example_shapes(inputs)
-    if jax.tree.structure(given) != jax.tree.structure(expected):
-        raise InputError(
-            f"{what} is {jax.tree.structure(given)}, expected {jax.tree.structure(expected)}"
-        )
+    if not _same_structure(given, expected):
+        raise InputError(f"{what} is {_described(given)}, expected {_described(expected)}")
     for one, other in zip(jax.tree.leaves(given), jax.tree.leaves(expected), strict=True):
         check_same_shape(one.shape, other.shape, what)
         kinds = [jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in (one, other)]

@@ -13,6 +13,7 @@ import jax
 import tyro
 
 from ntk_aug.checks import InputError
+from ntk_aug.imports import UserCodeError
 
 Command = tuple[type, Callable[[Any], None]]
 """A frozen dataclass of options, whose docstrings are the help, and the function that takes it."""
@@ -35,7 +36,8 @@ def run_program(
 
     Returns:
       0 on success, 2 with one line on standard error for arguments that cannot be parsed or an
-      `InputError`, 130 if interrupted.
+      `InputError` (after the user's own traceback, where their function raised it), 130 if
+      interrupted.
     """
     told = io.StringIO()
     try:
@@ -56,6 +58,8 @@ def run_program(
     try:
         run(options)
     except InputError as error:
+        if isinstance(error, UserCodeError) and error.user_traceback:
+            print(error.user_traceback, end="", file=sys.stderr)
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

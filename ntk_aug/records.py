@@ -162,7 +162,10 @@ def fingerprint(value: Any) -> str:
 
 
 def environment() -> dict[str, Any]:
-    """Versions and device that a result was computed with."""
+    """Versions and device that a result was computed with.
+
+    Bits differ between versions, between processors, and by what XLA_FLAGS turns on or off.
+    """
     packages = ("jax", "jaxlib", "flax", "optax", "numpy", "scipy")
     device = jax.devices()[0]
     return {
@@ -171,5 +174,24 @@ def environment() -> dict[str, Any]:
         **{package: metadata.version(package) for package in packages},
         "device": f"{device.platform}: {device.device_kind}",
         "num_devices": jax.device_count(),
+        "processor": processor_name(),
         "cpu_count": os.cpu_count(),
+        "xla_flags": os.environ.get("XLA_FLAGS", ""),
     }
+
+
+def processor_name(*, cpuinfo: StrPath = "/proc/cpuinfo") -> str:
+    """What the processor is called, or its architecture where the system does not name it.
+
+    Args:
+      cpuinfo: the file in which Linux describes its processors.
+    """
+    try:
+        lines = Path(cpuinfo).read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:  # another system
+        lines = []
+    for line in lines:
+        key, _, name = line.partition(":")
+        if key.strip() == "model name" and name.strip():
+            return name.strip()
+    return platform.processor() or platform.machine()

@@ -5,6 +5,7 @@ import stat
 import warnings
 
 import jax.numpy as jnp
+import jaxlib
 import numpy as np
 import pytest
 
@@ -290,9 +291,26 @@ def test_the_fingerprint_is_the_sha256_of_what_it_says():
     )
 
 
-def test_the_environment_names_versions_and_device():
+def test_the_environment_names_versions_and_device(monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_experimental_ynn_fusion_type=")
     environment = records.environment()
+    assert environment["xla_flags"] == "--xla_cpu_experimental_ynn_fusion_type="
+    monkeypatch.delenv("XLA_FLAGS")
+    assert records.environment()["xla_flags"] == ""
+    assert environment["jaxlib"] == jaxlib.__version__
+    assert environment["processor"] == records.processor_name()
     assert environment["numpy"] == np.__version__
     assert environment["device"].startswith("cpu: ")
     assert environment["num_devices"] >= 1
     assert json.loads(records.to_json(environment)) == environment
+
+
+def test_the_processor_is_named_as_the_system_names_it(tmp_path, monkeypatch):
+    (tmp_path / "x86").write_text("processor\t: 0\nmodel name\t: Epyc: the 9th \nmodel name\t: B\n")
+    (tmp_path / "arm").write_text("processor\t: 0\nCPU part\t: 0xd0c\n")
+    monkeypatch.setattr(records.platform, "processor", lambda: "arm")
+    monkeypatch.setattr(records.platform, "machine", lambda: "aarch64")
+    assert records.processor_name(cpuinfo=tmp_path / "x86") == "Epyc: the 9th"
+    assert records.processor_name(cpuinfo=tmp_path / "arm") == "arm"
+    monkeypatch.setattr(records.platform, "processor", lambda: "")
+    assert records.processor_name(cpuinfo=tmp_path / "absent") == "aarch64"

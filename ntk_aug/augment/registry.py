@@ -16,12 +16,12 @@ from ntk_aug.augment.noise import (
     random_noise_on_sphere,
 )
 from ntk_aug.augment.policies import AUGMIX, POLICIES, randaugment, wu_policy
-from ntk_aug.augment.policy_augmentation import AugMixAugmentation, PolicyAugmentation
+from ntk_aug.augment.policy_augmentation import AugMixAugmentation, Drawing, PolicyAugmentation
 from ntk_aug.augment.random_operations import random_color_jitter, random_operation
 from ntk_aug.augment.weak import WEAK, random_shift
 from ntk_aug.augment.wu import WuAugmentation
 from ntk_aug.checks import InputError, check_choice
-from ntk_aug.imports import import_function, is_import_path
+from ntk_aug.imports import guarded, import_function, is_import_path
 
 
 class AugmentationEntry(NamedTuple):
@@ -176,14 +176,18 @@ AUGMENTATIONS = {
 def build_augmentation(spec: str) -> Augmentation:
     """Builds an augmentation from its name, `name:strength`, or a user's `module:function`.
 
-    A user's function is an augmentation itself: function(key, image) -> image.
+    A user's function is an augmentation itself: function(key, image) -> image. One whose images
+    may leave [0, 1] says so by `leaves_unit_range`, as all named kinds of noise do.
 
     Raises:
       InputError: an unknown name (the known ones are listed), or a strength that is no number or
         out of range.
+      UserCodeError: when it is called, an error of the user's function.
     """
     if is_import_path(spec, AUGMENTATIONS):
-        return import_function(spec)
+        function = import_function(spec)
+        # An augmentation of the library's own kinds stays what it is.
+        return function if isinstance(function, Drawing) else guarded(spec, function)
     name, _, strength_text = spec.partition(":")
     entry = AUGMENTATIONS[check_choice(name, AUGMENTATIONS, "augmentation")]
     if entry.default is None:

@@ -5,6 +5,7 @@ from functools import partial
 from itertools import pairwise
 from typing import Any
 
+import jax
 import numpy as np
 from jax.sharding import Mesh
 
@@ -15,11 +16,11 @@ from ntk_aug.coreset.facility import DEFAULT_MEMORY_BYTES
 from ntk_aug.coreset.proxies import PROXIES
 from ntk_aug.coreset.similarity import GradientFactors
 from ntk_aug.data import Dataset, normalize, unit_range
+from ntk_aug.inputs import take_examples
 from ntk_aug.jacobian import JacobianRows, LastLayer, projected_rows, row_norms
-from ntk_aug.jacobian.outputs import count_logits
 from ntk_aug.jacobian.rows import NotFiniteError
 from ntk_aug.losses import check_targets
-from ntk_aug.models import ModelView, StreamedProgram, num_params
+from ntk_aug.models import ModelView, StreamedProgram, as_view, count_outputs, num_params
 
 # Images whose inputs are held as floats at once, and bytes of their gradients.
 _SPAN_IMAGES = 2048
@@ -58,7 +59,8 @@ class ExamplesProgram:
 
         Args:
           apply_fn: (variables, network inputs) -> logits, in evaluation mode.
-          dataset: images as they are kept, which are normalised batch by batch.
+          dataset: images as they are kept, which are normalised batch by batch; or examples of
+            another kind (tables, token ids), which go into the network as they are.
           proxy: a key of `PROXIES`: what the examples' `gradients` are.
           loss: a key of `losses.LOSSES`.
           soft_labels: what the loss is by, in place of the labels.
@@ -106,7 +108,7 @@ class ExamplesProgram:
             computed later raises one for values that are not finite.
         """
         data, proxy = self._dataset, self._proxy
-        outputs = count_logits(self._apply_fn, variables, data.image_shape, "float32")
+        outputs = count_outputs(self._apply_fn, variables, data.example)
         if outputs != data.num_classes:
             raise InputError(
                 f"the network has {outputs} outputs, expected one for each of the "
@@ -121,7 +123,7 @@ class ExamplesProgram:
         if proxy.startswith("last-layer-weight"):
             if self._last_layer is None:
                 self._last_layer = LastLayer(
-                    self._apply_fn, variables, data.image_shape, layer=self._layer_name
+                    self._apply_fn, variables, self._dataset.example, layer=self._layer_name
                 )
             sources["last_layer"] = lambda examples: self._stream(
                 self._layer, variables, "last layer", self._targets
@@ -176,8 +178,7 @@ class ExamplesProgram:
 
     def _rows(self, variables):
         view = self._view_of(variables)
-        shape = self._dataset.image_shape
-        return JacobianRows(view.apply_fn, view.params, shape, rows=self._loss)
+        return JacobianRows(view.apply_fn, view.params, self._dataset.example, rows=self._loss)
 
     def _fill(self, results, rows, stage, compute):
         """Computes results [n, ...] of (network inputs, targets, progress), by parts of images."""
@@ -192,7 +193,8 @@ class ExamplesProgram:
                 if self._progress:
                     self._progress(stage, start + done, n)
 
-            inputs = np.asarray(self._inputs(self._dataset.images[span]))
+            inputs = self._inputs(take_examples(self._dataset.images, span))
+            inputs = jax.tree.map(np.asarray, inputs)
             try:
                 results[span] = compute(inputs, self._targets[span], report)
             except NotFiniteError as error:
@@ -205,7 +207,7 @@ class ExamplesProgram:
 
         def whole(inputs, targets, report):
             values = rows(inputs, targets)
-            report(stage, len(inputs), len(inputs))
+            report(stage, len(values), len(values))
             return values
 
         def projected(inputs, targets, report):
@@ -228,7 +230,7 @@ class ExamplesProgram:
 
 
 def network_examples(
-    view: ModelView,
+    view: Any,
     dataset: Dataset,
     *,
     proxy: str = "last-layer-logit",
@@ -244,12 +246,15 @@ def network_examples(
 ) -> Examples:
     """Examples of one network: its logits, losses and gradients, each computed when asked for.
 
-    Arguments and errors are those of `ExamplesProgram`, which serves several weights.
+    The view is a `ModelView`, or what `models.as_view` takes: an NNX module, a pair of a Linen
+    module and its variables, or a pair of a function and its parameters. Other arguments and errors
+    are those of `ExamplesProgram`, which serves several weights.
 
     Example:
       examples = coreset.network_examples(view, dataset, proxy="last-layer-weight")
       chosen = coreset.facility_location(examples.gradients, count=100)
     """
+    view = as_view(view)
     program = ExamplesProgram(
         view.apply_fn,
         dataset,

@@ -14,7 +14,7 @@ from ntk_aug.coreset.k_center import k_center_greedy
 from ntk_aug.coreset.matching import match_gradients
 from ntk_aug.coreset.scores import largest_scores
 from ntk_aug.coreset.subset import Subset, random_subset
-from ntk_aug.imports import import_function, is_import_path
+from ntk_aug.imports import guarded, import_function, is_import_path
 
 Selector = Callable[..., Subset]
 """selector(key, examples, count, **options) -> Subset of at most `count` of the examples."""
@@ -159,7 +159,7 @@ def find_selector(spec: str | Selector) -> SelectorEntry:
     if callable(spec):
         return _own_entry(spec)
     if is_import_path(spec, SELECTORS):
-        return _own_entry(import_function(spec))
+        return _own_entry(guarded(spec, import_function(spec)))
     return SELECTORS[check_choice(spec, SELECTORS, "selector")]
 
 

@@ -1,9 +1,10 @@
-"""Named data sets, image files and their subsets, as arrays in memory."""
+"""Named data sets, a user's own arrays and files, and their subsets, in memory."""
 
 from ntk_aug.data.dataset import Dataset, normalize, unit_range
 from ntk_aug.data.digits import load_digits
 from ntk_aug.data.files import load_images_file
-from ntk_aug.data.registry import DATASETS, SPLITS, DatasetEntry, load_dataset
+from ntk_aug.data.registry import DATASETS, DatasetEntry, load_dataset
+from ntk_aug.data.splits import SPLITS
 from ntk_aug.data.subsets import draw_examples, select_classes
 from ntk_aug.data.tfds import load_tfds
 

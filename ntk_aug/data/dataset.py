@@ -1,15 +1,18 @@
-"""Labelled images in memory: what every data set becomes."""
+"""Labelled examples in memory, images above all: what every data set becomes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ntk_aug.aliases import Array, Images, Shaped
+from ntk_aug.aliases import Inputs, Labels
 from ntk_aug.checks import InputError, check_images, check_labels
+from ntk_aug.data.labels import find_classes
+from ntk_aug.inputs import cast_inputs, check_inputs, example_shapes, num_examples, take_examples
 from ntk_aug.records import fingerprint
-
-SPLITS = ("train", "test")
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no single truth value: compare fingerprints
@@ -19,19 +22,22 @@ class Dataset:
     Attributes:
       name: the name it is loaded by, or the file it came from.
       split: "train" or "test".
-      images: [n, h, w, c], uint8 (0 .. 255) or floating point (0 .. 1).
+      images: images [n, h, w, c], uint8 (0 .. 255) or floating point (0 .. 1). Or examples of
+        another kind: a table [n, d] of floating point, token ids [n, t] of integers, an array of
+        any number of axes but four, or a pytree of arrays with one n. A network takes those as
+        they are, and only images can be augmented.
       labels: int32 [n], each in 0 .. num_classes - 1.
       class_names: one name per class.
       indices: int32 [n], the place of each example in its whole split. Augmentation keys are folded
         from it, so that an example keeps its augmentation in every subset and batch.
         Empty: 0 .. n - 1.
       mean, std: per channel, of pixels in [0, 1]: the network's input is (pixel - mean) / std.
-        Empty: 0 and 1.
+        Empty: 0 and 1 for images; examples of another kind have none.
     """
 
     name: str
     split: str
-    images: np.ndarray
+    images: Any
     labels: np.ndarray
     class_names: tuple[str, ...]
     indices: np.ndarray = field(default_factory=lambda: np.empty(0, np.int32))
@@ -39,40 +45,81 @@ class Dataset:
     std: tuple[float, ...] = ()
 
     def __post_init__(self):
-        images = check_images(self.images, f"images of {self.name}")
-        if images.dtype != np.uint8 and not (images.min() >= 0 and images.max() <= 1):
-            raise InputError(
-                f"images of {self.name} range from {images.min():g} to {images.max():g}, "
-                "expected floating point in [0, 1], or uint8"
-            )
+        images = _checked_examples(self.images, self.name)
         if len(set(self.class_names)) < len(self.class_names):
             raise InputError(f"class names of {self.name} are {self.class_names}: one stands twice")
-        channels = images.shape[-1]
+        channels = images.shape[-1] if _are_images(images) else 0
+        n = num_examples(images)
         fields = {
             "images": images,
-            "labels": check_labels(self.labels, len(images), len(self.class_names)),
-            "indices": self.indices if np.size(self.indices) else np.arange(len(images)),
+            "labels": check_labels(self.labels, n, len(self.class_names)),
+            "indices": self.indices if np.size(self.indices) else np.arange(n),
             "mean": self.mean or (0.0,) * channels,
             "std": self.std or (1.0,) * channels,
         }
         fields["indices"] = np.asarray(fields["indices"], np.int32)
         for name, value in fields.items():
             object.__setattr__(self, name, value)
-        if self.indices.shape != (len(images),) or self.indices.min() < 0:
+        if self.indices.shape != (n,) or self.indices.min() < 0:
             raise InputError(
-                f"indices of {self.name} have shape {self.indices.shape}, expected {len(images)} "
+                f"indices of {self.name} have shape {self.indices.shape}, expected {n} "
                 "places from 0"
+            )
+        if not channels and (self.mean or self.std):
+            raise InputError(
+                f"normalisation of {self.name} is mean {self.mean}, std {self.std}; expected none, "
+                "as its examples are no images [n, h, w, c]"
             )
         numbers = np.array([*self.mean, *self.std])
         fits = len(self.mean) == len(self.std) == channels and np.isfinite(numbers).all()
-        if not fits or min(self.std) <= 0:
+        if not fits or min(self.std, default=1) <= 0:
             raise InputError(
                 f"normalisation of {self.name} is mean {self.mean}, std {self.std}; expected "
                 f"{channels} numbers each, the std positive"
             )
 
+    @classmethod
+    def from_arrays(
+        cls,
+        images: Inputs,
+        labels: Labels | Sequence[int] | Sequence[str] | np.ndarray,
+        *,
+        name: str = "arrays",
+        split: str = "train",
+        class_names: Sequence[str] = (),
+        mean: tuple[float, ...] = (),
+        std: tuple[float, ...] = (),
+    ) -> "Dataset":
+        """A data set of a user's own arrays.
+
+        Args:
+          images: [n, h, w, c] or [n, h, w], uint8 or floats in [0, 1]; or examples of another kind
+            (see `Dataset`), such as a table [n, d] or token ids [n, t].
+          labels: [n], integers or texts. What occurs, sorted, are the classes 0, 1, ..., which are
+            named by it. Where two splits are made, give both `class_names`, so that both have the
+            same classes.
+          name: in messages and records.
+          split: "train" or "test".
+          class_names: names of the classes, in the order of the network's outputs. Labels are
+            names, or numbers 0 .. C - 1 of names, or else have the names in sorted order.
+          mean: per channel, as `Dataset`.
+          std: likewise.
+
+        Raises:
+          InputError: arrays that do not fit.
+
+        Example:
+          animals = data.Dataset.from_arrays(images, np.array(["cat", "dog", "cat"]))
+        """
+        if isinstance(images, np.ndarray | jax.Array | list | tuple):
+            images = np.asarray(images)
+            images = images[..., None] if images.ndim == 3 else images
+        classes = find_classes(labels, class_names, what=f"labels of {name}")
+        numbers = classes.numbers(labels, f"labels of {name}")
+        return cls(name, split, images, numbers, classes.names, mean=mean, std=std)
+
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self.labels)
 
     @property
     def num_classes(self) -> int:
@@ -80,32 +127,92 @@ class Dataset:
         return len(self.class_names)
 
     @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """(height, width, channels)."""
+    def are_images(self) -> bool:
+        """Whether the examples are images, which can be augmented."""
+        return _are_images(self.images)
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """The shape of one example in an array: (height, width, channels) of images."""
+        if not isinstance(self.images, np.ndarray):
+            raise InputError(f"examples of {self.name} are no single array: see `example`")
         return self.images.shape[1:]
+
+    @property
+    def example(self) -> Any:
+        """Shape and type of one input of a network: a `jax.ShapeDtypeStruct`, or a pytree."""
+        if self.are_images:
+            return jax.ShapeDtypeStruct(self.image_shape, np.float32)
+        return example_shapes(cast_inputs(self.images, "float32"))
 
     def take(self, positions: np.ndarray) -> "Dataset":
         """The examples at these positions, in their order; classes and indices are kept."""
         return replace(
             self,
-            images=self.images[positions],
+            images=take_examples(self.images, positions),
             labels=self.labels[positions],
             indices=self.indices[positions],
         )
 
     def fingerprint(self) -> str:
         """A sha256 of everything that a network trained on it can depend on."""
-        arrays = [fingerprint(a) for a in (self.images, self.labels, self.indices)]
+        if isinstance(self.images, np.ndarray):
+            examples = fingerprint(self.images)
+        else:
+            leaves = jax.tree_util.tree_leaves_with_path(self.images)
+            examples = fingerprint([(jax.tree_util.keystr(p), fingerprint(a)) for p, a in leaves])
+        arrays = [examples, *(fingerprint(a) for a in (self.labels, self.indices))]
         return fingerprint([arrays, self.class_names, self.mean, self.std])
 
 
-def unit_range(images: Shaped[Array, "n h w c"]) -> Images:
-    """Images as float32 in [0, 1]: uint8 is divided by 255, floating point only cast."""
-    if images.dtype == np.uint8:
+def _are_images(examples: Any) -> bool:
+    return isinstance(examples, np.ndarray) and examples.ndim == 4
+
+
+def _checked_examples(examples: Any, name: str) -> Any:
+    """Images as they are; anything else as `check_inputs` gives it, and bytes as integers."""
+    if isinstance(examples, jax.Array | list | tuple):
+        examples = np.asarray(examples)
+    if not _are_images(examples):
+        if isinstance(examples, np.ndarray) and examples.ndim == 1:
+            raise InputError(
+                f"examples of {name} have shape {examples.shape}, expected [n, ...]; "
+                "images are [n, height, width, channels]"
+            )
+        examples = check_inputs(examples, f"examples of {name}")
+        # Bytes that are no images are numbers of something, such as token ids.
+        return jax.tree.map(lambda a: a.astype(np.int32) if a.dtype == np.uint8 else a, examples)
+    images = check_images(examples, f"images of {name}")
+    if images.dtype != np.uint8 and not (images.min() >= 0 and images.max() <= 1):
+        raise InputError(
+            f"images of {name} range from {images.min():g} to {images.max():g}, "
+            "expected floating point in [0, 1], or uint8"
+        )
+    return images
+
+
+def unit_range(images: Inputs) -> Inputs:
+    """Images [n, h, w, c] as float32 in [0, 1]: uint8 is divided by 255, floats only cast.
+
+    Examples that are no images stay as they are, floating point as float32.
+
+    Raises:
+      InputError: uint8 of another number of axes.
+    """
+    if getattr(images, "dtype", None) == np.uint8:
+        if images.ndim != 4:
+            raise InputError(
+                f"images have shape {images.shape}, expected [n, height, width, channels]"
+            )
         return jnp.asarray(images, jnp.float32) / 255
-    return jnp.asarray(images, jnp.float32)
+    return cast_inputs(jax.tree.map(jnp.asarray, images), "float32")
 
 
-def normalize(images: Images, mean: tuple[float, ...], std: tuple[float, ...]) -> Images:
-    """The network's input (x - mean) / std, per channel, from images [..., h, w, c] in [0, 1]."""
+def normalize(images: Inputs, mean: tuple[float, ...], std: tuple[float, ...]) -> Inputs:
+    """The network's input (x - mean) / std, per channel, from images [..., h, w, c] in [0, 1].
+
+    Without a mean and a std, as of examples that are no images, nothing is changed.
+    """
+    if not mean and not std:
+        return images
     return (images - jnp.asarray(mean, images.dtype)) / jnp.asarray(std, images.dtype)

@@ -4,7 +4,8 @@ import numpy as np
 from sklearn import datasets
 
 from ntk_aug.checks import check_choice
-from ntk_aug.data.dataset import SPLITS, Dataset
+from ntk_aug.data.dataset import Dataset
+from ntk_aug.data.splits import SPLITS, every_fifth
 
 
 def load_digits(split: str) -> Dataset:
@@ -16,8 +17,7 @@ def load_digits(split: str) -> Dataset:
     """
     check_choice(split, SPLITS, "split")
     bunch = datasets.load_digits()
-    positions = np.arange(len(bunch.target))
-    chosen = positions[(positions % 5 == 4) == (split == "test")]
+    chosen = every_fifth(len(bunch.target), split)
     return Dataset(
         name="digits",
         split=split,

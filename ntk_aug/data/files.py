@@ -1,20 +1,33 @@
-"""A user's own images, from one npz file."""
+"""A user's own examples, from one npz file."""
 
 from pathlib import Path
 
 import numpy as np
 
-from ntk_aug.checks import InputError, check_choice, check_images
-from ntk_aug.data.dataset import SPLITS, Dataset
+from ntk_aug.checks import InputError, check_choice
+from ntk_aug.data.dataset import Dataset
+from ntk_aug.data.labels import as_labels, find_classes
+from ntk_aug.data.splits import SPLITS, every_fifth
 from ntk_aug.records import StrPath, read_npz
+
+# Names of the examples, their labels, and those of a test split.
+_KEYS = (
+    ("images", "labels", "test_images", "test_labels"),
+    ("x", "y", "x_test", "y_test"),
+    ("X", "y", "X_test", "y_test"),
+    ("x_train", "y_train", "x_test", "y_test"),
+)
 
 
 def load_images_file(path: StrPath, split: str) -> Dataset:
-    """Reads labelled images from an npz file.
+    """Reads labelled examples from an npz file.
 
-    Keys: `images` [n, h, w] or [n, h, w, c], uint8 or floating point in [0, 1]; `labels` [n],
-    integers from 0; optionally `test_images` and `test_labels`, and `class_names`. Without test
-    images every fifth image, in file order, is the test split.
+    Keys: `images` and `labels`, or `x` and `y`. Images are [n, h, w] or [n, h, w, c], uint8 or
+    floating point in [0, 1]; other examples are tables [n, d] of floats, or token ids [n, t].
+    Labels are integers or texts; those that occur, sorted, are the classes 0, 1, ..., in both
+    splits. Optional: `test_images` and `test_labels` (`x_test`, `y_test`); `class_names`; `mean`
+    and `std` per channel of pixels in [0, 1]. The keys `x_train`, `y_train`, `x_test`, `y_test`
+    serve, too. Without test examples every fifth, in file order, is the test split.
 
     Args:
       path: the file.
@@ -25,35 +38,42 @@ def load_images_file(path: StrPath, split: str) -> Dataset:
     """
     check_choice(split, SPLITS, "split")
     arrays = read_npz(path)
-    own_test = "test_images" in arrays
-    prefix = "test_" if own_test and split == "test" else ""
-    for key in ("images", "labels", f"{prefix}images", f"{prefix}labels"):
+    names = next((keys for keys in _KEYS if keys[0] in arrays), _KEYS[0])
+    own_test = names[2] in arrays
+    for key in (*names[:2], *(names[2:] if own_test else ())):
         if key not in arrays:
-            raise InputError(f"{path} has no array {key!r}; it has {', '.join(sorted(arrays))}")
-    images, labels = arrays[f"{prefix}images"], arrays[f"{prefix}labels"]
-    if images.ndim == 3:
-        images = images[..., None]
-    check_images(images, f"images of {path}")
+            others = " (or 'x', 'x_train')" if key == "images" else ""
+            raise InputError(
+                f"{path} has no array {key!r}{others}; it has {', '.join(sorted(arrays))}"
+            )
+    chosen = names[2:] if own_test and split == "test" else names[:2]
+    images, labels = (np.atleast_1d(arrays[key]) for key in chosen)
     if np.issubdtype(images.dtype, np.floating):
         images = images.astype(np.float32)
-    if labels.shape != (len(images),) or not np.issubdtype(labels.dtype, np.integer):
+    what, n = f"{chosen[1]} of {path}", len(images)
+    if len(as_labels(labels, what)) != n:
+        raise InputError(f"{what} are {len(labels)}, expected {n}: one for each of {chosen[0]}")
+    if not own_test and n < 5:
         raise InputError(
-            f"labels of {path} are {labels.dtype} {labels.shape}, expected {len(images)} integers"
+            f"{path} holds {n} examples: without {names[2]} every fifth is the test split, so at "
+            "least 5 are needed"
         )
-    if not own_test and len(images) < 5:
-        raise InputError(
-            f"{path} holds {len(images)} images: without test_images every fifth is the test "
-            "split, so at least 5 are needed"
-        )
-    names = np.atleast_1d(arrays.get("class_names", np.arange(arrays["labels"].max() + 1)))
-    dataset = Dataset(
+    # Classes are those of the training labels, so that both splits have the same.
+    classes = find_classes(arrays[names[1]], arrays.get("class_names", ()), what=what)
+    dataset = Dataset.from_arrays(
+        images,
+        np.asarray(classes.names)[classes.numbers(labels, what)],
         name=Path(path).name,
         split=split,
-        images=images,
-        labels=labels,
-        class_names=tuple(n.decode() if isinstance(n, bytes) else str(n) for n in names),
+        class_names=classes.names,
+        mean=_per_channel(arrays, "mean", path),
+        std=_per_channel(arrays, "std", path),
     )
-    if own_test:
-        return dataset
-    held_out = np.arange(len(dataset)) % 5 == 4
-    return dataset.take(np.flatnonzero(held_out == (split == "test")))
+    return dataset if own_test else dataset.take(every_fifth(len(dataset), split))
+
+
+def _per_channel(arrays, key, path):
+    values = np.atleast_1d(arrays.get(key, np.empty(0)))
+    if values.ndim != 1 or values.dtype.kind not in "fiu":
+        raise InputError(f"{key} of {path} is {values.dtype} {values.shape}, expected [channels]")
+    return tuple(float(value) for value in values)

@@ -21,6 +21,7 @@ import numpy as np
 from ntk_aug.checks import InputError
 from ntk_aug.data.cache import cache_path, folder_signature, read_cached, write_cached
 from ntk_aug.data.dataset import Dataset
+from ntk_aug.data.splits import every_fifth
 from ntk_aug.records import StrPath
 
 # Examples that are read at once: array_record unpacks a group of records for each request.
@@ -165,7 +166,7 @@ def _decode(name: str, folder: Path, split: str, root: Path) -> dict[str, np.nda
             f"{folder} is broken or half prepared ({_first_line(error)}); {again}"
         ) from error
     if fifths:
-        chosen = (np.arange(examples) % 5 == 4) == (split == "test")
+        chosen = every_fifth(examples, split)
         images, labels = images[chosen], labels[chosen]
     return {"images": images, "labels": labels, "class_names": class_names}
 

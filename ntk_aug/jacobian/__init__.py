@@ -1,6 +1,6 @@
 """The Jacobian of a network's outputs with respect to its parameters."""
 
-from ntk_aug.checks import check_mesh
+from ntk_aug.checks import PrecisionError, check_mesh
 from ntk_aug.jacobian.last_layer import LastLayer, LayerGradients
 from ntk_aug.jacobian.layerwise import ROUTES
 from ntk_aug.jacobian.masks import FlippedMasks, flipped_masks
@@ -8,7 +8,7 @@ from ntk_aug.jacobian.operator import JacobianOperator
 from ntk_aug.jacobian.outputs import LABELLED_ROWS, ROWS, output_function
 from ntk_aug.jacobian.reductions import projected_rows, row_norms
 from ntk_aug.jacobian.row_factors import RowFactors
-from ntk_aug.jacobian.rows import JacobianRows
+from ntk_aug.jacobian.rows import JacobianRows, SlowRowsWarning
 from ntk_aug.jacobian.sharded import ShardedRows
 
 __all__ = [
@@ -20,8 +20,10 @@ __all__ = [
     "JacobianRows",
     "LastLayer",
     "LayerGradients",
+    "PrecisionError",
     "RowFactors",
     "ShardedRows",
+    "SlowRowsWarning",
     "check_mesh",
     "flipped_masks",
     "output_function",

@@ -8,14 +8,15 @@ backward pass ends at the layer.
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 
-from ntk_aug.aliases import ApplyFn, Array, Float, Images, Params
+from ntk_aug.aliases import ApplyFn, Array, Float, Inputs, Params
 from ntk_aug.checks import InputError
+from ntk_aug.inputs import as_example_shapes
 from ntk_aug.jacobian.layerwise import dense_layers, is_elementwise
-from ntk_aug.jacobian.outputs import count_logits
+from ntk_aug.jacobian.outputs import one_example
 from ntk_aug.jacobian.sites import SiteTrace, shape_of
 from ntk_aug.losses import loss_residuals
+from ntk_aug.models import count_outputs
 
 
 class LayerGradients(NamedTuple):
@@ -47,7 +48,7 @@ class LastLayer:
         self,
         apply_fn: ApplyFn,
         params: Params,
-        image_shape: tuple[int, ...],
+        example: Any,
         *,
         layer: str | None = None,
     ):
@@ -56,7 +57,7 @@ class LastLayer:
         Args:
           apply_fn: evaluation view of a network.
           params: pytree of arrays, or of their shapes; others of the same shapes may be used later.
-          image_shape: (h, w, c) of the network's inputs.
+          example: shape of one input, as `JacobianRows` takes it.
           layer: the path of a kernel, or how it begins, such as "['output']"; None takes the layer
             after which no other operation but sums and products entry by entry has parameters.
 
@@ -66,13 +67,13 @@ class LastLayer:
         leaves, treedef = jax.tree.flatten(params)
         paths = [jax.tree_util.keystr(p) for p, _ in jax.tree_util.tree_leaves_with_path(params)]
         shapes = [jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in leaves]
-        count_logits(apply_fn, jax.tree.unflatten(treedef, shapes), image_shape, "float32")
+        example = as_example_shapes(example, "float32")
+        count_outputs(apply_fn, jax.tree.unflatten(treedef, shapes), example)
 
-        def of_image(leaves, image):
-            return apply_fn(jax.tree.unflatten(treedef, leaves), image[None])[0]
+        def of_example(leaves, example):
+            return apply_fn(jax.tree.unflatten(treedef, leaves), one_example(example))[0]
 
-        image = jax.ShapeDtypeStruct(image_shape, jnp.float32)
-        self._trace = SiteTrace(of_image, shapes, [image])
+        self._trace = SiteTrace(of_example, shapes, [example])
         dense = {site: paths[leaf] for leaf, site in dense_layers(self._trace).items()}
         self._site = _chosen(self._trace, dense, paths, layer)
         self.kernel = dense[self._site]
@@ -80,14 +81,14 @@ class LastLayer:
         self.bias = None if leaf is None else paths[leaf]
 
     def gradients(
-        self, loss: str, params: Params, images: Images, targets: Array
+        self, loss: str, params: Params, images: Inputs, targets: Array
     ) -> LayerGradients:
         """The gradients of each image's loss, to be traced by JAX.
 
         Args:
           loss: a key of `losses.LOSSES`.
           params: of the network.
-          images: its inputs [n, h, w, c].
+          images: its inputs [n, ...].
           targets: labels [n], or soft labels [n, C].
         """
         leaves = jax.tree.leaves(params)

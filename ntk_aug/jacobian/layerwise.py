@@ -9,6 +9,7 @@ came out. Under `jax.vmap` over examples the passes are ordinary batched ones, w
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -29,7 +30,7 @@ _ELEMENTWISE = ("add", "add_any", "sub", "mul", "div", "neg", "gather", "max", "
 def example_rows(
     trace: SiteTrace,
     leaves: Sequence[jax.Array],
-    example: Sequence[jax.Array],
+    example: Sequence[Any],
     cotangents: jax.Array,
     factored: Mapping[int, int] = MappingProxyType({}),
 ) -> tuple[list[jax.Array], list[tuple[jax.Array, jax.Array]]]:
@@ -108,6 +109,8 @@ def _all_rows(trace, k, dtype, factored, leaves, image, label):
     """All k rows of one example: [k, size] of each parameter not in factors, and the factors."""
     example = [image, label, jnp.zeros(k, dtype)]
     rows, factors = example_rows(trace, leaves, example, jnp.eye(k, dtype=dtype), factored)
+    # A layer of a lower precision gives factors in it.
+    factors = [(x.astype(dtype), d.astype(dtype)) for x, d in factors]
     return [row.reshape(k, -1) for row in rows], factors
 
 

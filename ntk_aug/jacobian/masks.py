@@ -12,9 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend import core
 
-from ntk_aug.aliases import ApplyFn, Images, Int, Params
-from ntk_aug.checks import InputError, check_network_inputs, check_params
-from ntk_aug.jacobian.precision import derivative_precision
+from ntk_aug.aliases import ApplyFn, Inputs, Int, Params
+from ntk_aug.checks import InputError, check_params
+from ntk_aug.inputs import cast_inputs, check_inputs, num_examples, take_examples
+from ntk_aug.jacobian.outputs import one_example
+from ntk_aug.jacobian.precision import DTYPES, derivative_precision, network_in
 from ntk_aug.jacobian.sites import apply_operation, shape_of, visit_operations
 
 _COMPARISONS = ("gt", "ge", "lt", "le", "eq", "ne", "argmax", "argmin")
@@ -38,7 +40,7 @@ class FlippedMasks(NamedTuple):
     units: int
 
 
-def flipped_masks(apply_fn: ApplyFn, params: Params, images: Images) -> FlippedMasks:
+def flipped_masks(apply_fn: ApplyFn, params: Params, images: Inputs) -> FlippedMasks:
     """Counts the units that choose differently in float32 and in float64, image by image.
 
     A unit is one result of a comparison, maximum, minimum, clip, absolute value, or maximum over
@@ -50,27 +52,28 @@ def flipped_masks(apply_fn: ApplyFn, params: Params, images: Images) -> FlippedM
     Args:
       apply_fn: evaluation view of a network.
       params: pytree of floating-point arrays.
-      images: network inputs [n, h, w, c].
+      images: network inputs [n, ...], such as [n, h, w, c]; or a pytree of such arrays.
 
     Raises:
       InputError: parameters or images that cannot be used, or a network that compares other values
         in float64 than in float32.
+      PrecisionError: the network has an operation that cannot be computed in float64.
     """
     check_params(params)
-    images = check_network_inputs(images)
-    choices = {dtype: _choices_program(apply_fn) for dtype in ("float32", "float64")}
-    size = min(_BLOCK, len(images))
-    flipped = np.zeros(len(images), int)
-    for first in range(0, len(images), size):
+    images = check_inputs(images)
+    n = num_examples(images)
+    choices = {dtype: _choices_program(network_in(apply_fn, dtype)) for dtype in DTYPES}
+    size = min(_BLOCK, n)
+    flipped = np.zeros(n, int)
+    for first in range(0, n, size):
         # A block is filled up with its last image, so that one program serves all.
-        members = np.minimum(np.arange(first, first + size), len(images) - 1)
+        members = np.minimum(np.arange(first, first + size), n - 1)
         found = []
         for dtype, program in choices.items():
             with derivative_precision(dtype):
                 values = jax.tree.map(lambda leaf, dtype=dtype: jnp.asarray(leaf, dtype), params)
-                found.append(
-                    [np.asarray(c) for c in program(values, images[members].astype(dtype))]
-                )
+                inputs = cast_inputs(take_examples(images, members), dtype)
+                found.append([np.asarray(choice) for choice in program(values, inputs)])
         single, double = found
         if [choice.shape for choice in single] != [choice.shape for choice in double]:
             raise InputError("the network compares other values in float64 than in float32")
@@ -89,7 +92,7 @@ def _choices_program(apply_fn):
             if _is_choice(equation):
                 found.append(_choice(equation, operands))
 
-        visit_operations(lambda p, x: apply_fn(p, x[None]), params, image, visit)
+        visit_operations(lambda p, x: apply_fn(p, one_example(x)), params, image, visit)
         return found
 
     return jax.jit(jax.vmap(choices, (None, 0)))

@@ -7,16 +7,19 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
-from ntk_aug.aliases import ApplyFn, Float, Images, Params, Targets
-from ntk_aug.checks import (
-    check_at_least,
-    check_choice,
-    check_network_inputs,
-    check_params,
-    check_same_shape,
+from ntk_aug.aliases import ApplyFn, Float, Inputs, Params, Targets
+from ntk_aug.checks import check_at_least, check_params, check_same_shape
+from ntk_aug.inputs import (
+    as_example_shapes,
+    cast_inputs,
+    check_inputs,
+    example_shapes,
+    num_examples,
+    take_examples,
 )
-from ntk_aug.jacobian.outputs import count_logits, label_shape, output_function, row_labels
-from ntk_aug.jacobian.precision import derivative_precision
+from ntk_aug.jacobian.outputs import label_shape, output_function, row_labels
+from ntk_aug.jacobian.precision import check_dtype, derivative_precision, network_in
+from ntk_aug.models import count_outputs
 
 
 class JacobianOperator:
@@ -35,7 +38,7 @@ class JacobianOperator:
         self,
         apply_fn: ApplyFn,
         params: Params,
-        images: Images,
+        images: Inputs,
         labels: Targets | None = None,
         *,
         rows: str = "logits",
@@ -47,7 +50,7 @@ class JacobianOperator:
         Args:
           apply_fn: evaluation view of a network.
           params: pytree of floating-point arrays.
-          images: network inputs [n, h, w, c].
+          images: network inputs [n, ...], such as [n, h, w, c]; or a pytree of such arrays.
           labels: [n]; or, for rows that are losses, soft labels [n, C]; needed for
             `LABELLED_ROWS` only.
           rows: a key of `jacobian.ROWS`.
@@ -56,20 +59,22 @@ class JacobianOperator:
 
         Raises:
           InputError: images, labels or parameters that cannot be used; an unknown kind of rows.
+          PrecisionError: as `JacobianRows`.
         """
         check_params(params)
-        images = check_network_inputs(images)
-        self.dtype = check_choice(dtype, ("float32", "float64"), "dtype")
+        images = check_inputs(images)
+        self.dtype = check_dtype(dtype)
         check_at_least(batch_size, 1, "batch_size")
+        apply_fn = network_in(apply_fn, dtype)
         outputs = output_function(apply_fn, rows)
         with derivative_precision(dtype):
             params = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), params)
             self._flat, unravel = ravel_pytree(params)
-            image = jax.ShapeDtypeStruct(images.shape[1:], dtype)
-            num_logits = count_logits(apply_fn, params, images.shape[1:], dtype)
+            example = as_example_shapes(example_shapes(images), dtype)
+            num_logits = count_outputs(apply_fn, params, example, dtype=dtype)
             label = label_shape(rows, num_logits, dtype)
-            k = jax.eval_shape(outputs, params, image, label).shape[0]
-        n = len(images)
+            k = jax.eval_shape(outputs, params, example, label).shape[0]
+        n = num_examples(images)
         self._images = images
         self._labels = row_labels(labels, rows, n, num_logits, dtype)
         self._batch_size = min(batch_size, n)
@@ -78,7 +83,8 @@ class JacobianOperator:
 
         def batch_outputs(images, labels, flat):
             # Of a whole batch at once: an ordinary forward pass.
-            return jax.vmap(outputs, (None, 0, 0))(unravel(flat), images, labels)
+            values = jax.vmap(outputs, (None, 0, 0))(unravel(flat), images, labels)
+            return values.astype(dtype)  # of a network whose layers have a lower precision
 
         @jax.jit
         def forward(flat, vector, images, labels):
@@ -93,7 +99,7 @@ class JacobianOperator:
     def matvec(self, vector: Float[np.ndarray, " P"]) -> Float[np.ndarray, " N"]:
         """J v; raises InputError for a vector of another length."""
         check_same_shape(np.shape(vector), self.shape[1:], "the vector")
-        result = np.empty((len(self._images), self.outputs_per_example), self.dtype)
+        result = np.empty((len(self._labels), self.outputs_per_example), self.dtype)
         with derivative_precision(self.dtype):
             direction = jnp.asarray(vector, self.dtype)
             for members, count in self._batches():
@@ -115,9 +121,10 @@ class JacobianOperator:
 
     def _batches(self):
         """The places of each batch's images and how many count: the last is filled up."""
-        n, size = len(self._images), self._batch_size
+        n, size = len(self._labels), self._batch_size
         for start in range(0, n, size):
             yield np.minimum(np.arange(start, start + size), n - 1), min(size, n - start)
 
     def _batch(self, members):
-        return self._images[members].astype(self.dtype), self._labels[members]
+        inputs = cast_inputs(take_examples(self._images, members), self.dtype)
+        return inputs, self._labels[members]

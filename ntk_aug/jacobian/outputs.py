@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ntk_aug.aliases import ApplyFn, Float, Int32, Params
+from ntk_aug.aliases import ApplyFn, Float, Inputs, Int32
 from ntk_aug.checks import InputError, check_choice, check_labels
 from ntk_aug.losses import LOSSES, check_targets, per_example_loss, probabilities
 
@@ -21,25 +21,13 @@ ROWS = {
 LABELLED_ROWS = ("true-logit", "cross-entropy", "squared")
 
 
-def count_logits(
-    apply_fn: ApplyFn, params: Params, image_shape: tuple[int, ...], dtype: str
-) -> int:
-    """C, the outputs of a network for one image [h, w, c], without running it.
-
-    Raises:
-      InputError: the network does not map images [1, h, w, c] to logits [1, C].
-    """
-    logits = jax.eval_shape(apply_fn, params, jax.ShapeDtypeStruct((1, *image_shape), dtype))
-    if getattr(logits, "ndim", None) != 2 or len(logits) != 1:
-        raise InputError(
-            f"the network maps one image to {getattr(logits, 'shape', type(logits).__name__)}, "
-            "expected logits [1, C]"
-        )
-    return logits.shape[1]
+def one_example(example: Inputs) -> Inputs:
+    """A batch of this one example."""
+    return jax.tree.map(lambda leaf: leaf[None], example)
 
 
 def output_function(apply_fn: ApplyFn, rows: str) -> Callable:
-    """A function (params, image [h, w, c], label) -> outputs [k] of one image.
+    """A function (params, example, label) -> outputs [k] of one example.
 
     k is C for "logits" and "probabilities", 1 for `LABELLED_ROWS`, which look at the label. The
     losses also take a soft label [C].
@@ -49,8 +37,8 @@ def output_function(apply_fn: ApplyFn, rows: str) -> Callable:
     """
     check_choice(rows, ROWS, "kind of rows")
 
-    def outputs(params, image, label):
-        logits = apply_fn(params, image[None])[0]
+    def outputs(params, example, label):
+        logits = apply_fn(params, one_example(example))[0]
         if rows == "probabilities":
             return probabilities(logits)
         if rows == "true-logit":
@@ -63,7 +51,7 @@ def output_function(apply_fn: ApplyFn, rows: str) -> Callable:
 
 
 def label_shape(rows: str, num_logits: int, dtype: str) -> jax.ShapeDtypeStruct:
-    """Of what `row_labels` gives for one image."""
+    """The shape and type of what `row_labels` gives for one example."""
     if rows in LOSSES:
         return jax.ShapeDtypeStruct((num_logits,), dtype)
     return jax.ShapeDtypeStruct((), "int32")

@@ -8,14 +8,15 @@ import jax
 import numpy as np
 from scipy import sparse
 
-from ntk_aug.aliases import Float, Float64, Images, KeyArray, Progress, Targets
+from ntk_aug.aliases import Float, Float64, Inputs, KeyArray, Progress, Targets
 from ntk_aug.checks import check_at_least
+from ntk_aug.inputs import num_examples
 from ntk_aug.jacobian.rows import JacobianRows
 
 
 def row_norms(
     rows: JacobianRows,
-    images: Images,
+    images: Inputs,
     labels: Targets | None = None,
     *,
     progress: Progress | None = None,
@@ -24,7 +25,7 @@ def row_norms(
 
     Args:
       rows: of one network.
-      images: network inputs [n, h, w, c].
+      images: network inputs [n, ...], as `JacobianRows.blocks` takes them.
       labels: [n], or soft labels [n, C], as `JacobianRows.blocks` takes them.
       progress: called with ("norms", images done, images in all).
 
@@ -32,18 +33,19 @@ def row_norms(
       InputError: as `JacobianRows.blocks` does.
     """
     k = rows.outputs_per_example
-    squares = np.empty(len(images) * k)
+    n = num_examples(images)
+    squares = np.empty(n * k)
     for span, values in rows.square_blocks(images, labels):
         squares[span] = values
         if progress:
-            progress("norms", span.stop // k, len(images))
+            progress("norms", span.stop // k, n)
     return np.sqrt(squares)
 
 
 def projected_rows(
     key: KeyArray,
     rows: JacobianRows,
-    images: Images,
+    images: Inputs,
     labels: Targets | None = None,
     *,
     dimension: int,
@@ -58,7 +60,7 @@ def projected_rows(
     Args:
       key: that S is drawn with; the same for whatever is to be compared.
       rows: of one network.
-      images: network inputs [n, h, w, c].
+      images: network inputs [n, ...], as `JacobianRows.blocks` takes them.
       labels: [n], or soft labels [n, C], as `JacobianRows.blocks` takes them.
       dimension: columns that are left.
       progress: called with ("projection", images done, images in all).
@@ -75,11 +77,12 @@ def projected_rows(
     places = np.asarray(jax.random.randint(place_key, (P,), 0, dimension))
     signs = np.asarray(jax.random.rademacher(sign_key, (P,), rows.dtype))
     transposed = sparse.csr_array((signs, (places, np.arange(P))), shape=(dimension, P))
-    result = np.empty((len(images) * k, dimension), rows.dtype)
+    n = num_examples(images)
+    result = np.empty((n * k, dimension), rows.dtype)
     for span, projected in rows.reduced_blocks(
         lambda values: (transposed @ values.T).T, images, labels
     ):
         result[span] = projected
         if progress:
-            progress("projection", span.stop // k, len(images))
+            progress("projection", span.stop // k, n)
     return result

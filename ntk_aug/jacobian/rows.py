@@ -1,32 +1,36 @@
 """Rows of the Jacobian J(W, X), block by block in bounded memory."""
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ntk_aug.aliases import ApplyFn, Array, Float, Float64, Images, Params, Targets
-from ntk_aug.checks import (
-    InputError,
-    check_at_least,
-    check_choice,
-    check_network_inputs,
-    check_params,
-    check_same_shape,
-)
+from ntk_aug.aliases import ApplyFn, Array, Float, Float64, Inputs, Params, Targets
+from ntk_aug.checks import InputError, check_at_least, check_params, check_same_shape
 from ntk_aug.cores import map_in_threads, num_cores
+from ntk_aug.inputs import (
+    as_example_shapes,
+    cast_inputs,
+    check_inputs,
+    check_same_examples,
+    num_examples,
+    take_examples,
+)
 from ntk_aug.jacobian.layerwise import (
     block_program,
     factored_leaves,
     routes,
     squares_program,
 )
-from ntk_aug.jacobian.outputs import count_logits, label_shape, output_function, row_labels
-from ntk_aug.jacobian.precision import derivative_precision
+from ntk_aug.jacobian.outputs import label_shape, output_function, row_labels
+from ntk_aug.jacobian.precision import check_dtype, derivative_precision, network_in
 from ntk_aug.jacobian.row_factors import RowFactors
 from ntk_aug.jacobian.sites import SiteTrace
+from ntk_aug.models import count_outputs
 from ntk_aug.records import fingerprint
 
 # What is computed at once: on a CPU more leaves the caches, an accelerator needs more to be busy.
@@ -34,18 +38,24 @@ _BLOCK_BYTES = {"cpu": 8 * 2**20}
 _ACCELERATOR_BLOCK_BYTES = 512 * 2**20
 _MAX_BLOCK_SIZE = 256
 _MAX_THREADS = 16
+# From how many parameters on a warning tells that rows take the slow route.
+_MANY_PARAMETERS = 10_000
 
 
 class NotFiniteError(InputError):
-    """Tells that the rows of an image hold NaN or infinity.
+    """Tells that the rows of an example hold NaN or infinity.
 
     Attributes:
-      image: its place among those that were given.
+      image: the example's place among those that were given.
     """
 
     def __init__(self, image: int):
         super().__init__(f"the Jacobian of image {image} holds NaN or infinity")
         self.image = image
+
+
+class SlowRowsWarning(UserWarning):
+    """Tells that the rows of many parameters are computed by the slow route "general"."""
 
 
 class JacobianRows:
@@ -57,7 +67,8 @@ class JacobianRows:
     Attributes:
       num_params: P, the columns.
       outputs_per_example: k, the rows of one image.
-      dtype: "float32" or "float64", in which the network is run and differentiated.
+      dtype: "float32" or "float64", in which the network is run and differentiated. In float32
+        layers keep a lower precision of their own; in float64 everything is float64.
       row_bytes: of one row, P * itemsize.
       factor_bytes: of the rows of one image as `RowFactors`.
       block_size: images that are differentiated at once; sets the speed and the working memory.
@@ -65,13 +76,14 @@ class JacobianRows:
       factor_program: compiled (leaves, images, labels) -> the pieces of `RowFactors`, [images, r,
         size]; `as_factors` puts them together.
       routes: for each parameter, by its path, which of `ROUTES` its rows take.
+      general_share: share of the parameters whose rows take the slow route "general".
     """
 
     def __init__(
         self,
         apply_fn: ApplyFn,
         params: Params,
-        image_shape: tuple[int, ...],
+        example: Any,
         *,
         rows: str = "logits",
         dtype: str = "float32",
@@ -83,7 +95,8 @@ class JacobianRows:
         Args:
           apply_fn: evaluation view of a network.
           params: pytree of floating-point arrays.
-          image_shape: (h, w, c) of the network's inputs.
+          example: shape of one input, such as (h, w, c); for integer inputs and pytrees
+            `jax.ShapeDtypeStruct`s, as `inputs.example_shapes` gives them.
           rows: a key of `jacobian.ROWS`.
           dtype: "float32" or "float64".
           block_size: images at once; None chooses one by memory.
@@ -91,13 +104,14 @@ class JacobianRows:
             for it; None takes all.
 
         Raises:
-          InputError: parameters that are no finite floats, an unknown kind of rows or dtype, or a
-            selection of none.
+          InputError: parameters that are no finite floats, an unknown kind of rows or dtype, a
+            selection of none, or a network that does not return logits [n, C].
+          PrecisionError: float64 of a network with an operation that cannot be computed in it.
         """
         check_params(params)
-        self.dtype = check_choice(dtype, ("float32", "float64"), "dtype")
+        self.dtype = check_dtype(dtype)
+        apply_fn = network_in(apply_fn, dtype)
         outputs = output_function(apply_fn, rows)
-        self._image_shape = tuple(image_shape)
         self._kind = rows
         all_leaves, treedef = jax.tree.flatten(params)
         paths = [jax.tree_util.keystr(p) for p, _ in jax.tree_util.tree_leaves_with_path(params)]
@@ -113,25 +127,27 @@ class JacobianRows:
                 merged = [given.get(i, leaf) for i, leaf in enumerate(all_leaves)]
                 return jax.tree.unflatten(treedef, merged)
 
-            image = jax.ShapeDtypeStruct(image_shape, dtype)
-            images = jax.ShapeDtypeStruct((1, *image_shape), dtype)
+            self._example = as_example_shapes(example, dtype)
             whole = jax.tree.unflatten(treedef, all_leaves)
-            self._num_logits = count_logits(apply_fn, whole, self._image_shape, dtype)
+            self._num_logits = count_outputs(apply_fn, whole, self._example, dtype=dtype)
             label = label_shape(rows, self._num_logits, dtype)
-            k = jax.eval_shape(outputs, whole, image, label).shape[0]
+            k = jax.eval_shape(outputs, whole, self._example, label).shape[0]
 
-            def traced(leaves, image, label, offset):
-                # The offset, zero, makes a site even of an output that sees no image.
-                return outputs(with_chosen(leaves), image, label) + offset
+            def traced(leaves, example, label, offset):
+                # The offset, zero, makes a site even of an output that sees no example.
+                return outputs(with_chosen(leaves), example, label) + offset
 
             offset = jax.ShapeDtypeStruct((k,), dtype)
-            trace = SiteTrace(traced, self.leaves, [image, label, offset])
+            trace = SiteTrace(traced, self.leaves, [self._example, label, offset])
             self._factored = factored_leaves(trace)
             self._whole, self.factor_program = (
                 block_program(trace, k, dtype, which) for which in ({}, self._factored)
             )
             self._squares = squares_program(trace, k, dtype, self._factored)
-            self._block_of_one = images, jax.ShapeDtypeStruct((1, *label.shape), label.dtype)
+            self._block_of_one = jax.tree.map(
+                lambda leaf: jax.ShapeDtypeStruct((1, *leaf.shape), leaf.dtype),
+                (self._example, label),
+            )
             pieces = jax.eval_shape(self.factor_program, self.leaves, *self._block_of_one)
         self._factor_shapes = [piece.shape[1:] for piece in pieces]
         self._num_factors = len(self._factored)
@@ -151,10 +167,24 @@ class JacobianRows:
         self.block_size = block_size
         names = [paths[i] for i in chosen]
         self.routes = dict(zip(names, routes(trace, len(chosen)), strict=True))
+        general = [
+            leaf.size
+            for leaf, taken in zip(self.leaves, self.routes.values(), strict=True)
+            if "general" in taken
+        ]
+        self.general_share = sum(general) / self.num_params
+        if sum(general) >= _MANY_PARAMETERS:
+            warnings.warn(
+                f"rows of {sum(general):,} of {self.num_params:,} parameters take the route "
+                "'general', about ten times slower than layer by layer: layers inside loops "
+                "(scan), or operations that are not known here; see JacobianRows.routes",
+                SlowRowsWarning,
+                stacklevel=2,
+            )
 
     def blocks(
         self,
-        images: Images,
+        images: Inputs,
         labels: Targets | None = None,
         *,
         start: int = 0,
@@ -163,24 +193,24 @@ class JacobianRows:
         """Yields (slice of the rows of J, their values) for consecutive blocks of images.
 
         Args:
-          images: network inputs [n, h, w, c], in floating point.
+          images: network inputs [n, ...], such as [n, h, w, c]; or a pytree of such arrays.
           labels: [n]; or, for rows that are losses, soft labels [n, C]; needed for
             `jacobian.LABELLED_ROWS` only.
           start: the first image whose rows are computed.
           stop: the image before which it ends; None takes all.
 
         Raises:
-          InputError: images that are no finite floats [n, h, w, c], or rows with NaN or infinity
-            (the first such image is named).
+          InputError: inputs of other shapes or types than those of `example`, values that are
+            not finite, or rows with NaN or infinity (the first such example is named).
         """
         k = self.outputs_per_example
-        stop = len(images) if stop is None else stop
+        stop = num_examples(images) if stop is None else stop
         for first, last, pieces in self._blocks(self._whole, images, labels, start, stop):
             yield slice(first * k, last * k), np.concatenate(pieces, axis=1)
 
     def __call__(
         self,
-        images: Images,
+        images: Inputs,
         labels: Targets | None = None,
         *,
         start: int = 0,
@@ -192,7 +222,7 @@ class JacobianRows:
         Memory is n * k * row_bytes; `out` is an array to write into. Other arguments and errors are
         those of `blocks`.
         """
-        stop = len(images) if stop is None else stop
+        stop = num_examples(images) if stop is None else stop
         images, labels = self.checked(images, labels, start=start, stop=stop)
         shape = ((stop - start) * self.outputs_per_example, self.num_params)
         out = np.empty(shape, self.dtype) if out is None else out
@@ -223,7 +253,7 @@ class JacobianRows:
 
     def factors(
         self,
-        images: Images,
+        images: Inputs,
         labels: Targets | None = None,
         *,
         start: int = 0,
@@ -236,7 +266,7 @@ class JacobianRows:
         Memory is n * factor_bytes; `out` is what to write into, of `empty_factors`; `report` is
         told how many images more are done. Other arguments and errors are those of `blocks`.
         """
-        stop = len(images) if stop is None else stop
+        stop = num_examples(images) if stop is None else stop
         images, labels = self.checked(images, labels, start=start, stop=stop)
         out = self.empty_factors(stop - start) if out is None else out
         check_same_shape(
@@ -266,7 +296,7 @@ class JacobianRows:
     def reduced_blocks(
         self,
         reduce: Callable[[Float[np.ndarray, "rows P"]], np.ndarray],
-        images: Images,
+        images: Inputs,
         labels: Targets | None = None,
     ) -> Iterator[tuple[slice, np.ndarray]]:
         """Yields (slice of the rows of J, what `reduce` makes of them), several blocks at once.
@@ -280,7 +310,7 @@ class JacobianRows:
         return self._reduced(self._whole, of_pieces, images, labels)
 
     def square_blocks(
-        self, images: Images, labels: Targets | None = None
+        self, images: Inputs, labels: Targets | None = None
     ) -> Iterator[tuple[slice, Float64[np.ndarray, " rows"]]]:
         """Yields (slice of the rows of J, their sums of squares), several blocks at once.
 
@@ -296,7 +326,7 @@ class JacobianRows:
 
     def _reduced(self, program, of_pieces, images, labels):
         images, labels = self.checked(images, labels)
-        k, n = self.outputs_per_example, len(images)
+        k, n = self.outputs_per_example, num_examples(images)
 
         def compute(first):
             last = min(first + self.block_size, n)
@@ -338,23 +368,25 @@ class JacobianRows:
             yield first, last, self._block(program, images, labels, first, last)
 
     def checked(
-        self, images: Array, labels: Array | None, *, start: int = 0, stop: int | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
+        self, images: Inputs, labels: Array | None, *, start: int = 0, stop: int | None = None
+    ) -> tuple[Inputs, np.ndarray]:
         """Images and labels as the programs take them; arguments and errors as `blocks`."""
-        images = check_network_inputs(images)
-        stop = len(images) if stop is None else stop
-        if not 0 <= start < stop <= len(images):
-            raise InputError(f"images {start} to {stop} are asked for, there are {len(images)}")
-        check_same_shape(images.shape[1:], self._image_shape, "an image")
-        return images, row_labels(labels, self._kind, len(images), self._num_logits, self.dtype)
+        images = check_inputs(images)
+        n = num_examples(images)
+        stop = n if stop is None else stop
+        if not 0 <= start < stop <= n:
+            raise InputError(f"images {start} to {stop} are asked for, there are {n}")
+        check_same_examples(images, self._example, "an image")
+        return images, row_labels(labels, self._kind, n, self._num_logits, self.dtype)
 
     def _block(self, program, images, labels, first, last):
         """The pieces [images * r, size] of images first to last - 1."""
         # A block is filled up with its last image, so that one program serves all.
-        size = min(self.block_size, len(images))
+        size = min(self.block_size, num_examples(images))
         members = np.minimum(np.arange(first, first + size), last - 1)
         with derivative_precision(self.dtype):
-            block = program(self.leaves, images[members].astype(self.dtype), labels[members])
+            inputs = cast_inputs(take_examples(images, members), self.dtype)
+            block = program(self.leaves, inputs, labels[members])
         pieces = [np.asarray(piece)[: last - first] for piece in block]
         _check_finite(pieces, first)
         return [piece.reshape(-1, piece.shape[-1]) for piece in pieces]

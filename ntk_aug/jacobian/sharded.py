@@ -5,8 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from ntk_aug.aliases import Images, Targets
+from ntk_aug.aliases import Inputs, Targets
 from ntk_aug.checks import check_mesh
+from ntk_aug.inputs import cast_inputs, num_examples, take_examples
+from ntk_aug.jacobian.outputs import one_example
 from ntk_aug.jacobian.precision import derivative_precision
 from ntk_aug.jacobian.row_factors import RowFactors
 from ntk_aug.jacobian.rows import JacobianRows, NotFiniteError
@@ -34,10 +36,10 @@ class ShardedRows:
         def on_a_device(leaves, images, labels):
             def of_image(example):
                 image, label = example
-                pieces = rows.factor_program(leaves, image[None], label[None])
+                pieces = rows.factor_program(leaves, one_example(image), label[None])
                 return [piece[0] for piece in pieces]
 
-            size = min(rows.block_size, len(images))
+            size = min(rows.block_size, num_examples(images))
             pieces = jax.lax.map(of_image, (images, labels), batch_size=size)
             finite = jnp.stack([jnp.isfinite(piece).all(axis=(1, 2)) for piece in pieces])
             flat = [piece.reshape(-1, piece.shape[-1]) for piece in pieces]
@@ -58,7 +60,7 @@ class ShardedRows:
 
     def __call__(
         self,
-        images: Images,
+        images: Inputs,
         labels: Targets | None = None,
         *,
         start: int = 0,
@@ -68,15 +70,14 @@ class ShardedRows:
 
         Images are filled up with the last one to a multiple of the devices.
         """
-        stop = len(images) if stop is None else stop
+        stop = num_examples(images) if stop is None else stop
         images, labels = self.rows.checked(images, labels, start=start, stop=stop)
         devices = self.sharding.mesh.size
         count = -(-(stop - start) // devices) * devices
         members = np.minimum(np.arange(start, start + count), stop - 1)
         with derivative_precision(self.rows.dtype):
-            batch = jax.device_put(
-                (images[members].astype(self.rows.dtype), labels[members]), self.sharding
-            )
+            inputs = cast_inputs(take_examples(images, members), self.rows.dtype)
+            batch = jax.device_put((inputs, labels[members]), self.sharding)
             (held, inputs, cotangents), finite = self._compute(self.rows.leaves, *batch)
         finite = np.asarray(finite)
         if not finite.all():

@@ -17,9 +17,10 @@ import jax.numpy as jnp
 from jax.extend import core
 
 # Operations that only wrap others; where parameters go in, their inside is looked at.
-_WRAPPERS = ("jit", "pjit", "closed_call", "core_call", "checkpoint", "remat")
+_WRAPPERS = ("jit", "pjit", "closed_call", "core_call", "checkpoint", "remat", "remat2")
 # Operations that keep the entries of their operand.
-_REARRANGING = ("transpose", "convert_element_type")
+_CONVERSION = "convert_element_type"
+_REARRANGING = ("transpose", _CONVERSION)
 # These have a derivative of their own, which is lost inside: only values may be looked at there.
 _OWN_DERIVATIVE = ("custom_jvp_call", "custom_vjp_call")
 
@@ -31,7 +32,7 @@ class Value(NamedTuple):
       value: an array, or None where it was not computed.
       leaves: numbers of the parameters that it depends on without an example; empty otherwise.
       example: whether it depends on the example.
-      unchanged: whether it is a parameter itself.
+      unchanged: whether it is a parameter itself, perhaps in another precision.
       rearranged: whether it is a parameter, perhaps transposed or in another precision.
     """
 
@@ -49,7 +50,7 @@ class Site(NamedTuple):
       equation: of the traced network.
       positions: of its operands that depend on parameters alone.
       leaves: for each of those, the numbers of the parameters.
-      unchanged: for each of those, whether it is a parameter itself.
+      unchanged: for each of those, whether it is a parameter itself, perhaps in another precision.
       rearranged: for each of those, whether it is one, perhaps transposed or in another precision.
     """
 
@@ -77,9 +78,9 @@ class SiteTrace:
         """Traces function(leaves, *example) -> an array.
 
         Args:
-          function: of a list of parameters and of the arrays of one example.
+          function: of a list of parameters and of the pytrees of one example.
           leaves: parameters, or their shapes.
-          example: arrays of one example, or their shapes.
+          example: pytrees of arrays of one example, or their shapes.
         """
         closed = jax.make_jaxpr(function)(list(leaves), *example)
         self._jaxpr, self._constants = closed.jaxpr, closed.consts
@@ -92,7 +93,7 @@ class SiteTrace:
             for i, leaf in enumerate(leaves)
         ]
         missing = [None] * (len(self._jaxpr.invars) - len(leaves))
-        rest = missing if example is None else example
+        rest = missing if example is None else jax.tree.leaves(list(example))
         return [*parameters, *(Value(value, example=True) for value in rest)]
 
     def _parameters_at_sites(self, leaves, sites=None):
@@ -123,7 +124,7 @@ class SiteTrace:
     def forward(
         self,
         leaves: Sequence[jax.Array],
-        example: Sequence[jax.Array],
+        example: Sequence[Any],
         perturbations: Sequence[Sequence[jax.Array | None]],
     ) -> tuple[jax.Array, list[list[Any]]]:
         """The function with something added to the results of each site, or None to leave them.
@@ -155,7 +156,7 @@ class SiteTrace:
         """Zeros to be added to the results of each site; None where those have no derivative."""
         return [
             [
-                jnp.zeros(shape_of(v).shape, shape_of(v).dtype) if _is_differentiable(v) else None
+                jnp.zeros(shape_of(v).shape, shape_of(v).dtype) if is_differentiable(v) else None
                 for v in site.equation.outvars
             ]
             for site in self.sites
@@ -165,7 +166,7 @@ class SiteTrace:
 def visit_operations(
     function: Callable[..., Any],
     params: Any,
-    example: jax.Array,
+    example: Any,
     visit: Callable[[core.JaxprEqn, list[Any]], None],
 ) -> None:
     """Evaluates function(params, example), showing each operation on the example and its operands.
@@ -174,7 +175,8 @@ def visit_operations(
     loops and branches count as one operation.
     """
     closed = jax.make_jaxpr(function)(params, example)
-    inputs = [*map(Value, jax.tree.leaves(params)), Value(example, example=True)]
+    of_example = [Value(leaf, example=True) for leaf in jax.tree.leaves(example)]
+    inputs = [*map(Value, jax.tree.leaves(params)), *of_example]
     _interpret(closed.jaxpr, closed.consts, inputs, visit=visit)
 
 
@@ -205,7 +207,7 @@ def _interpret(jaxpr, constants, inputs, at_site=None, visit=None):
                 visit(equation, [operand.value for operand in operands])
         if inside is not None:
             results = _interpret(*inside, operands, at_site, visit)
-        elif leaves and example and any(_is_differentiable(v) for v in equation.outvars):
+        elif leaves and example and any(is_differentiable(v) for v in equation.outvars):
             results = [Value(r, example=True) for r in at_site(equation, operands)]
         elif any(operand.example and operand.value is None for operand in operands):
             results = [Value(None, example=True)] * len(equation.outvars)
@@ -215,8 +217,9 @@ def _interpret(jaxpr, constants, inputs, at_site=None, visit=None):
                 # a parameter decide together, such as whether one is above the other.
                 Value(
                     r,
-                    leaves if _is_differentiable(v) and not example else _NONE,
+                    leaves if is_differentiable(v) and not example else _NONE,
                     example,
+                    unchanged=equation.primitive.name == _CONVERSION and operands[0].unchanged,
                     rearranged=equation.primitive.name in _REARRANGING and operands[0].rearranged,
                 )
                 for r, v in zip(
@@ -239,6 +242,11 @@ def _inside(equation, wrappers):
     return wrapped, ()
 
 
+def inside_wrapper(equation: core.JaxprEqn) -> tuple[core.Jaxpr, Sequence[Any]] | None:
+    """The operations, and their constants, that jit or remat wraps; None for other operations."""
+    return _inside(equation, _WRAPPERS)
+
+
 def apply_operation(equation: core.JaxprEqn, operands: Sequence[Any]) -> list[Any]:
     """The results of one operation, whatever it is, by a program of this one operation."""
     operand_of = {
@@ -257,7 +265,8 @@ def shape_of(variable: Any) -> Any:
     return variable.aval
 
 
-def _is_differentiable(variable):
+def is_differentiable(variable: Any) -> bool:
+    """Whether a traced value is of a floating-point or complex type."""
     return jnp.issubdtype(shape_of(variable).dtype, jnp.inexact)
 
 

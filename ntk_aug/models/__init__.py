@@ -14,6 +14,7 @@ from ntk_aug.models.network import (
     num_params,
     pure_network,
 )
+from ntk_aug.models.outputs import check_logits, count_outputs, network_takes
 from ntk_aug.models.registry import (
     DEFAULT_LEARNING_RATE,
     MODELS,
@@ -22,6 +23,7 @@ from ntk_aug.models.registry import (
     build_network,
 )
 from ntk_aug.models.resnet import CifarResNet
+from ntk_aug.models.weights import load_weights
 
 __all__ = [
     "DEFAULT_LEARNING_RATE",
@@ -36,9 +38,13 @@ __all__ = [
     "as_view",
     "build_network",
     "check_examples_independent",
+    "check_logits",
+    "count_outputs",
     "linen_network",
     "linen_view",
+    "load_weights",
     "logits_program",
+    "network_takes",
     "nnx_network",
     "nnx_view",
     "num_params",

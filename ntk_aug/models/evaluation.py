@@ -7,10 +7,11 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from ntk_aug.aliases import Array, Progress
+from ntk_aug.aliases import Array, Inputs, Progress
 from ntk_aug.checks import check_at_least, check_mesh
 from ntk_aug.cores import map_in_threads, num_cores
 from ntk_aug.data import normalize, unit_range
+from ntk_aug.inputs import num_examples, take_examples
 
 # Bytes of a batch as the network takes it, and how many images it has at least and at most: on a
 # CPU more leaves the caches, an accelerator needs more to be busy.
@@ -22,10 +23,10 @@ _ACCELERATOR_THREADS = 2
 
 
 class StreamedProgram:
-    """A function of a network's variables and a batch of images, for any number of images.
+    """A function of a network's variables and a batch of examples, for any number of examples.
 
-    It is compiled once: for all batches, the last filled up with its last image, and again only
-    for images of another shape or fewer than a batch, never for other values of the variables.
+    It is compiled once: for all batches, the last filled up with its last example, and again only
+    for examples of another shape or fewer than a batch, never for other values of the variables.
     Matrix products are of full precision on every device.
     """
 
@@ -40,8 +41,9 @@ class StreamedProgram:
 
         Args:
           function: (variables, images [b, h, w, c], *others [b, ...]) -> a pytree of arrays
-            [b, ...], where no example has an effect on another.
-          batch_size: images at once, rounded up to a multiple of the mesh's devices; None chooses
+            [b, ...], where no example has an effect on another. In place of images: an array
+            [b, ...] of any rank and type, or a pytree of them.
+          batch_size: examples at once, rounded up to a multiple of the mesh's devices; None chooses
             by their size.
           mesh: of one axis, along which each batch is divided; None takes the default device.
 
@@ -59,7 +61,7 @@ class StreamedProgram:
     def __call__(
         self,
         variables: Any,
-        images: Array,
+        images: Inputs,
         *others: Array,
         progress: Progress | None = None,
         stage: str = "images",
@@ -68,12 +70,13 @@ class StreamedProgram:
 
         Args:
           variables: a pytree of arrays.
-          images: [n, h, w, c], as they are kept: each batch is moved to the device as it is.
+          images: [n, h, w, c], or other examples, as they are kept: each batch is moved to the
+            device as it is.
           others: arrays [n, ...] that go with them, such as labels.
           progress: called with (stage, images done, in all).
           stage: the name of this work.
         """
-        n, size = len(images), self._size(images)
+        n, size = num_examples(images), self._size(images)
         batch_sharding = whole_sharding = None
         if self._mesh is not None:
             batch_sharding = NamedSharding(self._mesh, PartitionSpec(self._mesh.axis_names))
@@ -82,7 +85,7 @@ class StreamedProgram:
 
         def compute(start):
             members = np.minimum(np.arange(start, start + size), n - 1)
-            batch = jax.device_put([a[members] for a in (images, *others)], batch_sharding)
+            batch = jax.device_put(take_examples([images, *others], members), batch_sharding)
             with jax.default_matmul_precision("highest"):
                 results = self._program(variables, *batch)
             return jax.tree.map(lambda a: np.asarray(a)[: n - start], results)
@@ -106,14 +109,15 @@ class StreamedProgram:
             report(done)
         return whole
 
-    def _size(self, images: Array) -> int:
-        """Images of a batch: no more than there are, but a multiple of the devices."""
-        size = self._batch_size
+    def _size(self, images: Inputs) -> int:
+        """Examples of a batch: no more than there are, but a multiple of the devices."""
+        size, n = self._batch_size, num_examples(images)
         if size is None:
             of_batch, least, most = _CPU_BATCH if self._on_cpu else _ACCELERATOR_BATCH
-            size = min(max(of_batch // (4 * images[0].size), least), most)
+            of_example = sum(leaf.size for leaf in jax.tree.leaves(images)) // n
+            size = min(max(of_batch // (4 * of_example), least), most)
         devices = 1 if self._mesh is None else self._mesh.size
-        return -(-min(size, len(images)) // devices) * devices
+        return -(-min(size, n) // devices) * devices
 
     @property
     def _on_cpu(self) -> bool:
@@ -134,12 +138,13 @@ def logits_program(
     batch_size: int | None = None,
     mesh: Mesh | None = None,
 ) -> StreamedProgram:
-    """The program (variables, images) -> logits float [n, C], of images as a `Dataset` has them.
+    """The program (variables, images) -> logits float [n, C], of examples as a `Dataset` has them.
 
     Args:
       apply_fn: (variables, network inputs) -> logits, in evaluation mode; such as a view's, with
         its parameters as variables.
-      mean: of the data set, per channel, for `data.normalize`; so is `std`.
+      mean: of the data set, per channel, for `data.normalize`; so is `std`. Both are empty for
+        examples that are no images, which go into the network as they are.
       std: of the data set.
       batch_size: as `StreamedProgram` takes it.
       mesh: likewise.

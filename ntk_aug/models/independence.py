@@ -1,65 +1,81 @@
-"""Detects a network whose output for one image depends on the others of its batch."""
+"""Detects a network whose output for one example depends on the others of its batch."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax.errors import FlaxError
 
-from ntk_aug.aliases import ApplyFn, Images, Params
+from ntk_aug.aliases import ApplyFn, Inputs, Params
 from ntk_aug.checks import InputError
+from ntk_aug.inputs import num_examples, take_examples
+from ntk_aug.models.outputs import check_logits, network_takes
 
 
-def check_examples_independent(apply_fn: ApplyFn, params: Params, images: Images) -> int:
-    """Checks that apply_fn maps each image to its logits, without regard to the rest of the batch.
+def check_examples_independent(apply_fn: ApplyFn, params: Params, images: Inputs) -> int:
+    """Checks that apply_fn maps each example to its logits, whatever the rest of the batch is.
 
-    The same image is put through with two sets of neighbours, in batches of the same shape, so that
-    a network without mixing runs the very same program on the same numbers.
+    The same example is put through with two sets of neighbours, in batches of the same shape, so
+    that a network without mixing runs the very same program on the same numbers.
 
     Args:
       apply_fn: evaluation view of a network.
       params: its parameters.
-      images: [n, h, w, c]; the first few are used, and changed ones as other neighbours.
+      images: network inputs, an array [n, ...] or a pytree of them with one n. The first few are
+        used. Other neighbours are changed numbers, and of integers, such as token ids, those of
+        another example, since not every integer is an id.
 
     Returns:
       C, the number of outputs.
 
     Raises:
       InputError: outputs that are no [n, C] floats, that are not finite, or that depend on the
-        other images, as those of BatchNorm in training mode do.
+        other examples, as those of BatchNorm in training mode do.
     """
-    images = jnp.asarray(images[: min(len(images), 4)])
-    # A single image gets a neighbour too, or mixing could not show.
-    batch = jnp.concatenate([images, images[:1] * 0.5 + 0.25])
+    n = num_examples(images)
+    # A single example gets a neighbour too, or mixing could not show.
+    first = list(range(min(n, 4)))
+    batch = take_examples(images, np.array([*first, 0]))
+    batch = _with_neighbours(batch, lambda x: x.at[-1].set(x[-1] * 0.5 + 0.25), lambda x: x)
     apply = jax.jit(apply_fn)
-    try:
+    with network_takes(batch):
         logits = apply(params, batch)
-    except (TypeError, ValueError, FlaxError) as error:
-        first_line = next(iter(str(error).splitlines()), "")
-        raise InputError(
-            f"the network does not take images of shape {images.shape[1:]}: {first_line}"
-        ) from error
-    if getattr(logits, "ndim", None) != 2 or len(logits) != len(batch):
-        raise InputError(
-            f"the network maps {len(batch)} images to shape {getattr(logits, 'shape', None)}, "
-            "expected logits [n, C]"
-        )
-    if not jnp.issubdtype(logits.dtype, jnp.floating):
-        raise InputError(f"the network's logits are {logits.dtype}, expected floating point")
+    num_outputs = check_logits(logits, len(first) + 1)
     logits = np.asarray(logits)
     if not np.isfinite(logits).all():
         raise InputError("the network's logits hold NaN or infinity")
-    # Each of the first and the last image is kept while all others are changed, in sign and size.
-    changed = 0.2 - 0.7 * batch
-    change = max(
-        np.abs(
-            np.asarray(apply(params, changed.at[kept].set(batch[kept])))[kept] - logits[kept]
-        ).max()
-        for kept in (0, -1)
+    # Each of the first and the last example is kept while all others are changed, in sign and size.
+    other = _unlike_first(images)
+    changed = _with_neighbours(
+        batch, lambda x: 0.2 - 0.7 * x, lambda x, other: jnp.broadcast_to(other, x.shape), other
     )
+    change = 0.0
+    for kept in (0, -1):
+        neighbours = jax.tree.map(lambda a, b, kept=kept: a.at[kept].set(b[kept]), changed, batch)
+        moved = np.asarray(apply(params, neighbours))[kept] - logits[kept]
+        change = max(change, float(np.abs(moved).max()))
     scale = np.abs(logits).max() + np.finfo(np.float32).tiny
     if change > 1e-5 * scale:
         raise InputError(
             "the network's output for one image depends on the other images of its batch "
             f"(it changed by {change:.2g} of {scale:.2g}): evaluate it with fixed statistics"
         )
-    return logits.shape[1]
+    return num_outputs
+
+
+def _with_neighbours(batch, of_floats, of_integers, *others):
+    """The batch as JAX arrays, its floating-point leaves changed in one way, others in another."""
+
+    def changed(leaf, *rest):
+        leaf = jnp.asarray(leaf)
+        floating = jnp.issubdtype(leaf.dtype, jnp.floating)
+        return of_floats(leaf) if floating else of_integers(leaf, *rest)
+
+    return jax.tree.map(changed, batch, *others)
+
+
+def _unlike_first(inputs):
+    """The first example of which some integer differs from that of the first of all."""
+    differs = np.zeros(num_examples(inputs), bool)
+    for leaf in map(np.asarray, jax.tree.leaves(inputs)):
+        if not jnp.issubdtype(leaf.dtype, jnp.floating):
+            differs |= (leaf != leaf[:1]).reshape(len(leaf), -1).any(axis=1)
+    return take_examples(inputs, int(np.argmax(differs)))

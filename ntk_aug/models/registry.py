@@ -7,7 +7,7 @@ import flax.linen as nn
 from flax import nnx
 
 from ntk_aug.checks import InputError, check_at_least, check_choice
-from ntk_aug.imports import import_function, is_import_path
+from ntk_aug.imports import guarded, import_function, is_import_path, user_code
 from ntk_aug.models.mlp import ACTIVATIONS, MLP, tanh_mlp_jacobian_lipschitz
 from ntk_aug.models.network import Network, linen_network, nnx_network
 from ntk_aug.models.resnet import CifarResNet
@@ -64,15 +64,23 @@ def build_network(spec: str, num_classes: int, **options: Any) -> Network:
 
     Raises:
       InputError: an unknown name (the known ones are listed), or an option that it does not take.
+      UserCodeError: an error of the user's function or of its network, then or when it is called.
     """
     options = {name: value for name, value in options.items() if value is not None}
     if is_import_path(spec, MODELS):
-        return as_network(import_function(spec)(num_classes=num_classes, **options))
+        return _own_network(spec, num_classes, options)
     entry = MODELS[check_choice(spec, MODELS, "model")]
     for name in options:
         if name not in entry.options:
             raise InputError(f"model {spec!r} takes no option {name!r}")
     return entry.build(num_classes, **options)
+
+
+def _own_network(spec, num_classes, options):
+    function = import_function(spec)
+    with user_code(spec):
+        network = as_network(function(num_classes=num_classes, **options))
+    return network._replace(init=guarded(spec, network.init), apply=guarded(spec, network.apply))
 
 
 def as_network(value: Any) -> Network:

@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ntk_aug.aliases import ApplyFn, Images, Labels, Params
+from ntk_aug.aliases import ApplyFn, Inputs, Labels, Params
+from ntk_aug.inputs import check_inputs, example_shapes, num_examples
 from ntk_aug.jacobian import JacobianRows
 from ntk_aug.ntk.kernels import kernel_triples
 from ntk_aug.ntk.neural_tangents import DEFAULT_IMPLEMENTATION, neural_tangents_triples
@@ -43,8 +44,8 @@ class KernelAgreement(NamedTuple):
 def compare_with_neural_tangents(
     apply_fn: ApplyFn,
     params: Params,
-    images: Images,
-    augmented: Images,
+    images: Inputs,
+    augmented: Inputs,
     labels: Labels | None = None,
     *,
     rows: str = "logits",
@@ -71,7 +72,8 @@ def compare_with_neural_tangents(
       InputError: as either of the two does.
     """
     start = time.perf_counter()
-    engine = JacobianRows(apply_fn, params, images.shape[1:], rows=rows, dtype=dtype)
+    example = example_shapes(check_inputs(images))
+    engine = JacobianRows(apply_fn, params, example, rows=rows, dtype=dtype)
     ours = next(kernel_triples(engine, images, [augmented], labels))
     middle = time.perf_counter()
     theirs = next(
@@ -92,7 +94,7 @@ def compare_with_neural_tangents(
         for own, other in zip(ours, theirs, strict=True)
     )
     return KernelAgreement(
-        num_examples=len(images),
+        num_examples=num_examples(images),
         implementation=implementation,
         dtype=dtype,
         plain=plain,

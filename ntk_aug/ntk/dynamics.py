@@ -11,7 +11,7 @@ The solutions are those of neural_tangents, in float64.
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +21,7 @@ from ntk_aug.aliases import Array, Float, Float64, Int
 from ntk_aug.checks import InputError, check_choice, check_same_shape
 from ntk_aug.jacobian.precision import derivative_precision
 from ntk_aug.losses import per_example_loss
-from ntk_aug.models import ModelView
+from ntk_aug.models import ModelView, as_view
 from ntk_aug.ntk.neural_tangents_bridge import load_neural_tangents
 from ntk_aug.ntk.output_kernels import (
     acts_on_each_alike,
@@ -148,12 +148,16 @@ def linearized_predictions(
     return LinearizedPredictions(times, train, None if test is None else np.asarray(test), losses)
 
 
-def linearized_view(view: ModelView) -> ModelView:
+def linearized_view(view: Any) -> ModelView:
     """The network that is linear in its parameters: f(W0, x) + J(W0, x) (W - W0).
 
     Its parameters start at those of the view, W0, where it has the same outputs and the same
     kernel; its kernel stays the same in training.
+
+    Args:
+      view: a `ModelView`, or what `models.as_view` takes.
     """
+    view = as_view(view)
 
     def apply_fn(params, images):
         # A Jacobian in float64 asks for the network in float64, its start included.

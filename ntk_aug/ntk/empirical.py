@@ -3,7 +3,8 @@
 import numpy as np
 from jax.sharding import Mesh
 
-from ntk_aug.aliases import Array, Float, Float64, Images, Int, Labels, Progress
+from ntk_aug.aliases import Array, Float64, Inputs, Int, Labels, Progress
+from ntk_aug.inputs import num_examples
 from ntk_aug.jacobian import JacobianRows, row_norms
 from ntk_aug.ntk.blocks import (
     counter,
@@ -22,8 +23,8 @@ from ntk_aug.records import StrPath
 
 def empirical_kernel(
     rows: JacobianRows,
-    images: Images,
-    others: Float[Array, "m h w c"] | None = None,
+    images: Inputs,
+    others: Inputs | None = None,
     *,
     labels: Labels | None = None,
     other_labels: Int[Array, " m"] | None = None,
@@ -37,8 +38,8 @@ def empirical_kernel(
 
     Args:
       rows: of one network, with columns for all parameters or for a selection.
-      images: network inputs [n, h, w, c].
-      others: [m, h, w, c]; None for the images themselves, of which half is computed.
+      images: network inputs [n, ...], such as [n, h, w, c]; or a pytree of such arrays.
+      others: [m, ...]; defaults to `images`; then only the upper triangle is computed.
       labels: [n]; needed for `jacobian.LABELLED_ROWS` only.
       other_labels: [m]; of the others.
       traced: sum over the outputs, sum_c K[(i, c), (j, c)], as many works define the kernel.
@@ -59,7 +60,7 @@ def empirical_kernel(
         others, other_labels = images, labels
     else:
         others, _ = rows.checked(others, other_labels)
-    n, m, outputs = len(images), len(others), rows.outputs_per_example
+    n, m, outputs = num_examples(images), num_examples(others), rows.outputs_per_example
     k = 1 if traced else outputs
     # Two sets are held whole where both fit.
     in_all = n if symmetric else n + m
@@ -98,7 +99,7 @@ def empirical_kernel(
 
 def kernel_diagonal(
     rows: JacobianRows,
-    images: Images,
+    images: Inputs,
     labels: Labels | None = None,
     *,
     progress: Progress | None = None,
@@ -108,7 +109,7 @@ def kernel_diagonal(
 
 
 def parameter_kernels(
-    rows: JacobianRows, images: Images, labels: Labels | None = None
+    rows: JacobianRows, images: Inputs, labels: Labels | None = None
 ) -> dict[str, Float64[np.ndarray, "N N"]]:
     """K(X, X) of each parameter by its path; together they are the whole.
 

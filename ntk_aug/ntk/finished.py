@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import jax
 import numpy as np
 
-from ntk_aug.aliases import Array, Float64
+from ntk_aug.aliases import Float64, Inputs
 from ntk_aug.checks import InputError, check_writable_folder
 from ntk_aug.jacobian import JacobianRows
 from ntk_aug.records import StrPath, fingerprint, replacing
@@ -26,7 +27,7 @@ class FinishedBlocks:
         folder: StrPath | None,
         rows: JacobianRows,
         kind: str,
-        arrays: Sequence[Array | None],
+        arrays: Sequence[Inputs],
     ):
         """Names the folder of this kernel's blocks.
 
@@ -34,7 +35,7 @@ class FinishedBlocks:
           folder: in which the kernel's own folder lies; None keeps nothing.
           rows: of the network.
           kind: of kernel.
-          arrays: images and labels that it is computed from.
+          arrays: images and labels that it is computed from; None where there are none.
 
         Raises:
           InputError: a folder that cannot be written.
@@ -43,7 +44,10 @@ class FinishedBlocks:
         if folder is not None:
             check_writable_folder(folder)
             decisive = [rows.fingerprint(), kind]
-            decisive += [a if a is None else fingerprint(np.asarray(a)) for a in arrays]
+            decisive += [
+                [fingerprint(np.asarray(leaf)) for leaf in jax.tree.leaves(inputs)]
+                for inputs in arrays
+            ]
             self.folder = Path(folder) / fingerprint(decisive)[:32]
 
     def find(self, a: slice, b: slice) -> Block | None:

@@ -9,11 +9,12 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import NamedTuple
 
+import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from ntk_aug.aliases import Float64, Images, Labels, Progress
-from ntk_aug.checks import check_same_shape
+from ntk_aug.aliases import Float64, Inputs, Labels, Progress
+from ntk_aug.inputs import check_same_batch, num_examples
 from ntk_aug.jacobian import JacobianRows
 from ntk_aug.ntk.blocks import (
     counter,
@@ -46,8 +47,8 @@ class KernelTriple(NamedTuple):
 
 def kernel_triples(
     rows: JacobianRows,
-    images: Images,
-    augmented: Iterable[Images],
+    images: Inputs,
+    augmented: Iterable[Inputs],
     labels: Labels | None = None,
     *,
     memory_bytes: int = DEFAULT_MEMORY_BYTES,
@@ -63,7 +64,7 @@ def kernel_triples(
 
     Args:
       rows: of one network.
-      images: network inputs [n, h, w, c].
+      images: network inputs [n, ...], such as [n, h, w, c]; or a pytree of such arrays.
       augmented: each of the same shape, in the same order.
       labels: [n]; needed for `jacobian.LABELLED_ROWS` only.
       memory_bytes: budget of the Jacobian rows held at once; the kernels, 3 * 8 * N^2 bytes,
@@ -78,7 +79,7 @@ def kernel_triples(
       InputError: shapes that differ, a budget that is too small, rows that are not finite.
     """
     images, _ = rows.checked(images, labels)
-    n, k = len(images), rows.outputs_per_example
+    n, k = num_examples(images), rows.outputs_per_example
     tile, streaming = images_per_tile(rows, n, memory_bytes)
     pairs = tile_pairs(n, n, tile, streaming, symmetric=True)
     tiles = tiles_of(rows, mesh)
@@ -104,9 +105,9 @@ def kernel_triples(
 
     for version in augmented:
         # A copy: who draws it may fill the same memory with the next one.
-        version = np.array(version)
-        check_same_shape(version.shape, images.shape, "a batch of augmented images")
-        rows.checked(version, labels)
+        version = jax.tree.map(np.array, version)
+        check_same_batch(version, images, "a batch of augmented images")
+        version, _ = rows.checked(version, labels)
         finished = FinishedBlocks(blocks_folder, rows, "triple", [images, version, labels])
         # Rows of plain and augmented images go side by side: one of them tells of both.
         report = counter(progress, "Jacobian", images_computed(pairs, symmetric=True))

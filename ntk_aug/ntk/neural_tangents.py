@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ntk_aug.aliases import ApplyFn, Float64, Images, Labels, Params, Progress
-from ntk_aug.checks import check_images, check_same_shape
+from ntk_aug.aliases import ApplyFn, Float64, Inputs, Labels, Params, Progress
+from ntk_aug.inputs import check_inputs, check_same_batch
 from ntk_aug.ntk.blocks import counter
 from ntk_aug.ntk.kernels import KernelTriple
 from ntk_aug.ntk.neural_tangents_blocks import KernelBlocks
@@ -41,8 +41,8 @@ class NeuralTangentsEstimate(NamedTuple):
 def neural_tangents_triples(
     apply_fn: ApplyFn,
     params: Params,
-    images: Images,
-    augmented_versions: Iterable[Images],
+    images: Inputs,
+    augmented_versions: Iterable[Inputs],
     labels: Labels | None = None,
     *,
     rows: str = "logits",
@@ -56,7 +56,7 @@ def neural_tangents_triples(
     Args:
       apply_fn: evaluation view of a network, without mixing between examples.
       params: pytree of floating-point arrays.
-      images: network inputs [n, h, w, c].
+      images: network inputs [n, ...], such as [n, h, w, c]; or a pytree of such arrays.
       augmented_versions: each of the same shape, in the same order.
       labels: [n]; needed for `jacobian.LABELLED_ROWS` only.
       rows: a key of `jacobian.ROWS`.
@@ -76,12 +76,12 @@ def neural_tangents_triples(
     Reference:
       Novak, Sohl-Dickstein, Schoenholz: Fast Finite Width Neural Tangent Kernel, 2022.
     """
-    images = check_images(images)
+    images = check_inputs(images)
     blocks = KernelBlocks(apply_fn, params, images, labels, rows, implementation, batch_size, dtype)
     plain = None
     for version in augmented_versions:
-        version = check_images(version, "augmented images")
-        check_same_shape(version.shape, images.shape, "a batch of augmented images")
+        version = check_inputs(version, "augmented images")
+        check_same_batch(version, images, "a batch of augmented images")
         num_blocks = blocks.num_blocks(versions=1, with_plain=plain is None)
         report = counter(progress, "kernel blocks", num_blocks)
         if plain is None:
@@ -93,7 +93,7 @@ def neural_tangents_triples(
 def neural_tangents_kernel(
     apply_fn: ApplyFn,
     params: Params,
-    images: Images,
+    images: Inputs,
     labels: Labels | None = None,
     *,
     rows: str = "logits",
@@ -103,7 +103,7 @@ def neural_tangents_kernel(
     progress: Progress | None = None,
 ) -> Float64[np.ndarray, "N N"]:
     """K alone; arguments and errors are those of `neural_tangents_triples`."""
-    images = check_images(images)
+    images = check_inputs(images)
     blocks = KernelBlocks(apply_fn, params, images, labels, rows, implementation, batch_size, dtype)
     num_blocks = blocks.num_blocks(versions=0, with_plain=True)
     return blocks.symmetric(images, counter(progress, "kernel blocks", num_blocks))
@@ -112,7 +112,7 @@ def neural_tangents_kernel(
 def estimate_neural_tangents(
     apply_fn: ApplyFn,
     params: Params,
-    images: Images,
+    images: Inputs,
     labels: Labels | None = None,
     *,
     versions: int = 1,
@@ -126,7 +126,7 @@ def estimate_neural_tangents(
     The block is compiled, and then computed a few times. `versions` is how many augmented versions
     there are going to be; all else, and what is refused, is as in `neural_tangents_triples`.
     """
-    images = check_images(images)
+    images = check_inputs(images)
     blocks = KernelBlocks(apply_fn, params, images, labels, rows, implementation, batch_size, dtype)
     first, *later = list(_timed_blocks(blocks, images))
     num_blocks = blocks.num_blocks(versions=versions, with_plain=True)

@@ -13,7 +13,9 @@ from ntk_aug.checks import (
     check_params,
     check_same_shape,
 )
+from ntk_aug.inputs import cast_inputs, num_examples, take_examples
 from ntk_aug.jacobian.outputs import LABELLED_ROWS, output_function
+from ntk_aug.jacobian.precision import check_dtype, network_in
 from ntk_aug.ntk.neural_tangents_bridge import load_neural_tangents
 
 NEURAL_TANGENTS_IMPLEMENTATIONS = {
@@ -29,11 +31,11 @@ class KernelBlocks:
 
     def __init__(self, apply_fn, params, images, labels, rows, implementation, batch_size, dtype):
         check_params(params)
-        check_choice(dtype, ("float32", "float64"), "dtype")
+        apply_fn = network_in(apply_fn, check_dtype(dtype))
         check_choice(implementation, NEURAL_TANGENTS_IMPLEMENTATIONS, "implementation")
         check_at_least(batch_size, 1, "batch_size")
         self._dtype, self._x64 = dtype, dtype == "float64"
-        self._n = len(images)
+        self._n = num_examples(images)
         self._size = min(batch_size, self._n)
         if labels is None and rows in LABELLED_ROWS:
             raise InputError(f"the rows {rows!r} need labels, but none are given")
@@ -63,7 +65,8 @@ class KernelBlocks:
     def _batch(self, images, start):
         # The last block is filled up with the last image, so that one program serves all.
         members = np.minimum(np.arange(start, start + self._size), self._n - 1)
-        return images[members].astype(self._dtype), self._labels[members]
+        inputs = cast_inputs(take_examples(images, members), self._dtype)
+        return inputs, self._labels[members]
 
     def _refusal(self, program, images):
         """Why the program cannot be traced for these images; empty if it can."""

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from ntk_aug.aliases import Float64, Images, Labels
+from ntk_aug.aliases import Float64, Inputs, Labels
 from ntk_aug.checks import InputError
 from ntk_aug.jacobian import JacobianRows, RowFactors, ShardedRows
 from ntk_aug.ntk.products import add_products, mirror
@@ -71,7 +71,7 @@ class Tiles(abc.ABC):
 
     @abc.abstractmethod
     def compute(
-        self, out: Any, images: Images, labels: Labels | None, span: slice, report: Report
+        self, out: Any, images: Inputs, labels: Labels | None, span: slice, report: Report
     ) -> RowFactors:
         """The rows of the images in span; reports how many images more are done."""
 
@@ -103,7 +103,7 @@ class HostTiles(Tiles):
         return self._rows.empty_factors(n)
 
     def compute(
-        self, out: RowFactors, images: Images, labels: Labels | None, span: slice, report: Report
+        self, out: RowFactors, images: Inputs, labels: Labels | None, span: slice, report: Report
     ) -> RowFactors:
         """By blocks, on all cores."""
         part = out.part(0, span.stop - span.start)
@@ -136,7 +136,7 @@ class DeviceTiles(Tiles):
         return None
 
     def compute(
-        self, out: None, images: Images, labels: Labels | None, span: slice, report: Report
+        self, out: None, images: Inputs, labels: Labels | None, span: slice, report: Report
     ) -> RowFactors:
         """A share of the images on each device."""
         factors = self._sharded(images, labels, start=span.start, stop=span.stop)
@@ -196,7 +196,7 @@ class HeldRows:
         self._current: Any = None
 
     def __call__(
-        self, images: Images, labels: Labels | None, span: slice, report: Report
+        self, images: Inputs, labels: Labels | None, span: slice, report: Report
     ) -> RowFactors:
         """The rows of the images in span; computed unless they are those that are held."""
         if self._current is None:

@@ -3,7 +3,7 @@
 import numpy as np
 from jax.sharding import Mesh
 
-from ntk_aug.aliases import Float64, Images, Labels, Progress
+from ntk_aug.aliases import Float64, Inputs, Labels, Progress
 from ntk_aug.jacobian import JacobianRows
 from ntk_aug.ntk import DEFAULT_MEMORY_BYTES, KernelTriple, kernel_triples
 from ntk_aug.records import StrPath
@@ -18,8 +18,8 @@ def appended_kernel(triple: KernelTriple) -> Float64[np.ndarray, "twoN twoN"]:
 
 def appended_spectrum(
     rows: JacobianRows,
-    images: Images,
-    augmented: Images,
+    images: Inputs,
+    augmented: Inputs,
     labels: Labels | None = None,
     *,
     memory_bytes: int = DEFAULT_MEMORY_BYTES,

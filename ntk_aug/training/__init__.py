@@ -3,7 +3,14 @@
 from ntk_aug.training.checkpoint import checkpoint_epochs, restore_checkpoint, save_checkpoint
 from ntk_aug.training.config import TrainingConfig
 from ntk_aug.training.cost import estimate_training_seconds
-from ntk_aug.training.loop import TrainedNetwork, evaluate_view, initial_state, train
+from ntk_aug.training.loop import (
+    TrainedNetwork,
+    check_augmentation,
+    evaluate_view,
+    initial_state,
+    train,
+    zero_examples,
+)
 from ntk_aug.training.optimizer import build_optimizer
 from ntk_aug.training.pretrained import (
     PretrainedNetwork,
@@ -11,7 +18,12 @@ from ntk_aug.training.pretrained import (
     network_fingerprint,
     train_named_model,
 )
-from ntk_aug.training.run_folder import EpochRecord, RunFolder, run_configuration
+from ntk_aug.training.run_folder import (
+    EpochRecord,
+    RunFolder,
+    recorded_example,
+    run_configuration,
+)
 from ntk_aug.training.step import (
     Keys,
     MetricSums,
@@ -31,6 +43,7 @@ __all__ = [
     "TrainedNetwork",
     "TrainingConfig",
     "build_optimizer",
+    "check_augmentation",
     "checkpoint_epochs",
     "epoch_program",
     "estimate_training_seconds",
@@ -39,10 +52,12 @@ __all__ = [
     "initial_state",
     "load_trained_model",
     "network_fingerprint",
+    "recorded_example",
     "restore_checkpoint",
     "run_configuration",
     "save_checkpoint",
     "steps_per_epoch",
     "train",
     "train_named_model",
+    "zero_examples",
 ]

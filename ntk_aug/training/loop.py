@@ -8,12 +8,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ntk_aug.aliases import Params, Progress
+from ntk_aug.aliases import Augmentation, Params, Progress
 from ntk_aug.augment import build_augmentation
 from ntk_aug.checks import InputError, check_same_shape
 from ntk_aug.data import Dataset, normalize
+from ntk_aug.inputs import as_example_shapes
 from ntk_aug.losses import per_example_loss
-from ntk_aug.models import ModelView, Network, logits_program
+from ntk_aug.models import Network, as_view, check_logits, logits_program, network_takes
 from ntk_aug.records import StrPath
 from ntk_aug.training.config import TrainingConfig
 from ntk_aug.training.optimizer import build_optimizer
@@ -41,13 +42,34 @@ class TrainedNetwork(NamedTuple):
     history: list[EpochRecord]
 
 
-def initial_state(
-    network: Network, image_shape: tuple[int, int, int], config: TrainingConfig
-) -> TrainState:
-    """The state before the first epoch; depends on the shape of the images, not on their values."""
-    params, state = network.init(Keys.of_seed(config.seed).init, jnp.zeros((1, *image_shape)))
+def initial_state(network: Network, image_shape: Any, config: TrainingConfig) -> TrainState:
+    """The state before the first epoch; depends on the shape of the images, not on their values.
+
+    Args:
+      network: to be initialised.
+      image_shape: (h, w, c), or shape and type of one example of another kind, as
+        `data.Dataset.example` gives it.
+      config: gives the seed.
+
+    Raises:
+      InputError: the network does not take such examples.
+    """
+    example = zero_examples(image_shape, 1)
+    with network_takes(example):
+        params, state = network.init(Keys.of_seed(config.seed).init, example)
     opt_state = build_optimizer(config, steps_per_epoch=1).init(params)
     return TrainState(params, state, opt_state, jnp.zeros((), jnp.int32))
+
+
+def zero_examples(example: Any, n: int) -> Any:
+    """A batch of n examples that are all zeros.
+
+    Args:
+      example: (h, w, c), or shape and type of one example.
+      n: how many.
+    """
+    shapes = as_example_shapes(example, "float32")
+    return jax.tree.map(lambda leaf: jnp.zeros((n, *leaf.shape), leaf.dtype), shapes)
 
 
 def train(
@@ -79,10 +101,12 @@ def train(
 
     Raises:
       InputError: a folder that holds another run, a network whose outputs are not one per class,
-        or a loss that is not finite (which epoch and steps are named).
+        an augmentation of examples that are no images, or a loss that is not finite (which epoch
+        and steps are named).
     """
     steps = steps_per_epoch(len(train_set), config.batch_size)
-    train_state = initial_state(network, train_set.image_shape, config)
+    augmentation = check_augmentation(train_set, config.augmentation)
+    train_state = initial_state(network, train_set.example, config)
     _check_outputs(network, train_state, train_set)
     history: list[EpochRecord] = []
     run = None
@@ -98,7 +122,7 @@ def train(
     run_epoch = epoch_program(
         network,
         build_optimizer(config, steps),
-        build_augmentation(config.augmentation),
+        augmentation,
         preprocess,
         Keys.of_seed(config.seed),
         config.batch_size,
@@ -106,8 +130,8 @@ def train(
     evaluate = evaluation_program(
         lambda variables, inputs: network.apply(*variables, inputs, False, None)[0], preprocess
     )
-    arrays = [jnp.asarray(a) for a in (train_set.images, train_set.labels, train_set.indices)]
-    test_arrays = test_set and [jnp.asarray(a) for a in (test_set.images, test_set.labels)]
+    arrays = jax.tree.map(jnp.asarray, [train_set.images, train_set.labels, train_set.indices])
+    test_arrays = test_set and jax.tree.map(jnp.asarray, [test_set.images, test_set.labels])
     for epoch in range(len(history) + 1, config.epochs + 1):
         train_state, sums = run_epoch(train_state, *arrays)
         train_loss, train_accuracy = sums.means()
@@ -129,15 +153,40 @@ def train(
 
 
 def _check_outputs(network: Network, train_state: TrainState, train_set: Dataset) -> None:
-    image = jnp.zeros((1, *train_set.image_shape))
+    image = zero_examples(train_set.example, 1)
     logits = jax.eval_shape(
         lambda: network.apply(train_state.params, train_state.state, image, False, None)[0]
     )
+    check_logits(logits, 1)
     check_same_shape(logits.shape, (1, train_set.num_classes), "the network's output for one image")
 
 
-def evaluate_view(view: ModelView, dataset: Dataset) -> tuple[float, float]:
-    """Mean cross-entropy and accuracy in [0, 1] of a network in evaluation mode on a data set."""
+def check_augmentation(dataset: Dataset, spec: str) -> Augmentation | None:
+    """The augmentation of a data set: of images what `spec` names, otherwise none.
+
+    Raises:
+      InputError: an augmentation other than "identity" of examples that are no images.
+    """
+    augmentation = build_augmentation(spec)
+    if dataset.are_images:
+        return augmentation
+    if spec != "identity":
+        shapes = jax.tree.map(lambda leaf: ("n", *leaf.shape), dataset.example)
+        raise InputError(
+            f"augmentation {spec!r} is of images [n, h, w, c], and {dataset.name} holds "
+            f"{str(shapes).replace(chr(39), '')}: only 'identity' fits"
+        )
+    return None
+
+
+def evaluate_view(view: Any, dataset: Dataset) -> tuple[float, float]:
+    """Mean cross-entropy and accuracy in [0, 1] of a network in evaluation mode on a data set.
+
+    Args:
+      view: a `ModelView`, or what `models.as_view` takes.
+      dataset: any.
+    """
+    view = as_view(view)
     evaluate = logits_program(view.apply_fn, mean=dataset.mean, std=dataset.std)
     logits = evaluate(view.params, dataset.images)
     losses = np.asarray(per_example_loss("cross-entropy")(logits, dataset.labels), np.float64)

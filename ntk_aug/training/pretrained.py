@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 
 from ntk_aug.aliases import Progress
 from ntk_aug.checks import InputError
@@ -13,8 +12,13 @@ from ntk_aug.data import Dataset
 from ntk_aug.models import ModelView, Network, build_network
 from ntk_aug.records import StrPath, environment, fingerprint
 from ntk_aug.training.config import TrainingConfig
-from ntk_aug.training.loop import initial_state, train
-from ntk_aug.training.run_folder import EpochRecord, RunFolder, run_configuration
+from ntk_aug.training.loop import initial_state, train, zero_examples
+from ntk_aug.training.run_folder import (
+    EpochRecord,
+    RunFolder,
+    recorded_example,
+    run_configuration,
+)
 
 
 class PretrainedNetwork(NamedTuple):
@@ -31,12 +35,16 @@ class PretrainedNetwork(NamedTuple):
     history: list[EpochRecord]
 
 
-def network_fingerprint(network: Network, image_shape: tuple[int, int, int]) -> str:
+def network_fingerprint(network: Network, image_shape: Any) -> str:
     """A sha256 of the network's programs: initialisation, and the forward pass in both modes.
 
     So a model that was edited, but kept its name, is another model.
+
+    Args:
+      network: any.
+      image_shape: as `initial_state` takes it.
     """
-    images = jnp.zeros((2, *image_shape))
+    images = zero_examples(image_shape, 2)
     key = jax.random.key(0)
     params, state = jax.eval_shape(network.init, key, images)
     lowered = [jax.jit(network.init).lower(key, images)]
@@ -85,7 +93,7 @@ def train_named_model(
         "model": {
             "name": model,
             "options": options,
-            "fingerprint": network_fingerprint(network, train_set.image_shape),
+            "fingerprint": network_fingerprint(network, train_set.example),
         },
         "test": None if test_set is None else test_set.fingerprint(),
     }
@@ -133,7 +141,7 @@ def load_trained_model(folder: StrPath, *, epoch: int | None = None) -> Pretrain
         settings = {**run.config["training"]}
         settings["decay_epochs"] = tuple(settings["decay_epochs"])
         config = TrainingConfig(**settings)
-        image_shape = tuple(data["image_shape"])
+        example = recorded_example(data)
         network = build_network(model["name"], len(data["class_names"]), **model["options"])
     except (KeyError, TypeError) as error:
         raise InputError(
@@ -142,9 +150,9 @@ def load_trained_model(folder: StrPath, *, epoch: int | None = None) -> Pretrain
     # Another version of JAX writes the same program in other words, so only under the versions
     # that trained it does another program mean another model.
     same_versions = all(run.environment.get(k) == environment()[k] for k in ("jax", "flax"))
-    if same_versions and network_fingerprint(network, image_shape) != model["fingerprint"]:
+    if same_versions and network_fingerprint(network, example) != model["fingerprint"]:
         raise InputError(
             f"model {model['name']!r} is not what {folder} was trained with: its code has changed"
         )
-    state = run.restore(epoch, initial_state(network, image_shape, config))
+    state = run.restore(epoch, initial_state(network, example, config))
     return PretrainedNetwork(network.view(state.params, state.state), run, run.history()[:epoch])

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 
 from ntk_aug.checks import InputError, check_writable_folder
 from ntk_aug.data import Dataset
@@ -40,6 +41,10 @@ def run_configuration(
     description: Mapping[str, Any], train_set: Dataset, config: TrainingConfig
 ) -> dict[str, Any]:
     """All that a run's result depends on, as what JSON has; two runs are the same iff this is."""
+    if train_set.are_images:
+        examples: dict[str, Any] = {"image_shape": train_set.image_shape}
+    else:
+        examples = {"example": jax.tree.map(_as_record, train_set.example)}
     run = {
         **description,
         "training": asdict(config),
@@ -47,7 +52,7 @@ def run_configuration(
             "name": train_set.name,
             "split": train_set.split,
             "num_examples": len(train_set),
-            "image_shape": train_set.image_shape,
+            **examples,
             "class_names": train_set.class_names,
             "mean": train_set.mean,
             "std": train_set.std,
@@ -55,6 +60,25 @@ def run_configuration(
         },
     }
     return json.loads(to_json(run))
+
+
+def _as_record(leaf):
+    return {"shape": leaf.shape, "dtype": str(leaf.dtype)}
+
+
+def recorded_example(data: Mapping[str, Any]) -> Any:
+    """Shape and type of one example from what a run's configuration says of its data."""
+    if "image_shape" in data:
+        return jax.ShapeDtypeStruct(tuple(data["image_shape"]), np.float32)
+
+    def is_leaf(part):
+        return isinstance(part, dict) and set(part) == {"shape", "dtype"}
+
+    return jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(tuple(leaf["shape"]), leaf["dtype"]),
+        data["example"],
+        is_leaf=is_leaf,
+    )
 
 
 @dataclass(frozen=True)

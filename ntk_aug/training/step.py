@@ -8,9 +8,10 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from ntk_aug.aliases import Augmentation, Images, IntLike, KeyArray, Params
+from ntk_aug.aliases import Augmentation, Inputs, IntLike, KeyArray, Params
 from ntk_aug.augment import augment_batch
 from ntk_aug.data import unit_range
+from ntk_aug.inputs import num_examples, take_examples
 from ntk_aug.losses import per_example_loss
 from ntk_aug.models import Network
 
@@ -76,8 +77,8 @@ def steps_per_epoch(num_examples: int, batch_size: int) -> int:
 def epoch_program(
     network: Network,
     optimizer: optax.GradientTransformation,
-    augmentation: Augmentation,
-    preprocess: Callable[[Images], Images],
+    augmentation: Augmentation | None,
+    preprocess: Callable[[Inputs], Inputs],
     keys: Keys,
     batch_size: int,
     *,
@@ -85,13 +86,14 @@ def epoch_program(
 ) -> Callable[..., tuple[TrainState, MetricSums]]:
     """Builds the function (train_state, images, labels, indices) -> (train_state, sums).
 
-    Images are a whole data set on the device, uint8 or floats in [0, 1]. The last step takes the
-    images that are left and no others, because a batch's statistics are those of all its images.
+    Images are a whole data set on the device, uint8 or floats in [0, 1], or examples of another
+    kind as a `data.Dataset` has them. The last step takes the images that are left and no others,
+    because a batch's statistics are those of all its images.
 
     Args:
       network: to be trained.
       optimizer: of its parameters.
-      augmentation: of single images, redrawn in every epoch.
+      augmentation: of single images, redrawn in every epoch; None for examples of another kind.
       preprocess: from a batch of images in [0, 1] to the network's inputs.
       keys: of the run.
       batch_size: images per step.
@@ -104,13 +106,11 @@ def epoch_program(
     def step(carry, epoch, number, positions, images, labels, indices):
         params, state, opt_state, sums = carry
         key = jax.random.fold_in(jax.random.fold_in(keys.dropout, epoch), number)
-        batch = augment_batch(
-            augmentation,
-            keys.augmentation,
-            unit_range(images[positions]),
-            indices[positions],
-            epoch=epoch,
-        )
+        batch = unit_range(take_examples(images, positions))
+        if augmentation is not None:
+            batch = augment_batch(
+                augmentation, keys.augmentation, batch, indices[positions], epoch=epoch
+            )
         targets = labels[positions]
 
         def mean_loss(params):
@@ -121,14 +121,14 @@ def epoch_program(
         (loss, (logits, state)), gradient = jax.value_and_grad(mean_loss, has_aux=True)(params)
         updates, opt_state = optimizer.update(gradient, opt_state, params)
         sums = MetricSums(
-            sums.loss + loss * len(batch),
+            sums.loss + loss * len(targets),
             sums.hits + jnp.sum(jnp.argmax(logits, axis=-1) == targets),
-            sums.num_images + len(batch),
+            sums.num_images + len(targets),
         )
         return optax.apply_updates(params, updates), state, opt_state, sums
 
     def epoch_of_steps(run_step, run_full_steps, train_state, *arrays):
-        n, epoch = len(arrays[0]), train_state.epoch
+        n, epoch = num_examples(arrays[0]), train_state.epoch
         size = min(batch_size, n)
         full_steps = n // size
         order = jax.random.permutation(jax.random.fold_in(keys.order, epoch), n)
@@ -162,7 +162,7 @@ def epoch_program(
 
 
 def evaluation_program(
-    apply: Callable[..., Any], preprocess: Callable[[Images], Images], batch_size: int = 500
+    apply: Callable[..., Any], preprocess: Callable[[Inputs], Inputs], batch_size: int = 500
 ) -> Callable[..., MetricSums]:
     """Builds the jitted function (variables, images, labels) -> sums, in evaluation mode.
 
@@ -174,14 +174,14 @@ def evaluation_program(
 
     @jax.jit
     def evaluate(variables, images, labels):
-        n = len(images)
+        n = num_examples(images)
         size = min(batch_size, n)
         positions = jnp.resize(jnp.arange(n), (steps_per_epoch(n, size), size))
         counted = jnp.arange(positions.size).reshape(positions.shape) < n
 
         def batch_sums(batch):
             members, counted = batch
-            logits = apply(variables, preprocess(unit_range(images[members])))
+            logits = apply(variables, preprocess(unit_range(take_examples(images, members))))
             losses = _cross_entropy(logits, labels[members])
             hits = jnp.argmax(logits, axis=-1) == labels[members]
             return jnp.sum(losses * counted), jnp.sum(hits * counted)

@@ -37,7 +37,7 @@ def test_sizes_are_those_of_the_arrays(toy):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"images": IMAGES[0]}, r"images of toy have shape \(2, 3, 2\), expected \[n, height"),
+        ({"images": IMAGES[0, 0, 0]}, r"examples of toy have shape \(2,\), expected \[n, \.\.\.\]"),
         ({"images": IMAGES[:0]}, r"images of toy have shape \(0, 2, 3, 2\): no axis may be empty"),
         ({"images": IMAGES.astype(np.int64)}, "images of toy have dtype int64"),
         ({"images": IMAGES / 30}, r"range from 0 to 1\.96667, expected floating point in \[0, 1\]"),
@@ -137,3 +137,100 @@ def test_normalised_pixels_have_the_mean_and_std_that_were_divided_out():
 def test_normalisation_keeps_the_type_of_the_images():
     images = jnp.ones((1, 2, 2, 1), jnp.bfloat16)
     assert normalize(images, (0.5,), (0.5,)).dtype == jnp.bfloat16
+
+
+# Of a user's own arrays
+
+
+def test_own_arrays_become_a_data_set_in_one_call():
+    animals = Dataset.from_arrays(IMAGES[..., 0], ["dog", "cat", "dog", "owl", "cat"])
+    assert animals.images.shape == (5, 2, 3, 1)
+    assert animals.class_names == ("cat", "dog", "owl")
+    assert animals.labels.tolist() == [1, 0, 1, 2, 0]
+    assert (animals.name, animals.split, animals.mean) == ("arrays", "train", (0.0,))
+    test = Dataset.from_arrays(
+        jnp.asarray(IMAGES[:2]),
+        np.array(["owl", "cat"]),
+        name="zoo",
+        split="test",
+        class_names=animals.class_names,
+        mean=(0.5, 0.5),
+        std=(2.0, 2.0),
+    )
+    assert test.labels.tolist() == [2, 0]
+    assert isinstance(test.images, np.ndarray)
+    assert (test.name, test.split, test.std) == ("zoo", "test", (2.0, 2.0))
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "message"),
+    [
+        (IMAGES, np.array([1.0] * 5), r"labels of mine are float64 \(5,\), expected one integer"),
+        (IMAGES, np.array(["a"] * 5, object), r"labels of mine are object \(5,\), expected one"),
+        (IMAGES, np.eye(5, dtype=int), r"int64 \(5, 5\), expected one integer or text per"),
+        (IMAGES, [], r"float64 \(0,\), expected one integer"),
+        (IMAGES, [1, 2], r"labels have shape \(2,\), expected \(5,\)"),
+        (IMAGES / 1.0, [1] * 5, "images of mine range from 0 to 59"),
+    ],
+)
+def test_own_arrays_that_do_not_fit_are_refused(images, labels, message):
+    with pytest.raises(InputError, match=message) as caught:
+        Dataset.from_arrays(images, labels, name="mine")
+    assert "\n" not in str(caught.value)
+
+
+# Examples that are no images
+
+TABLE = np.random.default_rng(0).normal(size=(5, 3))
+TOKENS = np.arange(20).reshape(5, 4) * 50
+
+
+@pytest.mark.parametrize(
+    ("examples", "shape", "dtype"),
+    [
+        (TABLE, (3,), np.float32),
+        (TOKENS, (4,), np.int32),
+        (TOKENS.astype(np.uint8), (4,), np.int32),
+        (np.ones((5, 2, 2, 2, 1)), (2, 2, 2, 1), np.float32),
+    ],
+)
+def test_examples_of_another_kind_go_into_the_network_as_they_are(examples, shape, dtype):
+    dataset = Dataset.from_arrays(examples, [0, 1, 1, 2, 0])
+    assert (dataset.are_images, dataset.image_shape) == (False, shape)
+    assert dataset.example == jax.ShapeDtypeStruct(shape, dtype)
+    inputs = normalize(unit_range(dataset.images), dataset.mean, dataset.std)
+    assert inputs.dtype == dtype
+    np.testing.assert_array_equal(inputs, examples.astype(dtype))
+    assert dataset.take(np.array([3, 1])).images.tolist() == examples[[3, 1]].tolist()
+
+
+def test_examples_may_be_pytrees_with_one_leading_axis():
+    examples = {"text": TOKENS, "numbers": TABLE}
+    dataset = Dataset.from_arrays(examples, [0, 1, 1, 2, 0])
+    assert dataset.example["text"] == jax.ShapeDtypeStruct((4,), np.int32)
+    assert dataset.example["numbers"] == jax.ShapeDtypeStruct((3,), np.float32)
+    taken = dataset.take(np.array([4, 2]))
+    assert taken.images["text"].tolist() == TOKENS[[4, 2]].tolist()
+    assert taken.indices.tolist() == [4, 2]
+    assert normalize(unit_range(dataset.images), (), ())["numbers"].dtype == np.float32
+    changed = TABLE.copy()
+    changed[4, 2] += 1
+    variants = [
+        examples,
+        {"text": TOKENS, "numbers": changed},
+        {"text": TOKENS, "others": TABLE},
+        {"text": TOKENS, "numbers": TABLE, "more": TABLE},
+    ]
+    prints = [Dataset.from_arrays(v, [0, 1, 1, 2, 0]).fingerprint() for v in variants]
+    assert len(set(prints)) == len(variants)
+    with pytest.raises(InputError, match="are no single array"):
+        _ = dataset.image_shape
+    with pytest.raises(InputError, match=r"arrays have \[4, 5\] examples, expected one"):
+        Dataset.from_arrays({"text": TOKENS, "numbers": TABLE[:4]}, [0, 1, 1, 2, 0])
+
+
+def test_only_images_are_normalised():
+    with pytest.raises(InputError, match=r"expected none, as its examples are no images \[n, h,"):
+        Dataset.from_arrays(TABLE, [0, 1, 1, 2, 0], mean=(0.5,) * 3)
+    with pytest.raises(InputError, match=r"have shape \(5, 4\), expected \[n, height"):
+        unit_range(TOKENS.astype(np.uint8))

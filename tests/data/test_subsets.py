@@ -135,3 +135,25 @@ def test_a_number_that_there_is_not_is_refused(animals, n):
 def test_the_class_that_is_too_small_is_named(animals):
     with pytest.raises(InputError, match=r"class 'cat'\) is 4, expected 1 to 3"):
         draw_examples(jax.random.key(0), animals, 4, per_class=True)
+
+
+def test_each_class_is_drawn_from_by_itself():
+    # Two classes of 40 in turns: independent draws of 8 places of each share 8 * 8 / 40 on average.
+    labels = np.arange(80) % 2
+    pairs = Dataset.from_arrays(np.arange(80.0)[:, None], labels)
+    shared = []
+    for seed in range(20):
+        drawn = draw_examples(jax.random.key(seed), pairs, 8, per_class=True)
+        first, second = (set(drawn.indices[drawn.labels == own] // 2) for own in (0, 1))
+        shared.append(len(first & second))
+    # Hypergeometric: mean 1.6, variance 8 * 0.2 * 0.8 * 32 / 39.
+    error = np.sqrt(8 * 0.2 * 0.8 * 32 / 39 / 20)
+    assert abs(np.mean(shared) - 1.6) < 4 * error
+
+
+def test_draws_of_other_keys_are_others(animals):
+    three = select_classes(animals, ["cat", "dog", "cow"])
+    keys = jax.random.split(jax.random.key(3), 20)
+    for per_class in (False, True):
+        drawn = [numbers(draw_examples(key, three, 2, per_class=per_class)) for key in keys]
+        assert len({tuple(own) for own in drawn}) > 10

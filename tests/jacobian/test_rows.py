@@ -7,6 +7,7 @@ from scipy import special
 
 from ntk_aug import jacobian, models
 from ntk_aug.checks import InputError
+from ntk_aug.jacobian.precision import network_in
 
 OUTPUTS, WIDTH = 3, 4
 
@@ -248,7 +249,7 @@ def test_a_block_counts_what_the_layers_hold(digit_images):
     ("options", "message"),
     [
         ({"rows": "logit"}, "unknown kind of rows 'logit'"),
-        ({"dtype": "float16"}, "unknown dtype 'float16'"),
+        ({"dtype": "float16"}, "expected 'float32' or 'float64'"),
         ({"block_size": 0}, "block_size is 0, expected at least 1"),
     ],
 )
@@ -268,7 +269,7 @@ def test_weights_that_are_not_finite_are_named(mlp, digit_images):
 def test_images_that_are_not_finite_are_named(float64_rows, digit_images):
     images = digit_images.copy()
     images[[4, 7], 0, 0, 0] = np.inf
-    with pytest.raises(InputError, match="in 2 of 12 images, first in image 4"):
+    with pytest.raises(InputError, match="in 2 of 12 examples, first in example 4"):
         float64_rows(images)
 
 
@@ -318,5 +319,35 @@ def test_bytes_are_refused(mlp, digit_images):
 
 
 def test_outputs_that_are_no_logits_are_refused(digit_images):
-    with pytest.raises(InputError, match=r"maps one image to \(1,\), expected logits \[1, C\]"):
+    with pytest.raises(
+        InputError, match=r"maps 1 images to shape \(1,\), expected logits \[1, C\]"
+    ):
         jacobian.JacobianRows(lambda p, x: (x * p).sum((1, 2, 3)), np.ones((), "f4"), (8, 8, 1))
+
+
+def test_a_module_in_place_of_its_function_is_told(digit_images):
+    module = models.MLP(3, 4)
+    variables = module.init(jax.random.key(0), digit_images)
+    view = models.linen_view(module, variables)
+    for network in (module, view, None):  # at the public entries beartype refuses the last two
+        with pytest.raises(InputError, match=f"{type(network).__name__}, .* models.as_view"):
+            network_in(network, "float32")
+    with pytest.raises(InputError, match="the network is MLP, expected its function"):
+        jacobian.flipped_masks(module, variables["params"], digit_images)
+    with pytest.raises(InputError, match="the network is MLP, expected its function"):
+        jacobian.JacobianRows(module, variables["params"], (8, 8, 1))
+
+
+@pytest.mark.parametrize(
+    ("outputs", "message"),
+    [
+        (lambda logits: (logits, logits), "returns a tuple of 2, expected logits"),
+        (lambda logits: {"logits": logits}, "returns a dict of 1, expected logits"),
+        (lambda logits: logits.astype(int), "logits are int32, expected floating point"),
+    ],
+)
+def test_a_network_that_returns_something_else_is_told(mlp, digit_images, outputs, message):
+    with pytest.raises(InputError, match=message):
+        jacobian.JacobianRows(
+            lambda params, x: outputs(mlp.apply_fn(params, x)), mlp.params, (8, 8, 1)
+        )

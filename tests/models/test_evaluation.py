@@ -88,6 +88,20 @@ def test_several_results_of_images_and_what_goes_with_them():
     np.testing.assert_array_equal(found["own"][1], images[:, 0, 0])
 
 
+@pytest.mark.parametrize("batch_size", [3, None])
+def test_tables_token_ids_and_pytrees_are_streamed_as_they_are(batch_size):
+    rng = np.random.default_rng(2)
+    table, tokens = rng.normal(size=(N, 5)).astype(np.float32), rng.integers(0, 7, (N, 4))
+    weights = rng.normal(size=(7, 5)).astype(np.float32)
+
+    def apply_fn(weights, inputs):
+        return inputs["table"] + weights[inputs["tokens"]].mean(axis=1)
+
+    program = models.logits_program(apply_fn, mean=(), std=(), batch_size=batch_size)
+    logits = program(weights, {"table": table, "tokens": tokens})
+    np.testing.assert_allclose(logits, table + weights[tokens].mean(axis=1), rtol=1e-4, atol=1e-5)
+
+
 def test_batches_are_chosen_by_the_size_of_an_image(traced):
     counted, shapes = traced
     for side in (16, 64):

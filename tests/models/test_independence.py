@@ -90,7 +90,11 @@ def test_mixing_that_is_even_or_leaves_the_first_image_alone_is_caught(name):
         (lambda p, x: x @ p[:2], r"maps 5 images to shape \(5, 4, 4, 3\), expected logits \[n, C"),
         (lambda p, x: (flat(x) @ p)[:, 0], r"maps 5 images to shape \(5,\)"),
         (lambda p, x: (flat(x) @ p)[:1], r"maps 5 images to shape \(1, 3\)"),
-        (lambda p, x: (flat(x) @ p, 0), "maps 5 images to shape None"),
+        (lambda p, x: (flat(x) @ p, 0), r"returns a tuple of 2, expected logits \[n, C\]"),
+        (lambda p, x: {"logits": flat(x) @ p}, r"returns a dict of 1, expected logits \[n, C\]"),
+        (lambda p, x: None, r"maps 5 images to NoneType, expected logits"),
+        (lambda p, x: x["text"], r"does not take images of shape \(4, 4, 2\): "),
+        (lambda p, x: flat(x.pixels) @ p, r"\(4, 4, 2\): AttributeError: .*pixels"),
         (lambda p, x: flat(x) @ p * jnp.nan, "logits hold NaN or infinity"),
         (lambda p, x: (flat(x) @ p).astype(int), "logits are int32, expected floating point"),
         (lambda p, x: flat(x)[:, :5] @ p, r"does not take images of shape \(4, 4, 2\): "),
@@ -118,3 +122,59 @@ def test_the_network_is_compiled_once():
 
     check_examples_independent(apply_fn, WEIGHTS, IMAGES)
     assert traces == [(5, 4, 4, 2)]
+
+
+TOKENS = np.array([[5, 1, 1], [0, 2, 7], [7, 7, 3], [5, 1, 1]])
+TABLE = np.random.default_rng(2).normal(size=(8, 3)).astype(np.float32)
+
+
+def embedded(table, tokens):
+    """What `nn.Embed` gives; an id out of range is not a number, as there."""
+    return jnp.take(table, tokens, axis=0, mode="fill").mean(axis=1)
+
+
+@pytest.mark.parametrize("n", [1, 2, 4])
+def test_token_ids_keep_their_range(n):
+    assert check_examples_independent(embedded, TABLE, TOKENS[:n]) == 3
+
+
+def test_mixing_of_token_ids_is_caught():
+    def mixed(table, tokens):
+        logits = embedded(table, tokens)
+        return logits + 0.1 * logits.mean(axis=0)
+
+    with pytest.raises(InputError, match="depends on the other images of its batch"):
+        check_examples_independent(mixed, TABLE, TOKENS)
+    # Two examples of which one is like the first, and only a later one differs.
+    with pytest.raises(InputError, match="depends on the other images of its batch"):
+        check_examples_independent(mixed, TABLE, TOKENS[[0, 3, 0, 3, 0, 1]])
+
+
+@pytest.mark.parametrize("part", ["tokens", "numbers"])
+def test_every_array_of_a_dictionary_is_changed(part):
+    inputs = {"tokens": TOKENS, "numbers": TABLE[:4]}
+
+    def apply_fn(table, inputs):
+        logits = embedded(table, inputs["tokens"]) + inputs["numbers"]
+        return logits + 0.1 * inputs[part].mean()
+
+    with pytest.raises(InputError, match="depends on the other images of its batch"):
+        check_examples_independent(apply_fn, TABLE, inputs)
+    alone = lambda table, inputs: embedded(table, inputs["tokens"]) + inputs["numbers"]  # noqa: E731
+    assert check_examples_independent(alone, TABLE, inputs) == 3
+    with pytest.raises(
+        InputError,
+        match=r"of \['numbers'\] float32 \(3,\), \['tokens'\] int32 \(3,\): KeyError: 'text'",
+    ):
+        check_examples_independent(lambda p, x: embedded(p, x["text"]), TABLE, inputs)
+
+
+def test_outputs_are_counted_without_running_the_network():
+    never = jax.eval_shape(lambda: jnp.zeros((32, 3)))
+    assert models.count_outputs(lambda p, x: flat(x) @ p, never, (4, 4, 2)) == 3
+    example = jax.ShapeDtypeStruct((3,), np.int32)
+    assert models.count_outputs(embedded, jax.eval_shape(lambda: TABLE), example) == 3
+    with pytest.raises(InputError, match=r"does not take images of shape \(5, 4, 2\): "):
+        models.count_outputs(lambda p, x: flat(x) @ p, never, (5, 4, 2))
+    with pytest.raises(InputError, match="returns a tuple of 1"):
+        models.count_outputs(lambda p, x: (flat(x) @ p,), never, (4, 4, 2))

@@ -90,7 +90,7 @@ def test_an_image_without_finite_rows_is_named_by_its_place_among_all(
     with pytest.raises(InputError, match="the Jacobian of image 7 holds NaN"):
         next(ntk.kernel_triples(rows, images, [version], memory_bytes=budget))
     version[9, 3, 3] = np.nan
-    with pytest.raises(InputError, match="first in image 9"):
+    with pytest.raises(InputError, match="first in example 9"):
         next(ntk.kernel_triples(rows, digit_images, [version], memory_bytes=budget))
 
 

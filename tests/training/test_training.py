@@ -1,6 +1,7 @@
 import dataclasses
 import shutil
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -175,3 +176,166 @@ def test_a_loss_that_is_not_finite_stops_the_run(network, digits):
 def test_bad_settings_are_refused(changed, message):
     with pytest.raises(InputError, match=message):
         training.TrainingConfig(**changed)
+
+
+def test_a_partial_batch_weighs_what_its_images_weigh(network, digits):
+    # At a learning rate of 0 every batch meets the initial weights: the mean is that of all images.
+    config = dataclasses.replace(CONFIG, epochs=1, learning_rate=0.0, batch_size=5)
+    (record,) = training.train(network, digits, config).history
+    state = training.initial_state(network, digits.image_shape, config)
+    logits = network.apply(state.params, {}, data.unit_range(digits.images), False, None)[0]
+    losses = optax.softmax_cross_entropy_with_integer_labels(logits, jnp.asarray(digits.labels))
+    batches = [losses[start : start + 5].mean() for start in (0, 5, 10)]
+    assert abs(np.mean(batches) - losses.mean()) > 1e-3  # of batches of 5, 5 and 2
+    assert record.train_loss == pytest.approx(float(losses.mean()), rel=1e-5)
+    assert record.train_accuracy == (np.argmax(logits, axis=1) == digits.labels).mean()
+    counted = training.evaluate_view(network.view(state.params, {}), digits)
+    assert counted == pytest.approx((record.train_loss, record.train_accuracy), rel=1e-5)
+
+
+def drawn_in_training(digits, *, epochs=2, batch_size=6, seed=0):
+    """Of each epoch: the images of each step, their augmentation, and the key of dropout.
+
+    The network writes down what it is called with: state["seen"] of each step's first numbers.
+    """
+    steps = training.steps_per_epoch(len(digits), batch_size)
+
+    def init(key, images):
+        state = {"step": jnp.zeros((), int), "dropout": jnp.zeros((epochs * steps, 2), jnp.uint32)}
+        state["order"] = jnp.full((epochs * steps, batch_size), -1)
+        state["noise"] = jnp.zeros((epochs, len(digits)))
+        return {"bias": jax.random.normal(key, (3,))}, state
+
+    def apply(params, state, images, train, key):
+        logits = jnp.zeros((len(images), 3)) + params["bias"]
+        if not train:
+            return logits, state
+        step = state["step"]
+        place = jnp.round(images[:, 0, 0, 0]).astype(int)  # each image holds its own number ...
+        noise = images[:, 1, 1, 0]  # ... and elsewhere what its augmentation has drawn
+        return logits, {
+            "step": step + 1,
+            "dropout": state["dropout"].at[step].set(jax.random.key_data(key)),
+            "order": state["order"].at[step, : len(images)].set(place),
+            "noise": state["noise"].at[step // steps, place].set(noise),
+        }
+
+    def augmentation(key, image):
+        return image.at[1, 1, 0].set(jax.random.uniform(key))
+
+    network = models.Network(init, apply)
+    config = training.TrainingConfig(learning_rate=0.0, batch_size=batch_size, seed=seed)
+    state = training.initial_state(network, (2, 2, 1), config)
+    run_epoch = training.epoch_program(
+        network,
+        training.build_optimizer(config, steps_per_epoch=steps),
+        augmentation,
+        lambda images: images,
+        training.Keys.of_seed(seed),
+        batch_size,
+        scan=False,
+    )
+    images = np.zeros((len(digits), 2, 2, 1), np.float32)
+    images[:, 0, 0, 0] = np.arange(len(digits))
+    arrays = [jnp.asarray(a) for a in (images, digits.labels, digits.indices)]
+    start = state.params["bias"]
+    for _ in range(epochs):
+        state, _ = run_epoch(state, *arrays)
+    found = {name: np.asarray(value) for name, value in state.state.items()}
+    orders = [tuple(row[row >= 0]) for row in found["order"].reshape(epochs, -1)]
+    return orders, found["noise"], found["dropout"].reshape(epochs, steps, 2), start
+
+
+def test_what_is_drawn_differs_over_epochs_steps_images_and_seeds_and_not_over_batches(digits):
+    orders, noise, dropout, start = drawn_in_training(digits)
+    assert all(sorted(order) == list(range(12)) for order in orders)
+    assert orders[0] != orders[1]
+    assert len(np.unique(noise)) == noise.size  # of each image in each epoch
+    assert len({tuple(key) for key in dropout.reshape(-1, 2).tolist()}) == 2 * 2
+    # An image keeps its augmentation in every batch; it is the one of its place in the split.
+    _, of_batches, _, _ = drawn_in_training(digits, batch_size=4)
+    np.testing.assert_array_equal(of_batches, noise)
+    moved = dataclasses.replace(digits, indices=digits.indices[::-1].copy())
+    np.testing.assert_array_equal(drawn_in_training(moved)[1], noise[:, ::-1])
+    other = drawn_in_training(digits, seed=1)
+    assert other[0] != orders
+    assert not np.isin(other[1], noise).any()
+    assert not np.isin(other[2], dropout).all()
+    assert not (other[3] == start).any()
+
+
+def test_the_keys_of_a_seed_are_four():
+    keys = [*training.Keys.of_seed(0), *training.Keys.of_seed(1)]
+    assert len({tuple(jax.random.key_data(key).tolist()) for key in keys}) == 8
+
+
+# Examples that are no images
+
+RNG = np.random.default_rng(0)
+LABELS = np.arange(12) % 3
+TOKENS = data.Dataset.from_arrays(RNG.integers(0, 9, (12, 4)) * (1 + LABELS[:, None]), LABELS)
+TABLE = data.Dataset.from_arrays(RNG.normal(size=(12, 5)) + LABELS[:, None], LABELS)
+BOTH = data.Dataset.from_arrays({"tokens": TOKENS.images, "table": TABLE.images}, LABELS)
+
+
+class Embedding(nn.Module):
+    @nn.compact
+    def __call__(self, inputs):
+        if isinstance(inputs, dict):
+            return self.of_tokens(inputs["tokens"]) + nn.Dense(3)(inputs["table"])
+        return self.of_tokens(inputs)
+
+    def of_tokens(self, tokens):
+        return nn.Dense(3)(nn.Embed(27, 4)(tokens).mean(axis=1))
+
+
+@pytest.mark.parametrize(
+    ("dataset", "module"), [(TABLE, nn.Dense(3)), (TOKENS, Embedding()), (BOTH, Embedding())]
+)
+def test_tables_token_ids_and_dictionaries_are_trained_on_as_they_are(dataset, module):
+    network = models.linen_network(module)
+    config = dataclasses.replace(CONFIG, epochs=1, batch_size=12, momentum=0.0, learning_rate=0.5)
+    trained = training.train(network, dataset, config, test_set=dataset)
+    inputs = dataset.images
+
+    def loss(params):
+        logits = module.apply({"params": params}, inputs)
+        return optax.softmax_cross_entropy_with_integer_labels(logits, LABELS).mean()
+
+    params = training.initial_state(network, dataset.example, config).params
+    expected = jax.tree.map(lambda p, g: p - 0.5 * g, params, jax.grad(loss)(params))
+    for own, other in zip(jax.tree.leaves(trained.params), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(own, other, rtol=1e-4, atol=1e-6)
+    (record,) = trained.history
+    assert record.test_loss == pytest.approx(float(loss(expected)), rel=1e-5)
+    pair = (module, {"params": trained.params})  # as `models.as_view` takes it
+    found = training.evaluate_view(pair, dataset)
+    assert found == pytest.approx((record.test_loss, record.test_accuracy), rel=1e-5)
+    with pytest.raises(InputError, match=r"'rotation' is of images .* only 'identity' fits"):
+        training.train(network, dataset, dataclasses.replace(config, augmentation="rotation"))
+
+
+def test_a_run_on_examples_of_another_kind_is_found_again(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "own_embedding.py").write_text(
+        "import flax.linen as nn\n"
+        "def net(num_classes):\n"
+        "    return nn.Sequential([nn.Embed(27, 4), lambda x: x.mean(axis=1), nn.Dense(3)])\n"
+    )
+    config = dataclasses.replace(CONFIG, epochs=1)
+    first = training.train_named_model("own_embedding:net", TOKENS, config, folder=tmp_path / "run")
+    assert first.run.config["data"]["example"] == {"shape": [4], "dtype": "int32"}
+    loaded = training.load_trained_model(tmp_path / "run")
+    assert equal(loaded.view.params, first.view.params)
+    leaf = {"shape": [2], "dtype": "int32"}
+    recorded = {"example": {"a": leaf, "shape": leaf}}
+    assert training.recorded_example(recorded)["a"] == jax.ShapeDtypeStruct((2,), np.int32)
+
+
+def test_a_network_that_returns_a_tuple_is_told(digits):
+    network = models.pure_network(
+        lambda key, images: jnp.zeros((64, 3)),
+        lambda params, images: (images.reshape(len(images), -1) @ params, images),
+    )
+    with pytest.raises(InputError, match=r"the network returns a tuple of 2, expected logits \[n"):
+        training.train(network, digits, CONFIG)

@@ -1,0 +1,46 @@
+"""Which releases of JAX compute wrong numbers on CPUs, and the warning about them.
+
+The fault is one fusion of the CPU compiler. The installation requirements exclude these releases;
+an environment may have one all the same, installed by hand or by another package.
+"""
+
+import os
+import warnings
+from importlib import metadata
+
+WRONG_RELEASES = {
+    "0.10.2": "jitted sums over many rows are wrong (jax-ml/jax#39103), and some crash (#39257)",
+    "0.11.0": "some jitted sums crash the process (jax-ml/jax#39257)",
+    "0.11.1": "small writes inside loops cost a copy of the whole array (jax-ml/jax#40101)",
+    "0.11.2": "some fused programs are miscompiled (jax-ml/jax#40412)",
+}
+"""Releases of jaxlib with a faulty CPU compiler, and what is wrong with each."""
+
+SWITCH_OFF = "--xla_cpu_experimental_ynn_fusion_type="
+"""The value of XLA_FLAGS that turns the faulty fusion off, at some cost in speed."""
+
+
+def compiler_fault(jaxlib_version: str, xla_flags: str = "") -> str | None:
+    """What is wrong with the CPU compiler of this jaxlib under these XLA_FLAGS; None if nothing.
+
+    Args:
+      jaxlib_version: such as "0.10.2".
+      xla_flags: the environment variable XLA_FLAGS.
+    """
+    if SWITCH_OFF in xla_flags.split():
+        return None
+    return WRONG_RELEASES.get(jaxlib_version)
+
+
+def warn_of_wrong_compiler() -> None:
+    """Warns once if the installed jaxlib is one of `WRONG_RELEASES`."""
+    version = metadata.version("jaxlib")
+    fault = compiler_fault(version, os.environ.get("XLA_FLAGS", ""))
+    if fault:
+        warnings.warn(
+            f"jaxlib {version} computes wrong numbers or crashes on CPUs: {fault}. Install "
+            "jax==0.10.1 (Python 3.11) or jax>=0.12.0.1 (Python 3.12 or newer), or set "
+            f"XLA_FLAGS={SWITCH_OFF}",
+            RuntimeWarning,
+            stacklevel=3,
+        )

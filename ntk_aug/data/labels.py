@@ -1,0 +1,90 @@
+"""Labels of any integers or texts, as the classes 0 .. C - 1 that a network's outputs stand for."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ntk_aug.aliases import Int32
+from ntk_aug.checks import InputError
+
+
+class LabelClasses(NamedTuple):
+    """Which label is which class.
+
+    Attributes:
+      labels: the label of each class [C], integers or texts; none twice.
+      names: one name per class.
+    """
+
+    labels: np.ndarray
+    names: tuple[str, ...]
+
+    def numbers(self, labels: Any, what: str = "labels") -> Int32[np.ndarray, " n"]:
+        """The class of each label.
+
+        Raises:
+          InputError: what `as_labels` refuses, or a label that is none of the classes.
+        """
+        labels = as_labels(labels, what)
+        known = {label: number for number, label in enumerate(self.labels.tolist())}
+        missing = [place for place, label in enumerate(labels.tolist()) if label not in known]
+        if missing:
+            shown = ", ".join(map(str, self.labels[:20])) + (", ..." if len(known) > 20 else "")
+            raise InputError(
+                f"label {labels[missing[0]]} of example {missing[0]} of {what} is none of the "
+                f"{len(known)} known: {shown}"
+            )
+        return np.array([known[label] for label in labels.tolist()], np.int32)
+
+
+def as_labels(labels: Any, what: str = "labels") -> np.ndarray:
+    """Labels as a numpy array [n] of integers or texts; bytes are decoded.
+
+    Raises:
+      InputError: not one axis, no label, or another type.
+    """
+    labels = np.asarray(labels)
+    if labels.dtype.kind == "S":
+        try:
+            labels = np.char.decode(labels, "utf-8")
+        except UnicodeDecodeError as error:
+            raise InputError(f"{what} are bytes that are not UTF-8: {error}") from None
+    if labels.ndim != 1 or not len(labels) or labels.dtype.kind not in "biuU":
+        raise InputError(
+            f"{what} are {labels.dtype} {labels.shape}, expected one integer or text per example"
+        )
+    return labels.astype(np.int64) if labels.dtype.kind == "b" else labels
+
+
+def find_classes(
+    labels: Any, class_names: Sequence[str | bytes] | np.ndarray = (), *, what: str = "labels"
+) -> LabelClasses:
+    """The classes of labels: what occurs, sorted, and named by its label.
+
+    Args:
+      labels: [n] integers or texts.
+      class_names: names of the classes. Texts among the labels are names themselves. Integers are
+        numbers 0 .. C - 1 of names; others, such as 1 .. C, have the names in sorted order. None:
+        names are the labels.
+      what: the labels' name in messages.
+
+    Raises:
+      InputError: what `as_labels` refuses, or names that do not fit the labels.
+    """
+    labels = as_labels(labels, what)
+    occurring = np.unique(labels)
+    if not np.size(class_names):
+        return LabelClasses(occurring, tuple(str(label) for label in occurring))
+    own = np.atleast_1d(np.asarray(class_names))
+    names = tuple(n.decode() if isinstance(n, bytes) else str(n) for n in own.tolist())
+    if labels.dtype.kind == "U":
+        return LabelClasses(np.asarray(names), names)
+    if occurring[0] >= 0 and occurring[-1] < len(names):
+        return LabelClasses(np.arange(len(names)), names)
+    if len(occurring) == len(names):
+        return LabelClasses(occurring, names)
+    raise InputError(
+        f"{what} are {len(occurring)} different ones, {occurring[0]} to {occurring[-1]}, for "
+        f"{len(names)} class names: expected 0 .. {len(names) - 1}, or as many as names"
+    )

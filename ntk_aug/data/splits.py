@@ -1,0 +1,13 @@
+"""The two splits of a data set, and how one without a test split is divided."""
+
+import numpy as np
+
+from ntk_aug.aliases import Int
+
+SPLITS = ("train", "test")
+
+
+def every_fifth(n: int, split: str) -> Int[np.ndarray, " m"]:
+    """Positions of a split among n examples in file order: every fifth is "test"."""
+    positions = np.arange(n)
+    return positions[(positions % 5 == 4) == (split == "test")]

@@ -1,0 +1,95 @@
+"""What a network takes and returns: one line where it does not map its inputs to logits [n, C]."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax.errors import FlaxError
+
+from ntk_aug.aliases import ApplyFn, Inputs, Params
+from ntk_aug.checks import InputError
+from ntk_aug.inputs import as_example_shapes
+
+
+def check_logits(output: Any, n: int) -> int:
+    """C, after checking that a network's output for n examples is logits [n, C].
+
+    Args:
+      output: of the network, or its shape and type.
+      n: images, or examples of another kind, that went in.
+
+    Raises:
+      InputError: a tuple or another container, another shape, or no floating point.
+    """
+    if isinstance(output, tuple | list | Mapping):
+        kind = "tuple" if isinstance(output, tuple) else type(output).__name__
+        raise InputError(
+            f"the network returns a {kind} of {len(output)}, expected logits [n, C] alone: hand in "
+            "a function that picks them"
+        )
+    shape = getattr(output, "shape", None)
+    if shape is None or len(shape) != 2 or shape[0] != n:
+        found = type(output).__name__ if shape is None else f"shape {shape}"
+        raise InputError(f"the network maps {n} images to {found}, expected logits [n, C]")
+    if not jnp.issubdtype(output.dtype, jnp.floating):
+        raise InputError(f"the network's logits are {output.dtype}, expected floating point")
+    return shape[1]
+
+
+@contextmanager
+def network_takes(inputs: Inputs) -> Iterator[None]:
+    """Where a network is called: one line that says what it was given if it does not take that.
+
+    Args:
+      inputs: the batch, or its shapes and types.
+
+    Raises:
+      InputError: in place of an error of shapes, types or names.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except (AttributeError, LookupError, TypeError, ValueError, FlaxError) as error:
+        first_line = next(iter(str(error).splitlines()), "")
+        kind = "" if isinstance(error, TypeError | ValueError) else f"{type(error).__name__}: "
+        raise InputError(
+            f"the network does not take {_described(inputs)}: {kind}{first_line}"
+        ) from error
+
+
+def _described(inputs):
+    """Images by their shape, and inputs of other kinds by shapes and types of all arrays."""
+    leaves = jax.tree_util.tree_leaves_with_path(inputs)
+    if len(leaves) == 1 and not leaves[0][0] and jnp.issubdtype(leaves[0][1].dtype, jnp.floating):
+        return f"images of shape {leaves[0][1].shape[1:]}"
+    told = (
+        f"{jax.tree_util.keystr(path)} {leaf.dtype} {leaf.shape[1:]}".strip()
+        for path, leaf in leaves
+    )
+    return "examples of " + ", ".join(told)
+
+
+def count_outputs(
+    apply_fn: ApplyFn, params: Params, example: Any, *, dtype: str = "float32"
+) -> int:
+    """C, the outputs of a network for one example, without running it.
+
+    Args:
+      apply_fn: evaluation view of a network.
+      params: its parameters.
+      example: (h, w, c), or shape and type of one example of another kind.
+      dtype: of its floating-point inputs.
+
+    Raises:
+      InputError: the network does not take such an example, or does not map it to logits [1, C].
+    """
+    batch = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct((1, *leaf.shape), leaf.dtype),
+        as_example_shapes(example, dtype),
+    )
+    with network_takes(batch):
+        output = jax.eval_shape(apply_fn, params, batch)
+    return check_logits(output, 1)
