@@ -7,8 +7,8 @@ import jax
 import numpy as np
 from scipy import linalg
 
-from ntk_aug.aliases import Array, Float, KeyArray, Progress
-from ntk_aug.checks import InputError, check_at_least, check_kernel
+from ntk_aug.aliases import Array, Float, KeyLike, Progress
+from ntk_aug.checks import InputError, as_key, check_at_least, check_kernel
 from ntk_aug.spectrum.lanczos import KrylovBasis
 from ntk_aug.spectrum.operators import CountedProducts, GramProducts, LinearMap
 
@@ -70,7 +70,7 @@ class EntropyRank(NamedTuple):
 
 
 def estimate_moments(
-    key: KeyArray,
+    key: KeyLike,
     operator: LinearMap | Float[Array, "N N"],
     *,
     num_samples: int = 100,
@@ -124,7 +124,7 @@ def estimate_moments(
 
 
 def estimate_entropy_rank(
-    key: KeyArray,
+    key: KeyLike,
     operator: LinearMap | Float[Array, "N N"],
     *,
     num_samples: int = 30,
@@ -221,7 +221,7 @@ def _kernel_product(operator, expected, progress):
 
 
 def _sampled(
-    key: KeyArray,
+    key: KeyLike,
     side: int,
     sample: Callable,
     quantities: Callable,
@@ -244,6 +244,7 @@ def _sampled(
     check_at_least(num_samples, 2, "num_samples")
     if relative_error is not None:
         check_at_least(relative_error, 0, "relative_error")
+    key = as_key(key)
     samples: list[np.ndarray] = []
     while True:
         sign_key, own_key = jax.random.split(jax.random.fold_in(key, len(samples)))

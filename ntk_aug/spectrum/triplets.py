@@ -6,8 +6,8 @@ import jax
 import numpy as np
 from scipy import linalg
 
-from ntk_aug.aliases import Bool, Float64, KeyArray, Progress
-from ntk_aug.checks import InputError, check_at_least, check_count, check_kernel
+from ntk_aug.aliases import Bool, Float64, KeyLike, Progress
+from ntk_aug.checks import InputError, as_key, check_at_least, check_count, check_kernel
 from ntk_aug.spectrum.decomposition import Factors, largest_eigenvalue
 from ntk_aug.spectrum.lanczos import KrylovBasis
 from ntk_aug.spectrum.operators import CountedProducts, GramProducts, LinearMap
@@ -58,7 +58,7 @@ class SmallestFactors(NamedTuple):
 
 
 def largest_singular_triplets(
-    key: KeyArray,
+    key: KeyLike,
     operator: LinearMap,
     k: int,
     *,
@@ -89,7 +89,7 @@ def largest_singular_triplets(
 
 
 def smallest_singular_triplets(
-    key: KeyArray,
+    key: KeyLike,
     operator: LinearMap,
     k: int,
     *,
@@ -156,7 +156,7 @@ def _triplets(key, operator, k, largest, tolerance, max_iterations, progress):
     # The last k are for the other side's vectors. At first two restarts are as good a guess as any.
     restarts = 0 if size == side else min(2, max_iterations - 1)
     product = CountedProducts(gram, size + restarts * (size - kept) + k, progress)
-    start_key, basis_key = jax.random.split(key)
+    start_key, basis_key = jax.random.split(as_key(key))
     start = np.asarray(jax.random.normal(start_key, (side,)), np.float64)
     basis = KrylovBasis(basis_key, start, size)
     largest_square, excesses = 0.0, []
