@@ -64,10 +64,10 @@ DRAWS = {
         key, GRADIENTS, LABELS, np.full(3, 2), draws=3
     ),
     "stochastic": of_examples(algorithm="stochastic"),
-    "two-stage": of_examples(algorithm="two-stage"),
+    "two-stage": of_examples(algorithm="two-stage", memory_bytes=4 * 20**2),
     "by class": lambda key: (
         coreset.facility_location_per_class(
-            GRADIENTS, LABELS, count=6, algorithm="stochastic", algorithm_key=key
+            GRADIENTS, LABELS, count=6, algorithm="stochastic", algorithm_key=key, epsilon=0.9
         ).indices
     ),
     "selection": lambda key: (
