@@ -54,6 +54,8 @@ def test_everything_is_written_and_can_be_read_again(finished):
     report = (finished / "report.html").read_text()
     assert report.count("data:image/png;base64,") == 3
     assert 'src="http' not in report
+    error = max(study.left_baseline_error.max(), study.right_baseline_error.max())
+    assert f"standard error of their mean angle: at most {error:.2g} degrees" in report
 
 
 def test_accuracy_is_printed_reported_and_summarised(finished, capsys):
