@@ -78,7 +78,10 @@ def test_accuracy_is_printed_reported_and_summarised(finished, capsys):
     )
     assert sentence in (finished / "report.html").read_text()
     assert analysis("--from", finished) == 0
-    assert sentence in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert sentence in printed
+    for cell in (cell for row in table_rows(study) for cell in row):
+        assert f" {cell} " in printed  # whole, whatever the terminal's width
 
 
 def test_bins_with_an_uncertain_value_are_grey_hollow_and_starred(finished):
