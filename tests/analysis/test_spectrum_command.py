@@ -54,6 +54,8 @@ def test_everything_is_written_and_can_be_read_again(finished):
     report = (finished / "report.html").read_text()
     assert report.count("data:image/png;base64,") == 3
     assert 'src="http' not in report
+    error = max(study.left_baseline_error.max(), study.right_baseline_error.max())
+    assert f"standard error of their mean angle: at most {error:.2g} degrees" in report
 
 
 def test_accuracy_is_printed_reported_and_summarised(finished, capsys):
@@ -76,7 +78,10 @@ def test_accuracy_is_printed_reported_and_summarised(finished, capsys):
     )
     assert sentence in (finished / "report.html").read_text()
     assert analysis("--from", finished) == 0
-    assert sentence in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert sentence in printed
+    for cell in (cell for row in table_rows(study) for cell in row):
+        assert f" {cell} " in printed  # whole, whatever the terminal's width
 
 
 def test_bins_with_an_uncertain_value_are_grey_hollow_and_starred(finished):
