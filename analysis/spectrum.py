@@ -3,7 +3,6 @@
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 
 import jax
@@ -17,14 +16,14 @@ from analysis.networks import (
     load_own_weights,
     pretrain,
 )
-from analysis.spectrum_cost import check_memory, print_cost, print_neural_tangents_cost
+from analysis.spectrum_accuracy import accuracy_counts
+from analysis.spectrum_cost import check_size, print_cost, print_neural_tangents_cost
 from analysis.spectrum_inputs import StudyInputs, load_inputs, preprocessing
 from analysis.spectrum_options import SpectrumOptions, check_options, memory_bytes
 from analysis.spectrum_output import draw_outputs, print_table, write_study
 from ntk_aug import augment, data, jacobian, models, ntk, records, spectrum, training
 from ntk_aug.aliases import Augmentation
 from ntk_aug.checks import InputError, check_count
-from ntk_aug.imports import UserCodeError
 from ntk_aug.progress import progress_bars
 
 MARKER = "summary.json"
@@ -42,12 +41,11 @@ def run_spectrum(options: SpectrumOptions) -> None:
     check_augmented(inputs.study, options.augment)
     runs = runs or load_own_weights(options, inputs.train)
     check_count(options.compare_kernels, len(inputs.study), "--compare-kernels", minimum=0)
-    # What cannot be used is told before anything is computed: an augmentation that changes the
-    # size, an unknown model or option.
-    for spec, augmentation in augmentations.items():
-        check_keeps_size(spec, augmentation, inputs)
+    # What cannot be used is told before anything is trained: an augmentation that changes the
+    # size or leaves [0, 1], an unknown model or option.
+    check_augmentations(options, augmentations, inputs)
     view = runs[0].view if runs else initial_view(options, inputs.train)
-    check_memory(options, inputs, view)
+    check_size(options, inputs, view)
     if options.dry_run:
         return print_cost(options, inputs, view, runs)
     if options.backend == "neural_tangents":
@@ -85,17 +83,19 @@ def run_spectrum(options: SpectrumOptions) -> None:
     return None
 
 
-def check_keeps_size(spec: str, augmentation: Augmentation, inputs: StudyInputs) -> None:
-    """Raises InputError for an augmentation whose images are of another size."""
-    plain = data.unit_range(inputs.study.images[:1])
-    try:
-        jax.eval_shape(
-            partial(augment.augment_batch, augmentation), jax.random.key(0), plain, np.zeros(1, int)
-        )
-    except UserCodeError:
-        raise  # names the function, and carries the user's traceback
-    except InputError as error:
-        raise InputError(f"--augment {spec}: {error}") from None
+def check_augmentations(
+    options: SpectrumOptions, augmentations: Mapping[str, Augmentation], inputs: StudyInputs
+) -> None:
+    """Raises InputError for an augmentation that a study refuses, as its first draw shows."""
+    versions = spectrum.AugmentedVersions(
+        augmentations,
+        jax.random.key(options.seed),
+        data.unit_range(inputs.study.images),
+        inputs.study.indices,
+        preprocessing(inputs),
+    )
+    for _ in versions(1):
+        pass
 
 
 def redraw(folder: Path) -> None:
@@ -183,13 +183,13 @@ def describe(
 
 
 def _accuracy(study: spectrum.SpectrumStudy) -> dict:
-    """What rounding does to the singular values of plain images, over all networks."""
-    num_images = study.masks_flipped.shape[1]
+    """What rounding does to the singular values, over all networks; null where it is not known."""
+    counts = accuracy_counts(study)
     return {
         "dtype": study.settings.dtype,
-        "values": study.values.size,
-        "uncertain_values": study.uncertain.sum(),
         "uncertain_share": spectrum.UNCERTAIN_SHARE,
+        "unknown_errors": study.settings.unknown_errors,
+        **counts["plain"]._asdict(),
         "relative_rows_norm": study.rows_norm / study.values[:, 0],
         "float32_row_error": {
             "images": study.row_error_images,
@@ -197,9 +197,16 @@ def _accuracy(study: spectrum.SpectrumStudy) -> dict:
             "largest": study.row_error,
             "largest_without_flips": study.row_error_without_flips,
         },
-        "masks": num_images * study.masks_per_image.sum(),
-        "masks_flipped": study.masks_flipped.sum(),
-        "images_with_flips": (study.masks_flipped > 0).sum(axis=1),
+        "augmented": {
+            **counts["augmented"]._asdict(),
+            "relative_rows_norm": study.augmented_rows_norm / study.augmented_values[..., 0],
+            "float32_row_error": {
+                "images": study.augmented_row_error_images,
+                "median": study.augmented_row_error_median,
+                "largest": study.augmented_row_error,
+                "largest_without_flips": study.augmented_row_error_without_flips,
+            },
+        },
     }
 
 

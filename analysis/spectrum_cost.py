@@ -6,14 +6,19 @@ from analysis.networks import StudiedNetwork, model_options, training_config
 from analysis.spectrum_inputs import StudyInputs, preprocessing
 from analysis.spectrum_options import SpectrumOptions, memory_bytes
 from ntk_aug import data, jacobian, models, ntk, spectrum, training
+from ntk_aug.checks import check_count
 from ntk_aug.inputs import example_shapes
 
 
-def check_memory(options: SpectrumOptions, inputs: StudyInputs, view: models.ModelView) -> None:
-    """Raises InputError if the rows do not fit the budget; before anything is trained."""
+def check_size(options: SpectrumOptions, inputs: StudyInputs, view: models.ModelView) -> None:
+    """Raises InputError before training, if rows do not fit the budget or bins are too many."""
+    images = network_inputs(inputs)
+    engine = rows_engine(options, images, view)
+    if options.bins is not None:
+        num_values = min(len(images) * engine.outputs_per_example, engine.num_params)
+        check_count(options.bins, num_values, f"--bins for {num_values:,} singular values")
     if options.backend == "kernel":
-        images = network_inputs(inputs)
-        ntk.images_per_tile(rows_engine(options, images, view), len(images), memory_bytes(options))
+        ntk.images_per_tile(engine, len(images), memory_bytes(options))
 
 
 def rows_engine(

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.figures import COLORS, STYLE
+from analysis.spectrum_accuracy import flagged_bins
 from ntk_aug.spectrum import AugmentationSummary, SpectrumStudy, summarize_study
 
 
@@ -30,7 +31,11 @@ def draw_augmentation(study: SpectrumStudy, item: AugmentationSummary) -> Figure
         angle.plot([], [], "--", color="grey", linewidth=1, label="random subspaces")
         _angle_axis(angle)
         angle.legend(loc="lower right")
-        _bin_axes((absolute, relative, angle), study)
+        _bin_axes(
+            (absolute, relative, angle),
+            study,
+            flagged_bins(study, study.settings.augmentations.index(item.name)),
+        )
         figure.suptitle(f"{item.name}: {_spread_note(study)}", fontsize=9)
     return figure
 
@@ -41,10 +46,13 @@ def draw_overview(study: SpectrumStudy) -> Figure:
         figure = Figure(figsize=(8.2, 3.6), layout="constrained")
         relative, angle = figure.subplots(1, 2)
         bins = _bin_numbers(study)
+        uncertain = np.zeros(study.num_bins, bool)
         for number, item in enumerate(summarize_study(study)):
             color = COLORS[number % len(COLORS)]
-            _line(relative, bins, item.bins["relative_difference"], color, scale=100)
-            _line(angle, bins, item.bins["left_angle"], color, label=item.name)
+            own = flagged_bins(study, number)
+            uncertain |= own
+            _line(relative, bins, item.bins["relative_difference"], color, scale=100, hollow=own)
+            _line(angle, bins, item.bins["left_angle"], color, label=item.name, hollow=own)
         relative.axhline(0, color="black", linewidth=0.8)
         # Linear up to 1 %, logarithmic beyond: small and large augmentations both show.
         relative.set_yscale("symlog", linthresh=1)
@@ -52,14 +60,27 @@ def draw_overview(study: SpectrumStudy) -> Figure:
         relative.set_ylabel("relative difference of singular values (%)")
         angle.plot(bins, study.left_baseline, "--", color="grey", label="random subspaces")
         _angle_axis(angle)
-        _bin_axes((relative, angle), study)
+        _bin_axes((relative, angle), study, uncertain)
+        if uncertain.any():
+            angle.plot([], [], "o", color="grey", markerfacecolor="white", label="uncertain values")
         figure.legend(loc="outside lower center", ncols=4)
     return figure
 
 
-def _line(axes: Axes, bins, values, color, *, scale=1.0, label=None) -> None:
+def _line(axes: Axes, bins, values, color, *, scale=1.0, label=None, hollow=None) -> None:
+    """A line with its spread; `hollow` says which of its markers are, for uncertain values."""
     mean, std = scale * values.mean, scale * values.std
     axes.plot(bins, mean, "o-", color=color, markersize=2.5, linewidth=1.2, label=label)
+    if hollow is not None and hollow.any():
+        axes.plot(
+            bins[hollow],
+            mean[hollow],
+            "o",
+            color=color,
+            markersize=3.5,
+            markerfacecolor="white",
+            zorder=3,
+        )
     if np.isfinite(std).any():
         axes.fill_between(bins, mean - std, mean + std, color=color, alpha=0.2, linewidth=0)
 
@@ -70,18 +91,14 @@ def _angle_axis(axes: Axes) -> None:
     axes.set_ylabel("mean principal angle (degrees)")
 
 
-def _bin_axes(all_axes: Sequence[Axes], study: SpectrumStudy) -> None:
+def _bin_axes(all_axes: Sequence[Axes], study: SpectrumStudy, uncertain: np.ndarray) -> None:
+    """Names the axis of bins, and shades those that stand on uncertain values."""
     for axes in all_axes:
         axes.set_xlabel(f"bin of {study.bin_sizes[0]} singular values (1 = largest)")
         axes.set_xlim(0.5, study.num_bins + 0.5)
-        # Bins with a value whose estimated error is a tenth of itself, in any network.
-        for number in 1 + np.flatnonzero(_uncertain_bins(study)):
+        # Bins with a value, plain or augmented, whose estimated error is a tenth of itself.
+        for number in 1 + np.flatnonzero(uncertain):
             axes.axvspan(number - 0.5, number + 0.5, color="black", alpha=0.1, linewidth=0)
-
-
-def _uncertain_bins(study: SpectrumStudy) -> np.ndarray:
-    starts = np.cumsum(study.bin_sizes) - study.bin_sizes
-    return np.logical_or.reduceat(study.uncertain.any(axis=0), starts)
 
 
 def _bin_numbers(study: SpectrumStudy) -> np.ndarray:

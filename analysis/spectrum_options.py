@@ -8,7 +8,13 @@ import tyro
 
 from analysis.network_options import NetworkOptions, check_network_options
 from ntk_aug import jacobian, ntk, spectrum
-from ntk_aug.checks import InputError, check_at_least, check_choice, check_writable_folder
+from ntk_aug.checks import (
+    InputError,
+    check_at_least,
+    check_choice,
+    check_dtype,
+    check_writable_folder,
+)
 
 
 @dataclass(frozen=True)
@@ -39,8 +45,8 @@ class SpectrumOptions(NetworkOptions):
     """Augmented versions of all images per augmentation."""
     rows: str = "logits"
     """Rows: logits, probabilities; or one per image: true-logit, cross-entropy, squared."""
-    bins: int = spectrum.DEFAULT_BINS
-    """Bins of equal count."""
+    bins: int | None = None
+    """Bins of equal count; default: 30, or one for each singular value if there are fewer."""
     backend: str = "kernel"
     """How spectra are computed: kernel, svd (direct; small problems), or neural_tangents."""
     implementation: str = ntk.DEFAULT_IMPLEMENTATION
@@ -70,10 +76,11 @@ def check_options(options: SpectrumOptions) -> None:
     check_at_least(options.draws, 1, "--draws")
     if not (options.memory_gib > 0 and math.isfinite(options.memory_gib)):
         raise InputError(f"--memory-gib is {options.memory_gib}, expected a number above 0")
-    check_at_least(options.bins, 1, "--bins")
+    if options.bins is not None:
+        check_at_least(options.bins, 1, "--bins")
     check_choice(options.rows, jacobian.ROWS, "kind of rows")
     check_choice(options.backend, spectrum.BACKENDS, "backend")
-    check_choice(options.dtype, ("float32", "float64"), "dtype")
+    check_dtype(options.dtype)
     check_choice(options.pretrain_on, ("classes", "study"), "set to pretrain on")
     check_choice(options.implementation, ntk.NEURAL_TANGENTS_IMPLEMENTATIONS, "implementation")
     if options.backend == "svd" and options.dtype != "float64":

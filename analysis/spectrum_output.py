@@ -8,6 +8,7 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table
 
 from analysis.figures import save_figure
+from analysis.spectrum_accuracy import accuracy_sentence, flagged_bins
 from analysis.spectrum_figures import draw_augmentation, draw_overview
 from analysis.spectrum_report import report_html
 from ntk_aug import records, spectrum
@@ -43,28 +44,39 @@ TABLE_COLUMNS: tuple[tuple[str, JustifyMethod], ...] = (
     ("relative change %\nbins 1 / middle / last", "right"),
     ("values that fell %\nbin 1 / others", "right"),
     ("left angle, degrees\nbins 1 / middle / last", "right"),
-    ("Spearman", "right"),
+    ("Spearman\nall / certain bins", "right"),
+    ("uncertain\nvalues %", "right"),
+)
+MARK = "*"
+MARK_NOTE = (
+    f"{MARK} a value of the bin, plain or augmented, has an estimated error above "
+    f"{100 * spectrum.UNCERTAIN_SHARE:g} %"
 )
 
 
 def table_rows(study: spectrum.SpectrumStudy) -> list[tuple[str, ...]]:
-    """The table's cells, one row per augmentation, under `TABLE_COLUMNS`."""
+    """The table's cells, one row per augmentation, under `TABLE_COLUMNS`.
+
+    Numbers of bins that hold an uncertain value of either spectrum have a `MARK`.
+    """
     rows: list[tuple[str, ...]] = []
-    for item in spectrum.summarize_study(study):
+    for a, item in enumerate(spectrum.summarize_study(study)):
         relative = 100 * item.bins["relative_difference"].mean
         angle = item.bins["left_angle"].mean
+        flags = flagged_bins(study, a)
         rows.append(
             (
                 item.name,
-                f"{item.displacement:.3g}",
+                _number(item.displacement, ".3g"),
                 f"{item.perturbation_norm:.3g}",
                 _number(item.perturbation_bound, ".3g"),
-                _first_middle_last(relative, "+.1f"),
+                _first_middle_last(relative, "+.1f", flags),
                 _number(100 * item.decreased_first_bin, ".0f")
                 + " / "
                 + _number(100 * item.decreased_other_bins, ".0f"),
-                _first_middle_last(angle, ".1f"),
-                _mean(item.spearman),
+                _first_middle_last(angle, ".1f", flags),
+                f"{_mean(item.spearman)} / {_mean(item.spearman_certain)}",
+                _number(100 * item.uncertain, ".3g"),
             )
         )
     return rows
@@ -87,24 +99,12 @@ def print_table(study: spectrum.SpectrumStudy, summary: Mapping) -> None:
         table.add_column(header, justify=justify, no_wrap=True)
     for row in table_rows(study):
         table.add_row(*row)
-    Console(width=max(Console().width, 132)).print(table)
-    print(accuracy_sentence(summary))
+    Console(width=max(Console().width, 150)).print(table)
+    if any(flagged_bins(study, a).any() for a in range(len(settings.augmentations))):
+        print(MARK_NOTE)
+    print(accuracy_sentence(study))
     if summary["kernel_agreement"]:
         print(agreement_sentence(summary["kernel_agreement"]))
-
-
-def accuracy_sentence(summary: Mapping) -> str:
-    """How many singular values are uncertain, and how many masks flip within rounding."""
-    accuracy = summary["accuracy"]
-    flips = (
-        f"{accuracy['masks_flipped']:,} masks of {accuracy['masks']:,} flip within rounding"
-        if accuracy["masks"]
-        else "no mask can flip, the network is smooth"
-    )
-    return (
-        f"{accuracy['dtype']} rows: {accuracy['uncertain_values']:,} of {accuracy['values']:,} "
-        f"values have an estimated error above {100 * accuracy['uncertain_share']:g} %; {flips}"
-    )
 
 
 def agreement_sentence(agreement: Mapping) -> str:
@@ -121,8 +121,10 @@ def _number(value, form):
     return format(value, form) if np.isfinite(value) else "-"
 
 
-def _first_middle_last(values, form):
-    return " / ".join(_number(values[i], form) for i in (0, len(values) // 2, -1))
+def _first_middle_last(values, form, flags):
+    return " / ".join(
+        _number(values[i], form) + MARK * bool(flags[i]) for i in (0, len(values) // 2, -1)
+    )
 
 
 def _mean(values):

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from string import Template
 
+import numpy as np
+
+from analysis.spectrum_accuracy import accuracy_sentence
 from ntk_aug.spectrum import SpectrumStudy
 
 PAGE = Template("""<!doctype html>
@@ -35,7 +38,10 @@ sqrt(n) L<sub>J</sub> eps0 &ge; ||E||, for networks with a smooth activation onl
 (directions in output space); the right one is in weight space. Dashed: what random subspaces of the
 same size would have.</li>
 <li><b>Spearman</b>: rank correlation of bin number and relative change averaged over the draws,
-mean over the networks: +1 if smaller singular values always grow relatively more.</li>
+mean over the networks: +1 if smaller singular values always grow relatively more. Over all bins,
+and over those without an uncertain value.</li>
+<li><b>uncertain values</b>: share of augmented singular values with an estimated error above 10 %.
+</li>
 </ul>"""
 
 FLAGS = """
@@ -50,6 +56,7 @@ Neighbouring bins may then trade directions, and no theorem bounds the angle.</l
 </ul>"""
 
 ACCURACY_COLUMNS = (
+    "images",
     "uncertain values",
     "||rounding of J|| / sigma_1",
     "float32 rows' error: median / largest / largest without flips",
@@ -58,17 +65,18 @@ ACCURACY_COLUMNS = (
 
 ACCURACY = """
 <p>The estimated error of a singular value is from above: the norm of the rounding of J's rows
-(Weyl), measured on a few plain images and scaled to all, and the rounding of the decomposition.
-A mask (of a ReLU, a maximum, a clip) that flips within rounding is one that float32 and float64
-set differently: its row differs by a whole term. Bins with an uncertain value are grey in the
-figures.</p>"""
+(Weyl), measured on a few images and scaled to all, and the rounding of the decomposition. Plain
+images and each augmented version of them have estimates of their own; the largest of all draws is
+shown. A mask (of a ReLU, a maximum, a clip) that flips within rounding is one that float32 and
+float64 set differently: its row differs by a whole term. Bins with an uncertain value, plain or
+augmented, are grey in the figures, markers of those values hollow, and numbers in the table have a
+*. Spearman is given over all bins and over those without an uncertain value. "-": not known.</p>"""
 
 
 def report_html(study: SpectrumStudy, summary: Mapping, figures: Path) -> str:
     """The page: settings, table, figures from the folder `figures`, and what the flags mean."""
     from analysis.spectrum_output import (
         TABLE_COLUMNS,
-        accuracy_sentence,
         agreement_sentence,
         file_name,
         table_rows,
@@ -119,7 +127,7 @@ def report_html(study: SpectrumStudy, summary: Mapping, figures: Path) -> str:
         _table(["augmentation", "what it does", "null", "tie", "gap < ||E||"], flags),
         FLAGS,
         "<h2>Accuracy</h2>",
-        f"<p>{html.escape(accuracy_sentence(summary))}.</p>",
+        f"<p>{html.escape(accuracy_sentence(study))}.</p>",
         _table(["network", *ACCURACY_COLUMNS], _accuracy_rows(study)),
         ACCURACY,
         *(
@@ -136,19 +144,49 @@ def report_html(study: SpectrumStudy, summary: Mapping, figures: Path) -> str:
 
 
 def _accuracy_rows(study: SpectrumStudy) -> list[tuple[str, ...]]:
-    """One row for each network, under `ACCURACY_COLUMNS`."""
-    num_values, num_images = study.values.shape[1], study.masks_flipped.shape[1]
-    return [
-        (
-            str(w + 1),
-            f"{study.uncertain[w].sum():,} of {num_values:,}",
-            f"{study.rows_norm[w] / study.values[w, 0]:.1e}",
-            f"{study.row_error_median[w]:.1e} / {study.row_error[w]:.1e} / "
-            f"{study.row_error_without_flips[w]:.1e} in {study.row_error_images[w]} images",
-            f"{(study.masks_flipped[w] > 0).sum():,} of {num_images:,}",
+    """For each network the plain images and each augmentation, under `ACCURACY_COLUMNS`."""
+    rows = []
+    for w in range(len(study.values)):
+        rows.append(
+            (
+                str(w + 1),
+                "plain",
+                *_accuracy_cells(
+                    study.uncertain[w],
+                    study.rows_norm[w] / study.values[w, 0],
+                    study.row_error_median[w],
+                    study.row_error[w],
+                    study.row_error_without_flips[w],
+                    study.row_error_images[w],
+                    study.masks_flipped[w],
+                ),
+            )
         )
-        for w in range(len(study.values))
-    ]
+        for a, name in enumerate(study.settings.augmentations):
+            cells = _accuracy_cells(
+                study.augmented_uncertain[w, a],
+                study.augmented_rows_norm[w, a] / study.augmented_values[w, a, :, 0],
+                study.augmented_row_error_median[w, a],
+                study.augmented_row_error[w, a],
+                study.augmented_row_error_without_flips[w, a],
+                study.augmented_row_error_images[w, a],
+                study.augmented_masks_flipped[w, a],
+            )
+            rows.append((str(w + 1), name, *cells))
+    return rows
+
+
+def _accuracy_cells(uncertain, norm, median, largest, without_flips, images, flipped):
+    """Of one version of the images, or of several draws: the largest of each."""
+    if np.isnan(norm).any():
+        return ("-",) * 4
+    without = np.nanmax(without_flips) if np.isfinite(without_flips).any() else np.nan
+    return (
+        f"{uncertain.sum():,} of {uncertain.size:,}",
+        f"{np.max(norm):.1e}",
+        f"{np.max(median):.1e} / {np.max(largest):.1e} / {without:.1e} in {np.sum(images)} images",
+        f"{(flipped > 0).sum():,} of {flipped.size:,}",
+    )
 
 
 def _table(headers, rows) -> str:

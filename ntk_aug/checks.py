@@ -56,6 +56,16 @@ def check_choice(value: str, known: Iterable[str], what: str) -> str:
     raise InputError(f"unknown {what} {value!r}{hint}; known: {', '.join(known)}")
 
 
+def check_dtype(dtype: str) -> str:
+    """Returns "float32" or "float64"; raises InputError for any other precision."""
+    if "float16" in str(dtype):  # bfloat16, too: no misspelling of float64
+        raise InputError(
+            f"dtype is {dtype!r}, expected 'float32' or 'float64'; with 'float32', layers that "
+            "name a shorter type as their own still compute in it"
+        )
+    return check_choice(dtype, ("float32", "float64"), "dtype")
+
+
 def check_count(count: float, available: int, what: str, *, minimum: int = 1) -> int:
     """Returns `count` if it is an integer in minimum .. available; otherwise raises InputError."""
     if not isinstance(count, int | np.integer):

@@ -19,13 +19,13 @@ PUBLIC = {
         augment_by_loss augmix_magnitudes build_augmentation center_crop color_jitter crop
         crop_and_resize crop_padded cutmix describe_draw draw_crop_offset draw_cutmix draw_mixup
         draw_policy draw_resized_crop example_key flip_horizontal flip_vertical from_pixels
-        gaussian_blur magnitude_of mix_batch mixup mixup_truncated operation_parameters pad
-        parse_table place_operation randaugment random_color_jitter random_crop random_crop_padded
-        random_cutmix random_flip_horizontal random_flip_vertical random_gaussian_blur
-        random_gaussian_noise random_mixup random_noise_in_ball random_noise_on_sphere
-        random_operation random_part random_resized_crop random_rotate random_shift random_window
-        random_zoom resize resize_short_side rotate select_candidates to_pixels use_dispatch
-        wu_policy
+        gaussian_blur leaves_unit_range magnitude_of may_leave_unit_range mix_batch mixup
+        mixup_truncated operation_parameters pad parse_table place_operation randaugment
+        random_color_jitter random_crop random_crop_padded random_cutmix random_flip_horizontal
+        random_flip_vertical random_gaussian_blur random_gaussian_noise random_mixup
+        random_noise_in_ball random_noise_on_sphere random_operation random_part random_resized_crop
+        random_rotate random_shift random_window random_zoom resize resize_short_side rotate
+        select_candidates to_pixels use_dispatch wu_policy
     """,
     "coreset": """
         ALGORITHMS ClassSelection DEFAULT_ALGORITHM DEFAULT_MEMORY_BYTES DEFAULT_RIDGE
@@ -61,15 +61,16 @@ PUBLIC = {
         row_products stax_cnn stax_mlp width_convergence
     """,
     "spectrum": """
-        AugmentationSummary BACKENDS BIN_QUANTITIES BinComparison DEFAULT_BINS EntropyRank Estimate
-        Factors KernelMoments LabelAlignment MeanAndSpread RowsRounding SingularTriplets
-        SmallestFactors SpectrumPair SpectrumStudy StudyCost StudySettings UNCERTAIN_SHARE
-        angles_from_overlaps appended_kernel appended_spectrum bin_means boundary_gaps compare_bins
-        equal_count_bins estimate_cost estimate_entropy_rank estimate_moments factors_of_kernel
-        kernel_alignment label_alignment largest_singular_triplets null_bins null_tolerance
-        pair_from_jacobians pair_from_kernels principal_angles random_subspace_angle rows_rounding
-        smallest_of_kernel smallest_singular_triplets study_spectrum summarize_study tied_bins
-        uncertain_values value_errors
+        AugmentationSummary AugmentedVersions BACKENDS BIN_QUANTITIES BinComparison DEFAULT_BINS
+        EntropyRank Estimate Factors KernelMoments LabelAlignment MeanAndSpread RowsRounding
+        SingularTriplets SmallestFactors SpectrumPair SpectrumStudy StudyCost StudySettings
+        UNCERTAIN_SHARE angles_from_overlaps appended_kernel appended_spectrum bin_means
+        boundary_gaps compare_bins equal_count_bins estimate_cost estimate_entropy_rank
+        estimate_moments factors_of_kernel kernel_alignment label_alignment
+        largest_singular_triplets null_bins null_tolerance pair_from_jacobians pair_from_kernels
+        principal_angles random_subspace_angle rows_rounding smallest_of_kernel
+        smallest_singular_triplets study_spectrum summarize_study tied_bins uncertain_values
+        value_errors
     """,
     "training": """
         EpochRecord Keys MetricSums PretrainedNetwork RunFolder TrainState TrainedNetwork
@@ -135,7 +136,12 @@ POSITIONAL_WITH_DEFAULT = {
 
 # Functions whose key is not the first argument: the function that they map over comes before it,
 # as in `jax.vmap(f)(key, x)` or `map(f, x)`.
-KEY_AFTER_A_FUNCTION = ["augment.augment_batch", "augment.augment_by_loss", "augment.mix_batch"]
+KEY_AFTER_A_FUNCTION = [
+    "augment.augment_batch",
+    "augment.augment_by_loss",
+    "augment.mix_batch",
+    "spectrum.AugmentedVersions.__init__",
+]
 
 
 def is_record(cls):

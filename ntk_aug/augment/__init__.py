@@ -72,6 +72,7 @@ from ntk_aug.augment.resizing import (
     resize,
     resize_short_side,
 )
+from ntk_aug.augment.unit_range import leaves_unit_range, may_leave_unit_range
 from ntk_aug.augment.weak import WEAK, random_part, random_shift, random_window, random_zoom
 from ntk_aug.augment.wu import (
     CandidateDraw,
@@ -133,7 +134,9 @@ __all__ = [
     "flip_vertical",
     "from_pixels",
     "gaussian_blur",
+    "leaves_unit_range",
     "magnitude_of",
+    "may_leave_unit_range",
     "mix_batch",
     "mixup",
     "mixup_truncated",

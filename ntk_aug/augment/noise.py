@@ -1,27 +1,34 @@
 """Additive noise, and one linear map for all: the perturbation models of the paper's theory.
 
-In units of pixels in [0, 1]; no result is clipped, since clipping is no addition.
+In units of pixels in [0, 1]; no result is clipped, since clipping is no addition. The noises
+declare that they may leave [0, 1]; an augmentation by `apply_linear_map` has to declare it itself:
+
+    leaves_unit_range(lambda key, image: apply_linear_map(image, F))
 """
 
 import jax
 import jax.numpy as jnp
 
 from ntk_aug.aliases import Array, Float, Image, KeyArray
+from ntk_aug.augment.unit_range import leaves_unit_range
 from ntk_aug.checks import check_at_least, check_same_shape
 
 
+@leaves_unit_range
 def random_gaussian_noise(key: KeyArray, image: Image, deviation: float) -> Image:
     """Adds independent normal noise of standard deviation `deviation` to each value."""
     check_at_least(deviation, 0, "the deviation of the noise")
     return image + deviation * jax.random.normal(key, image.shape, image.dtype)
 
 
+@leaves_unit_range
 def random_noise_on_sphere(key: KeyArray, image: Image, radius: float) -> Image:
     """Adds noise uniform on the Euclidean sphere: ||x~ - x||_2 = radius, over all pixels."""
     check_at_least(radius, 0, "the radius of the noise")
     return image + radius * _direction(key, image)
 
 
+@leaves_unit_range
 def random_noise_in_ball(key: KeyArray, image: Image, radius: float) -> Image:
     """Adds noise uniform in the Euclidean ball: ||x~ - x||_2 <= radius, over all pixels.
 

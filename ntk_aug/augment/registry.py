@@ -176,7 +176,8 @@ AUGMENTATIONS = {
 def build_augmentation(spec: str) -> Augmentation:
     """Builds an augmentation from its name, `name:strength`, or a user's `module:function`.
 
-    A user's function is an augmentation itself: function(key, image) -> image.
+    A user's function is an augmentation itself: function(key, image) -> image. One whose images
+    may leave [0, 1] says so by `leaves_unit_range`, as all named kinds of noise do.
 
     Raises:
       InputError: an unknown name (the known ones are listed), or a strength that is no number or

@@ -47,6 +47,7 @@ from ntk_aug.spectrum.triplets import (
     smallest_of_kernel,
     smallest_singular_triplets,
 )
+from ntk_aug.spectrum.versions import AugmentedVersions
 
 __all__ = [
     "BACKENDS",
@@ -54,6 +55,7 @@ __all__ = [
     "DEFAULT_BINS",
     "UNCERTAIN_SHARE",
     "AugmentationSummary",
+    "AugmentedVersions",
     "BinComparison",
     "EntropyRank",
     "Estimate",

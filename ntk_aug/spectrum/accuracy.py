@@ -28,7 +28,7 @@ def value_errors(
       values: sigma_i, descending.
       backend: a key of `BACKENDS`; neural_tangents sums in the precision of the rows.
       dtype: of the rows.
-      rows_norm: ||E||_2 of the rows' rounding.
+      rows_norm: ||E||_2 of the rows' rounding; NaN if it is not known, and then all errors are.
     """
     sums = dtype if backend == "neural_tangents" else "float64"
     unit = _CONSTANT * float(np.finfo(sums).eps)
@@ -42,5 +42,8 @@ def value_errors(
 def uncertain_values(
     values: Float64[np.ndarray, "... r"], errors: Float64[np.ndarray, "... r"]
 ) -> Bool[np.ndarray, "... r"]:
-    """Which values have an estimated error above UNCERTAIN_SHARE, a tenth, of themselves."""
-    return errors > UNCERTAIN_SHARE * values
+    """Which values have an estimated error above UNCERTAIN_SHARE, a tenth, of themselves.
+
+    Those whose error is not known (NaN) are uncertain, too.
+    """
+    return ~(errors <= UNCERTAIN_SHARE * values)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from jax.sharding import Mesh
 
-from ntk_aug.aliases import Images, Labels, Progress
-from ntk_aug.checks import InputError, check_choice, check_writable_folder
+from ntk_aug.aliases import Inputs, Labels, Progress
+from ntk_aug.checks import InputError, check_choice, check_dtype, check_writable_folder
 from ntk_aug.jacobian import JacobianRows, check_mesh
 from ntk_aug.models import ModelView
 from ntk_aug.ntk import (
@@ -48,6 +48,7 @@ class Backend:
     def check(self) -> None:
         """Raises InputError for settings that are unknown or do not go together."""
         check_choice(self.name, BACKENDS, "backend")
+        check_dtype(self.dtype)
         check_choice(self.implementation, NEURAL_TANGENTS_IMPLEMENTATIONS, "implementation")
         if self.name == "svd" and self.dtype != "float64":
             raise InputError(f"backend 'svd' needs dtype 'float64', not {self.dtype!r}")
@@ -73,8 +74,8 @@ class Backend:
         self,
         view: ModelView,
         engine: JacobianRows,
-        inputs: Images,
-        versions: Iterable[Images],
+        inputs: Inputs,
+        versions: Iterable[Inputs],
         labels: Labels | None,
         progress: Progress | None,
     ) -> Iterator[SpectrumPair]:

@@ -2,14 +2,26 @@
 
 import jax
 import numpy as np
-from scipy import linalg
 
 from ntk_aug.aliases import KeyArray
-from ntk_aug.checks import check_at_least, check_count
+from ntk_aug.checks import InputError, as_key, check_count
+from ntk_aug.spectrum.stochastic import Estimate
+
+DEFAULT_STANDARD_ERROR = 0.1
+"""In degrees: below what a figure of angles from 0 to 90 can show."""
+
+# Draws at once: enough to know their spread, and matrices of a few MB.
+_FEWEST_DRAWS, _MOST_DRAWS, _BATCH_ENTRIES = 8, 4096, 2**18
 
 
-def random_subspace_angle(key: KeyArray, dimension: int, size: int, *, num_draws: int = 8) -> float:
-    """Mean principal angle, in degrees, between independent uniform subspaces.
+def random_subspace_angle(
+    key: KeyArray | int,
+    dimension: int,
+    size: int,
+    *,
+    standard_error: float = DEFAULT_STANDARD_ERROR,
+) -> Estimate:
+    """Mean principal angle, in degrees, between independent uniform subspaces, and its error.
 
     The squared cosines between a fixed and a uniform m-subspace of R^d are the eigenvalues of
     (A + B)^-1 A for independent Wishart matrices A (m degrees of freedom) and B (d - m)
@@ -17,35 +29,55 @@ def random_subspace_angle(key: KeyArray, dimension: int, size: int, *, num_draws
     not grow with d, which is the number of parameters on the right side of the Jacobian.
 
     Args:
-      key: of the draws.
+      key: of the draws; an integer is a seed.
       dimension: d.
       size: m, of both subspaces.
-      num_draws: pairs of subspaces that are averaged over.
+      standard_error: pairs of subspaces are drawn until the standard error of their mean, in
+        degrees, is at most this.
+
+    Returns:
+      The mean with its standard error; (0, 0) for m = d, where nothing is random.
 
     Raises:
-      InputError: m outside 1 .. d.
+      InputError: m outside 1 .. d, or a standard error of 0 or less.
     """
     check_count(size, dimension, "the size of the subspaces")
-    check_at_least(num_draws, 1, "num_draws")
+    if not standard_error > 0:
+        raise InputError(f"standard_error is {standard_error}, expected more than 0 degrees")
+    key = as_key(key)
     if 2 * size > dimension:
         # 2 m - d directions are shared by any two such subspaces; the others have the angles of
         # the orthogonal complements.
-        complement = dimension - size
-        if complement == 0:
-            return 0.0
-        smaller = random_subspace_angle(key, dimension, complement, num_draws=num_draws)
-        return smaller * complement / size
+        share = (dimension - size) / size
+        if share == 0:
+            return Estimate(0.0, 0.0)
+        smaller = random_subspace_angle(
+            key, dimension, dimension - size, standard_error=standard_error / share
+        )
+        return Estimate(share * smaller.value, share * smaller.standard_error)
 
+    num_draws = int(np.clip(_BATCH_ENTRIES // size**2, _FEWEST_DRAWS, _MOST_DRAWS))
+    means = np.empty(0)
+    while True:
+        batch_key = jax.random.fold_in(key, len(means) // num_draws)
+        means = np.append(means, _draw_means(batch_key, dimension, size, num_draws))
+        error = float(means.std(ddof=1) / np.sqrt(len(means)))
+        if error <= standard_error:
+            return Estimate(float(means.mean()), error)
+
+
+def _draw_means(key, dimension, size, num_draws):
+    """The mean angle of each of some pairs of m-subspaces of R^d, 2 m <= d."""
     normal_key, lower_key, diagonal_key = jax.random.split(key, 3)
     shape = (num_draws, size, size)
-    normal = np.asarray(jax.random.normal(normal_key, shape), np.float64)
-    lower = np.tril(np.asarray(jax.random.normal(lower_key, shape), np.float64), -1)
+    G = np.asarray(jax.random.normal(normal_key, shape), np.float64)
+    L = np.tril(np.asarray(jax.random.normal(lower_key, shape), np.float64), -1)
     freedom = np.float32(dimension - size - np.arange(size))
     chi_square = np.asarray(jax.random.chisquare(diagonal_key, freedom, shape[:2]), np.float64)
-    means = []
-    for G, L, squares in zip(normal, lower, chi_square, strict=True):
-        L = L + np.diag(np.sqrt(squares))
-        A, B = G @ G.T, L @ L.T
-        cosines = np.sqrt(np.clip(linalg.eigvalsh(A, A + B), 0, 1))
-        means.append(np.rad2deg(np.arccos(cosines)).mean())
-    return float(np.mean(means))
+    diagonal = np.arange(size)
+    L[:, diagonal, diagonal] = np.sqrt(chi_square)
+    A = G @ G.swapaxes(1, 2)
+    C = np.linalg.cholesky(A + L @ L.swapaxes(1, 2))
+    cosines = np.linalg.solve(C, G)  # C^-1 A C^-T has the eigenvalues of (A + B)^-1 A
+    squares = np.linalg.eigvalsh(cosines @ cosines.swapaxes(1, 2))
+    return np.rad2deg(np.arccos(np.sqrt(np.clip(squares, 0, 1)))).mean(axis=1)

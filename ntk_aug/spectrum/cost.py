@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ntk_aug.aliases import Images, Labels
+from ntk_aug.aliases import Inputs, Labels
+from ntk_aug.inputs import num_examples
 from ntk_aug.jacobian import JacobianRows
 from ntk_aug.ntk import DEFAULT_MEMORY_BYTES, images_per_tile
 from ntk_aug.spectrum.decomposition import factors_of_kernel
@@ -17,6 +18,9 @@ _EIGEN_SIDE = 600
 
 class StudyCost(NamedTuple):
     """What the kernel backend needs, on this machine.
+
+    Without the estimate of errors: 1 to 8 % more for most studies, a third for a ResNet on 150
+    images.
 
     Attributes:
       num_rows: N, rows of each Jacobian.
@@ -37,7 +41,7 @@ class StudyCost(NamedTuple):
 
 def estimate_cost(
     engine: JacobianRows,
-    images: Images,
+    images: Inputs,
     labels: Labels | None = None,
     *,
     memory_bytes: int = DEFAULT_MEMORY_BYTES,
@@ -49,14 +53,14 @@ def estimate_cost(
 
     Args:
       engine: of the network.
-      images: network inputs [n, h, w, c]; one block of them is differentiated.
+      images: network inputs [n, ...], such as [n, h, w, c]; one block of them is differentiated.
       labels: [n]; needed for `jacobian.LABELLED_ROWS` only.
       memory_bytes: the study's budget of Jacobian rows.
 
     Raises:
       InputError: the budget is too small.
     """
-    n, P = len(images), engine.num_params
+    n, P = num_examples(images), engine.num_params
     N = n * engine.outputs_per_example
     tile, streaming = images_per_tile(engine, n, memory_bytes)
     block = min(engine.block_size, n)

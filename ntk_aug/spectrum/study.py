@@ -3,26 +3,28 @@
 Every quantity is the one of supplement C.1, made precise in `BinComparison` and `SpectrumStudy`.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable
+from itertools import chain, count
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from ntk_aug.aliases import Array, Augmentation, Images, Int, Labels, Progress
-from ntk_aug.augment import augment_batch
+from ntk_aug.aliases import Array, Inputs, Int, KeyArray, Labels, Progress
 from ntk_aug.checks import (
     InputError,
+    PrecisionError,
+    as_key,
     check_at_least,
-    check_images,
+    check_count,
     check_labels,
     check_params,
-    check_same_shape,
 )
+from ntk_aug.inputs import check_inputs, example_shapes, num_examples
 from ntk_aug.jacobian import LABELLED_ROWS, JacobianRows
-from ntk_aug.models import ModelView, check_examples_independent
+from ntk_aug.models import check_examples_independent
 from ntk_aug.ntk import (
     DEFAULT_IMPLEMENTATION,
     DEFAULT_MEMORY_BYTES,
@@ -35,24 +37,32 @@ from ntk_aug.spectrum.bins import DEFAULT_BINS, equal_count_bins
 from ntk_aug.spectrum.comparison import BinComparison, compare_bins
 from ntk_aug.spectrum.decomposition import null_tolerance
 from ntk_aug.spectrum.result import SpectrumStudy, StudySettings
-from ntk_aug.spectrum.rounding import measure_rounding
+from ntk_aug.spectrum.rounding import InputsRounding, measure_rounding, unknown_rounding
+from ntk_aug.spectrum.versions import (
+    AugmentationsLike,
+    AugmentedVersions,
+    as_views,
+    check_study_inputs,
+    distances,
+    named_augmentations,
+)
 
 
 def study_spectrum(
-    views: ModelView | Sequence[ModelView],
-    images: Images,
-    augmentations: Mapping[str, Augmentation],
+    views: Any,
+    images: Inputs,
+    augmentations: AugmentationsLike,
     *,
     labels: Labels | None = None,
     indices: Int[Array, " n"] | None = None,
-    preprocess: Callable[[Images], Images] = lambda images: images,
+    preprocess: Callable[[Inputs], Inputs] = lambda images: images,
     draws: int = 1,
-    num_bins: int = DEFAULT_BINS,
+    num_bins: int | None = None,
     rows: str = "logits",
     backend: str = "kernel",
     implementation: str = DEFAULT_IMPLEMENTATION,
     dtype: str = "float32",
-    seed: int = 0,
+    seed: int | KeyArray = 0,
     memory_bytes: int = DEFAULT_MEMORY_BYTES,
     mesh: Mesh | None = None,
     blocks_folder: StrPath | None = None,
@@ -61,21 +71,27 @@ def study_spectrum(
     """Compares the Jacobian's singular values and subspaces on plain and on augmented images.
 
     Args:
-      views: one network, or several trained from different seeds, in evaluation mode.
-      images: [n, h, w, c], floats in [0, 1].
-      augmentations: by the name that the result reports; each augments one image with a key.
+      views: one network as `models.as_view` takes it, or a sequence of several, trained from
+        different seeds; in evaluation mode.
+      images: [n, h, w, c], floats in [0, 1]. Or any inputs of the network: a table [n, d], token
+        ids [n, t], a pytree of arrays with one leading n; augmentations are then functions of
+        your own, of a key and one example.
+      augmentations: a name such as "noise:0.5", several, or a mapping from the names that the
+        result reports to functions (key, image) -> image or to such names. Images stay in [0, 1]
+        unless the augmentation declares `augment.leaves_unit_range`.
       labels: [n]; needed for `jacobian.LABELLED_ROWS` only.
       indices: place of each image in its data set, folded into its augmentation key; default
         0 .. n-1.
       preprocess: from a batch of images in [0, 1] to the network's inputs, such as normalisation;
         applied after augmentation.
       draws: augmented versions of all images per augmentation; the same for every network.
-      num_bins: bins of equal count over the singular values.
+      num_bins: bins of equal count over the singular values; default `DEFAULT_BINS`, or one for
+        each value if there are fewer.
       rows: a key of `jacobian.ROWS`.
       backend: a key of `BACKENDS`.
       implementation: a key of `ntk.NEURAL_TANGENTS_IMPLEMENTATIONS`, for that backend only.
       dtype: "float32" or "float64" of the network and the Jacobian rows; "svd" needs "float64".
-      seed: of the augmentation draws and of the random-subspace baseline.
+      seed: of the augmentation draws and of the random-subspace baseline; or a key.
       memory_bytes: budget of the Jacobian rows held at once; neural_tangents holds none.
       mesh: devices of backend "kernel"; None takes what there is, as `ntk.kernel_triples` says.
       blocks_folder: where backend "kernel" keeps finished blocks of kernels; the same call goes
@@ -83,69 +99,85 @@ def study_spectrum(
       progress: called with the stage, how much of it is done, and all of it.
 
     Returns:
-      A `SpectrumStudy`, which saves and loads itself; `summarize_study` tabulates it.
+      A `SpectrumStudy`, which saves and loads itself; `summarize_study` tabulates it. Where a
+      network cannot be computed in float64, it says that errors are not known, and why.
 
     Raises:
       InputError: images, labels, weights or settings that cannot be used, a network that mixes the
         examples of a batch or that the implementation cannot take, an augmentation that changes
-        the shape: all before long work starts.
+        the shape, leaves [0, 1] undeclared or cannot be traced: all before long work starts.
     """
-    views = [views] if isinstance(views, ModelView) else list(views)
-    if not views or not augmentations:
+    views = as_views(views)
+    named = named_augmentations(augmentations)
+    if not views or not named:
         raise InputError("at least one network and one augmentation are needed")
     check_at_least(draws, 1, "draws")
     route = Backend(backend, rows, dtype, implementation, memory_bytes, mesh, blocks_folder)
     route.check()
-    images = check_images(images)
-    if images.dtype == np.uint8:
-        raise InputError("images are uint8, expected floats in [0, 1]: see data.unit_range")
-    images = jnp.asarray(images, jnp.float32)
-    indices = jnp.arange(len(images)) if indices is None else jnp.asarray(indices)
-    check_same_shape(indices.shape, (len(images),), "indices")
-    inputs = np.asarray(preprocess(images))
+    key = as_key(seed)
+    images = check_study_inputs(images)
+    n = num_examples(images)
+    indices = jnp.arange(n) if indices is None else jnp.asarray(indices)
+    versions = AugmentedVersions(named, key, images, indices, preprocess)
+    inputs = check_inputs(jax.tree.map(np.asarray, preprocess(images)), "the network's inputs")
     for view in views:
         check_params(view.params)
         num_outputs = check_examples_independent(view.apply_fn, view.params, inputs)
     if labels is not None:
-        labels = check_labels(labels, len(images), num_outputs)
+        labels = check_labels(labels, n, num_outputs)
     elif rows in LABELLED_ROWS:
         raise InputError(f"rows {rows!r} need labels")
-    key = jax.random.key(seed)
-    augmenters = {
-        name: jax.jit(partial(augment_batch, augmentation, key))
-        for name, augmentation in augmentations.items()
-    }
-    augmented_batches = partial(_augmented_batches, augmenters, images, indices, preprocess)
-    for _ in augmented_batches(1):  # an augmentation that fails does so now
+    for _ in versions(1):  # an augmentation that fails does so now
         pass
 
+    one_float_array = isinstance(inputs, np.ndarray) and jnp.issubdtype(inputs.dtype, jnp.floating)
+    example = inputs.shape[1:] if one_float_array else example_shapes(inputs)
     engines = [
-        JacobianRows(view.apply_fn, view.params, inputs.shape[1:], rows=rows, dtype=dtype)
-        for view in views
+        JacobianRows(view.apply_fn, view.params, example, rows=rows, dtype=dtype) for view in views
     ]
     sizes = {(engine.num_params, engine.outputs_per_example) for engine in engines}
     if len(sizes) > 1:
         raise InputError(
             f"the networks differ in (parameters, outputs): {sorted(sizes)}; expected one size"
         )
-    num_rows = len(inputs) * engines[0].outputs_per_example
-    route.check_memory(engines[0], len(inputs))
+    num_rows = n * engines[0].outputs_per_example
     num_params = engines[0].num_params
-    bins = equal_count_bins(min(num_rows, num_params), num_bins)
-    shape = (len(views), len(augmentations), draws)
+    num_values = min(num_rows, num_params)
+    route.check_memory(engines[0], n)
+    if num_bins is not None:
+        check_count(num_bins, num_values, f"num_bins for {num_values} singular values")
+    bins = equal_count_bins(num_values, DEFAULT_BINS if num_bins is None else num_bins)
+    shape = (len(views), len(named), draws)
     displacement = np.zeros(shape[1:])
     bound = np.full(shape, np.nan)
     values, tolerances, comparisons = [], [], []
-    measured = [
-        measure_rounding(view, engine, inputs, labels, rows=rows, memory_bytes=memory_bytes)
-        for view, engine in zip(views, engines, strict=True)
-    ]
-    masks, roundings, rows_norms = zip(*measured, strict=True)
+
+    measured, unknown = [], ""
+    done = count(1)
+    total = len(views) * (1 + len(named) * draws)
+
+    def report():
+        if progress:
+            progress("rounding", next(done), total)
+
+    for view, engine in zip(views, engines, strict=True):
+        try:
+            measured += measure_rounding(
+                view,
+                engine,
+                example,
+                chain([inputs], versions(draws)),
+                labels,
+                rows=rows,
+                memory_bytes=memory_bytes,
+                report=report,
+            )
+        except PrecisionError as error:
+            unknown = str(error)
+            measured += [unknown_rounding(n)] * (total // len(views))
     for w, (view, engine) in enumerate(zip(views, engines, strict=True)):
-        pairs = route.pairs(view, engine, inputs, augmented_batches(draws), labels, progress)
-        for position, (pair, version) in enumerate(
-            zip(pairs, augmented_batches(draws), strict=True)
-        ):
+        pairs = route.pairs(view, engine, inputs, versions(draws), labels, progress)
+        for position, (pair, version) in enumerate(zip(pairs, versions(draws), strict=True)):
             if position == 0:
                 tolerance = null_tolerance(
                     pair.plain.values, num_rows, num_params, backend=backend, dtype=dtype
@@ -154,73 +186,102 @@ def study_spectrum(
                 tolerances.append(tolerance)
             comparisons.append(compare_bins(pair, bins, tolerance))
             a, d = divmod(position, draws)
-            displacement[a, d] = _norms(version - inputs).max()
+            displacement[a, d] = distances(version, inputs).max()
             if view.jacobian_lipschitz and rows in ("logits", "true-logit"):
-                radius = max(_norms(inputs).max(), _norms(version).max())
+                radius = max(distances(inputs).max(), distances(version).max())
                 lipschitz = view.jacobian_lipschitz(radius)
-                bound[w, a, d] = np.sqrt(len(inputs)) * lipschitz * displacement[a, d]
+                bound[w, a, d] = np.sqrt(n) * lipschitz * displacement[a, d]
             if progress:
                 progress("spectra", len(comparisons), int(np.prod(shape)))
 
-    def stacked(field):
-        entries = np.stack([getattr(comparison, field) for comparison in comparisons])
-        return entries.reshape(shape + entries.shape[1:])
+    def stacked(entries):
+        return np.stack(entries).reshape(shape + np.shape(entries[0]))
 
+    compared = {
+        field: stacked([getattr(comparison, field) for comparison in comparisons])
+        for field in BinComparison._fields
+    }
+    # Of the inputs themselves [W], and of the augmented versions [W, A, D].
+    plain_rounding = measured[:: total // len(views)]
+    version_rounding = [one for i, one in enumerate(measured) if i % (total // len(views))]
     plain = np.stack(values)
-    errors = np.stack(
-        [
-            value_errors(own, backend=backend, dtype=dtype, rows_norm=norm)
-            for own, norm in zip(values, rows_norms, strict=True)
-        ]
+    errors, augmented_errors = (
+        np.stack(
+            [
+                value_errors(own, backend=backend, dtype=dtype, rows_norm=one.norm)
+                for own, one in zip(spectra, rounding, strict=True)
+            ]
+        )
+        for spectra, rounding in (
+            (values, plain_rounding),
+            ([comparison.augmented_values for comparison in comparisons], version_rounding),
+        )
     )
-    baseline_key = jax.random.fold_in(key, 1)
+    augmented_errors = stacked(list(augmented_errors))
+    left, right = (
+        _baseline(jax.random.fold_in(key, 1 + side), dimension, bins)
+        for side, dimension in enumerate((num_rows, num_params))
+    )
     return SpectrumStudy(
         settings=StudySettings(
-            augmentations=tuple(augmentations),
-            num_examples=len(inputs),
+            augmentations=tuple(named),
+            num_examples=n,
             outputs_per_example=engines[0].outputs_per_example,
             num_params=num_params,
             rows=rows,
             backend=backend,
             dtype=dtype,
-            seed=seed,
+            seed=_seed_numbers(seed, key),
+            unknown_errors=unknown,
         ),
         bin_sizes=np.array([members.stop - members.start for members in bins]),
         values=plain,
         value_error=errors,
         uncertain=uncertain_values(plain, errors),
-        rows_norm=np.array(rows_norms),
-        row_error=np.array([one.largest for one in roundings]),
-        row_error_median=np.array([one.median for one in roundings]),
-        row_error_without_flips=np.array([one.largest_without_flips for one in roundings]),
-        row_error_images=np.array([one.num_images for one in roundings]),
-        masks_flipped=np.stack([one.flipped for one in masks]),
-        masks_per_image=np.array([one.units for one in masks]),
+        **_rounding_fields(plain_rounding, np.stack),
+        masks_per_image=np.array([one.masks.units for one in plain_rounding]),
+        augmented_value_error=augmented_errors,
+        augmented_uncertain=uncertain_values(compared["augmented_values"], augmented_errors),
+        **{
+            f"augmented_{name}": value
+            for name, value in _rounding_fields(version_rounding, stacked).items()
+        },
         tolerance=np.array(tolerances),
         displacement=displacement,
         perturbation_bound=bound,
-        left_baseline=_baseline(baseline_key, num_rows, bins),
-        right_baseline=_baseline(baseline_key, num_params, bins),
-        **{field: stacked(field) for field in BinComparison._fields},
+        left_baseline=left[0],
+        right_baseline=right[0],
+        left_baseline_error=left[1],
+        right_baseline_error=right[1],
+        **compared,
     )
 
 
-def _augmented_batches(augmenters, images, indices, preprocess, draws) -> Iterator[np.ndarray]:
-    """Network inputs of every augmentation and draw, one after another."""
-    for name, augment in augmenters.items():
-        for draw in range(draws):
-            version = preprocess(augment(images, indices, draw=draw))
-            yield check_images(version, f"images augmented by {name}")
+def _rounding_fields(measured: list[InputsRounding], stack: Callable) -> dict[str, np.ndarray]:
+    """Fields of a `SpectrumStudy` from one entry for each network or version."""
+    return {
+        "rows_norm": stack([one.norm for one in measured]),
+        "row_error": stack([one.rows.largest for one in measured]),
+        "row_error_median": stack([one.rows.median for one in measured]),
+        "row_error_without_flips": stack([one.rows.largest_without_flips for one in measured]),
+        "row_error_images": stack([one.rows.num_images for one in measured]),
+        "masks_flipped": stack([one.masks.flipped for one in measured]),
+    }
 
 
-def _norms(images):
-    return np.linalg.norm(images.reshape(len(images), -1).astype(np.float64), axis=1)
+def _seed_numbers(seed, key):
+    """The seed as it was given, or the numbers of the key."""
+    if np.ndim(seed) == 0 and not jnp.issubdtype(jnp.result_type(seed), jax.dtypes.prng_key):
+        return int(seed)
+    return tuple(int(number) for number in jax.random.key_data(key).ravel())
 
 
 def _baseline(key, dimension, bins):
-    """The random-subspace angle of each bin; bins have at most two sizes."""
+    """The random-subspace angle of each bin as two arrays; bins have at most two sizes."""
+    sizes = [members.stop - members.start for members in bins]
     by_size = {
-        size: random_subspace_angle(key, dimension, size)
-        for size in {members.stop - members.start for members in bins}
+        size: random_subspace_angle(jax.random.fold_in(key, size), dimension, size)
+        for size in set(sizes)
     }
-    return np.array([by_size[members.stop - members.start] for members in bins])
+    found = [by_size[size] for size in sizes]
+    return np.array([one.value for one in found]), np.array([one.standard_error for one in found])

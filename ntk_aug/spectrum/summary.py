@@ -14,7 +14,9 @@ BIN_QUANTITIES = (
     "share_decreased",
     "left_angle",
     "right_angle",
+    "uncertain_share",
 )
+"""Fields of `BinComparison`, and `SpectrumStudy.uncertain_share`."""
 
 
 class MeanAndSpread(NamedTuple):
@@ -36,12 +38,15 @@ class AugmentationSummary(NamedTuple):
       spearman: per network, rank correlation between bin number (0 holds the largest singular
         values) and relative difference averaged over draws: +1 if small singular values always
         grow relatively more. NaN if nothing changed.
+      spearman_certain: per network, the same over the bins without an uncertain value in any
+        draw; NaN if these are fewer than three, or the errors are not known.
       decreased_first_bin, decreased_other_bins: mean share of ranks whose singular value fell;
         NaN where all of their bins are null.
       first_bin_turns_least: per network, whether the first bin's left angle, averaged over draws,
         is the smallest.
       gaps_below_perturbation: share of bin boundaries with a gap below ||J~ - J||. There the
         perturbation bound of subspaces says nothing, and neighbouring bins may trade directions.
+      uncertain: share of augmented values that are uncertain; NaN if the errors are not known.
       null, tie: share of bins with each flag.
     """
 
@@ -51,10 +56,12 @@ class AugmentationSummary(NamedTuple):
     perturbation_bound: float
     bins: dict[str, MeanAndSpread]
     spearman: tuple[float, ...]
+    spearman_certain: tuple[float, ...]
     decreased_first_bin: float
     decreased_other_bins: float
     first_bin_turns_least: tuple[bool, ...]
     gaps_below_perturbation: float
+    uncertain: float
     null: float
     tie: float
 
@@ -69,6 +76,8 @@ def _summarize(study: SpectrumStudy, a: int, name: str) -> AugmentationSummary:
     angle = _mean(study.left_angle[:, a], axis=1)
     decreased = study.share_decreased[:, a]
     gaps = study.boundary_gap[:, a]
+    certain = (study.uncertain_share[:, a] == 0).all(axis=1)  # [W, B]; NaN is not 0
+    known = np.isfinite(study.augmented_value_error[:, a])
     narrow = gaps < study.perturbation_norm[:, a, :, None]
     return AugmentationSummary(
         name=name,
@@ -83,12 +92,17 @@ def _summarize(study: SpectrumStudy, a: int, name: str) -> AugmentationSummary:
             for quantity in BIN_QUANTITIES
         },
         spearman=tuple(_spearman(per_bin) for per_bin in relative),
+        spearman_certain=tuple(
+            _spearman(np.where(of_network, per_bin, np.nan))
+            for of_network, per_bin in zip(certain, relative, strict=True)
+        ),
         decreased_first_bin=float(_mean(decreased[..., 0], axis=None)),
         decreased_other_bins=float(_mean(decreased[..., 1:], axis=None)),
         first_bin_turns_least=tuple(
             bool(np.isfinite(row).any() and row[0] == np.nanmin(row)) for row in angle
         ),
         gaps_below_perturbation=float(narrow.mean()) if gaps.size else np.nan,
+        uncertain=float(study.augmented_uncertain[:, a].mean()) if known.all() else np.nan,
         null=float(study.null[:, a].mean()),
         tie=float(study.tie[:, a].mean()),
     )

@@ -87,3 +87,21 @@ def test_a_batch_outside_of_the_unit_range_is_refused_for_a_policy():
     policy = augment.build_augmentation("autoaugment-svhn")
     with pytest.raises(InputError, match="the image ranges from 255 to 255, expected 0 to 1"):
         augment.augment_batch(policy, KEY, np.full((2, 4, 4, 1), 255, np.float32), np.arange(2))
+
+
+def test_an_integer_is_a_seed(whole):
+    np.testing.assert_array_equal(augment.augment_batch(noise, 7, IMAGES, INDICES), whole)
+
+
+@pytest.mark.parametrize(
+    ("augmentation", "message"),
+    [
+        (lambda image: image, r"takes \(image\), expected \(key, image\)"),
+        (lambda key, image: np.sort(image), "TracerArrayConversionError.*jax.numpy"),
+        (lambda key, image: image if image[0, 0, 0] else 0, "TracerBoolConversionError.*jnp.where"),
+    ],
+)
+def test_an_augmentation_that_cannot_run_on_the_device_is_told(augmentation, message):
+    with pytest.raises(InputError, match=message) as caught:
+        augment.augment_batch(augmentation, KEY, IMAGES, INDICES)
+    assert "\n" not in str(caught.value)

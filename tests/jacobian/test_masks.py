@@ -61,6 +61,15 @@ def test_a_unit_within_rounding_is_found_in_its_image_and_in_no_other(network, i
     np.testing.assert_array_equal(np.flatnonzero(found.flipped), [AT_THE_KINK])
 
 
+@pytest.mark.parametrize("n", [AT_THE_KINK + 1, AT_THE_KINK + 2])
+def test_the_last_image_counts_once_however_far_its_block_is_filled_up(n, images, params):
+    # 18 images are a block of 16 and one of two, which is filled up with the last image.
+    found = jacobian.flipped_masks(relu_network, params, images[:n])
+    assert found.flipped.shape == (n,)
+    assert found.flipped[AT_THE_KINK] == 1
+    assert found.flipped.sum() == 1
+
+
 def test_every_unit_of_every_kind_is_counted(images):
     class Network(nn.Module):
         @nn.compact

@@ -192,6 +192,20 @@ def test_null_values_are_flagged_and_their_angles_left_out(route):
     assert result.left_angle[:3].max() < 1e-6
 
 
+@pytest.mark.parametrize("route", ROUTES)
+def test_null_values_of_either_spectrum_are_flagged(route):
+    # An augmentation that makes rows dependent, or one that makes dependent rows independent.
+    rng = np.random.default_rng(2)
+    full = np.linspace(5, 1, 12)
+    J, U, V = matrix_with_singular_values(rng, full, (12, 30))
+    deficient = (U * np.where(full < 1.8, 0, full)) @ V.T  # without its last three values
+    for pair in ((J, deficient), (deficient, J)):
+        _, _, result = compare(route, *pair, num_bins=4)
+        np.testing.assert_array_equal(result.null, [False, False, False, True])
+        for numbers in (result.relative_difference, result.left_angle, result.right_angle):
+            np.testing.assert_array_equal(np.isnan(numbers), result.null)
+
+
 def test_the_resolution_is_that_of_the_route():
     values = np.array([100.0, 1.0])
     tolerance = {

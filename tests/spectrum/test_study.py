@@ -213,6 +213,14 @@ def bad_image(digit_images):
             r"\(12, 7, 8, 1\), expected \(12, 8, 8, 1\)",
         ),
         ({"augmentations": {"nan": lambda key, x: x * jnp.nan}}, "augmented by nan hold NaN"),
+        ({"augmentations": {"x": lambda key, x: x * 2}}, "augmented by 'x' range from 0 to 2"),
+        ({"augmentations": "nois"}, "unknown augmentation 'nois'.*did you mean 'noise'"),
+        ({"images": lambda images: 255 * images}, "images range from 0 to 255, expected 0 to 1"),
+        ({"num_bins": 500}, "num_bins for 36 singular values is 500, expected 1 to 36"),
+        ({"num_bins": 0}, "num_bins for 36 singular values is 0"),
+        ({"dtype": "bfloat16"}, "dtype is 'bfloat16', expected 'float32' or 'float64'; with"),
+        ({"dtype": "float46"}, "unknown dtype 'float46'.*did you mean 'float64'"),
+        ({"seed": "one"}, "the key is str, expected jax.random.key"),
         ({"images": bad_image}, "first in image 7"),
         ({"memory_bytes": 10}, "GiB are needed"),
         ({"backend": "neural_tangents", "blocks_folder": "."}, "blocks_folder are for backend"),
@@ -275,6 +283,36 @@ def test_float32_sums_of_neural_tangents_resolve_less(tanh_mlp, digit_images, au
     np.testing.assert_allclose(theirs.values[large], ours.values[large], rtol=0.05)
     assert (np.abs(theirs.values - ours.values) <= theirs.value_error + ours.value_error).all()
     assert (theirs.value_error > 10 * ours.value_error).all()
+
+
+def test_a_module_names_and_a_key_do_as_a_view_a_mapping_and_a_seed(digits, digit_images):
+    module = models.MLP(num_classes=3, width=16, activation="tanh")
+    variables = module.init(jax.random.key(0), digit_images)
+    view = models.linen_view(module, variables)
+    mapping = {"noise:0.5": augment.build_augmentation("noise:0.5")}
+    one = spectrum.study_spectrum(view, digit_images, mapping, num_bins=4, seed=5)
+    other = spectrum.study_spectrum(
+        (module, variables), digit_images, ["noise:0.5"], num_bins=4, seed=jax.random.key(5)
+    )
+    assert other.settings.augmentations == ("noise:0.5",)
+    assert (one.settings.seed, other.settings.seed) == (5, (0, 5))
+    for field in ("values", "augmented_values", "left_angle", "left_baseline"):
+        np.testing.assert_array_equal(getattr(one, field), getattr(other, field))
+
+
+def test_a_network_of_several_results_is_told(tanh_mlp, digit_images):
+    def pair(params, images):
+        return tanh_mlp.apply_fn(params, images), images
+
+    with pytest.raises(InputError, match="the network returns a tuple, expected one array"):
+        spectrum.study_spectrum((pair, tanh_mlp.params), digit_images, "noise:0.5")
+
+
+def test_the_baseline_says_its_error_and_is_drawn_for_each_side(study):
+    for side in ("left", "right"):
+        errors = getattr(study, f"{side}_baseline_error")
+        assert ((errors > 0) & (errors <= 0.1)).all()
+    assert (study.right_baseline > study.left_baseline).all()
 
 
 def test_networks_of_different_size_are_refused(tanh_mlp, digit_images, augmentations):

@@ -111,6 +111,16 @@ def test_values_that_are_zero_are_not_resolved():
     assert by_kernel.floor == pytest.approx(5 * 2.0**-26, rel=1e-9)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_what_is_resolved_depends_on_the_precision_of_the_products(dtype):
+    # float32 products see nothing below sqrt(2^-23) = 3.5e-4 of the largest value, though those of
+    # a diagonal matrix round so little that residuals alone would let the last value pass.
+    J = np.diag([*np.linspace(5, 1, 20), 2e-3 * 5, 2e-4 * 5])
+    found = spectrum.smallest_singular_triplets(jax.random.key(0), of_matrix(J.astype(dtype)), 3)
+    assert (found.residuals < found.values / 5).all()
+    np.testing.assert_array_equal(found.resolved, [True, True, dtype == "float64"])
+
+
 @pytest.mark.parametrize("shape", [(30, 40), (40, 30)])
 def test_the_smallest_of_a_kernel_are_those_of_the_jacobian(shape):
     values = np.linspace(5, 0.2, 30)
