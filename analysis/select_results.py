@@ -116,5 +116,5 @@ def _errors(options, number, gradients, groups, indices, weights):
 
 
 def _estimate(options, gradients, indices):
-    """What bounds the gradient error of facility location; other selectors have none."""
+    """What bounds facility location's gradient error (to 1e-7 of the norms); None of others."""
     return coreset.error_estimate(gradients, indices) if options.selector == "coreset" else None

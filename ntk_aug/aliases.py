@@ -15,6 +15,8 @@ Array = jax.Array | np.ndarray
 KeyArray = PRNGKeyArray
 
 IntLike = int | Int[Array, ""]
+KeyLike = KeyArray | IntLike | np.integer
+"""A random key, or an integer seed: see `checks.as_key`."""
 FloatLike = float | Float[Array, ""]
 
 Image = Float[Array, "h w c"]

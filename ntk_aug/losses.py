@@ -3,6 +3,12 @@
 With outputs f and targets y, which of a label are the one-hot vector: the cross-entropy is
 -sum_c y_c log softmax(f)_c, with gradient softmax(f) - y; the squared loss ||f - y||^2 / 2, with
 gradient f - y.
+
+Where the network is sure, p = softmax(f) is 1 to within rounding in its largest entry p_m, and
+p_m - 1 would be noise. So 1 - p_m is computed as the sum of the other probabilities, and log p_m by
+`log1p`. Values and derivatives then keep the relative precision of the outputs' type, down to the
+smallest number that it has. Everything is made of JAX's ordinary operations, so that derivatives of
+any order and either mode do.
 """
 
 from collections.abc import Callable
@@ -11,7 +17,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 from ntk_aug.aliases import Array, Float, Int
 from ntk_aug.checks import (
@@ -52,6 +57,30 @@ def loss_residuals(
     return _FUNCTIONS[check_choice(loss, LOSSES, "loss")][1]
 
 
+def probabilities(outputs: Float[Array, "*batch C"]) -> Float[Array, "*batch C"]:
+    """softmax(f), to be traced by JAX; its derivative keeps relative precision near 0 and 1."""
+    outputs = jnp.asarray(outputs)
+    largest, below, others = _against_the_largest(outputs)
+    return jnp.where(largest, 1, jnp.exp(below)) / (1 + others)
+
+
+def _against_the_largest(outputs):
+    """Outputs compared with the largest one, f_m (of equal ones, the first).
+
+    Returns:
+      Which entry is m; f - f_m, with a constant 0 for m; and sum_{j != m} exp(f_j - f_m) [..., 1].
+    """
+    num_outputs = outputs.shape[-1]
+    largest = jax.nn.one_hot(jnp.argmax(outputs, axis=-1), num_outputs, dtype=bool)
+    at_largest = jnp.sum(jnp.where(largest, outputs, 0), axis=-1, keepdims=True)
+    below = jnp.where(largest, 0, outputs - at_largest)
+    return largest, below, _sum(jnp.where(largest, 0, jnp.exp(below)))
+
+
+def _sum(values):
+    return jnp.sum(values, axis=-1, keepdims=True)
+
+
 def _one_hot(outputs, targets):
     """Targets [..., C] in the outputs' precision, of labels [...] too."""
     if jnp.ndim(targets) == jnp.ndim(outputs):
@@ -60,13 +89,27 @@ def _one_hot(outputs, targets):
 
 
 def _cross_entropy(outputs, targets):
-    if jnp.ndim(targets) == jnp.ndim(outputs):
-        return optax.softmax_cross_entropy(outputs, _one_hot(outputs, targets))
-    return optax.softmax_cross_entropy_with_integer_labels(outputs, targets)
+    outputs = jnp.asarray(outputs)
+    y = _one_hot(outputs, targets)
+    _, below, others = _against_the_largest(outputs)
+    # An output of -inf costs nothing where it is not wanted.
+    below = jnp.where((y == 0) & jnp.isneginf(below), 0, below)
+    return jnp.sum(y * (jnp.log1p(others) - below), axis=-1)
 
 
 def _cross_entropy_residuals(outputs, targets):
-    return jax.nn.softmax(outputs) - _one_hot(outputs, targets)
+    outputs = jnp.asarray(outputs)
+    y, p = _one_hot(outputs, targets), probabilities(outputs)
+    largest, _, others = _against_the_largest(outputs)
+    not_p = jnp.where(largest, others / (1 + others), 1 - p)
+    # With s = sum_c y_c, s p - y: two parts of one sign each, one of them 0 for a label.
+    return p * _sum_of_the_others(y) - y * not_p
+
+
+def _sum_of_the_others(y):
+    """sum_{j != c} y_j for each c; y may be all but 1 in one entry."""
+    largest = jax.nn.one_hot(jnp.argmax(y, axis=-1), y.shape[-1], dtype=bool)
+    return jnp.where(largest, _sum(jnp.where(largest, 0, y)), _sum(y) - y)
 
 
 def _squared(outputs, targets):

@@ -4,7 +4,10 @@ import dataclasses
 import importlib
 import inspect
 import pkgutil
+import typing
+from typing import Any
 
+import numpy as np
 import pytest
 
 import ntk_aug
@@ -53,12 +56,13 @@ PUBLIC = {
     """,
     "ntk": """
         DEFAULT_IMPLEMENTATION DEFAULT_MEMORY_BYTES DYNAMICS_LOSSES InfiniteWidthKernels
-        KernelAgreement KernelTriple LinearizedPredictions NEURAL_TANGENTS_IMPLEMENTATIONS
-        NeuralTangentsEstimate WidthDistance compare_with_neural_tangents empirical_kernel
-        estimate_neural_tangents factor_products gib_rounded_up images_per_tile
-        infinite_width_kernels kernel_diagonal kernel_triples linearized_predictions linearized_view
-        load_neural_tangents neural_tangents_kernel neural_tangents_triples parameter_kernels
-        row_products stax_cnn stax_mlp width_convergence
+        KernelAgreement KernelRegression KernelTriple LinearizedPredictions
+        NEURAL_TANGENTS_IMPLEMENTATIONS NeuralTangentsEstimate WidthDistance
+        compare_with_neural_tangents empirical_kernel estimate_neural_tangents factor_products
+        gib_rounded_up images_per_tile infinite_width_kernels kernel_diagonal kernel_regression
+        kernel_triples linearized_predictions linearized_view load_neural_tangents
+        neural_tangents_kernel neural_tangents_triples parameter_kernels row_products stax_cnn
+        stax_mlp width_convergence
     """,
     "spectrum": """
         AugmentationSummary AugmentedVersions BACKENDS BIN_QUANTITIES BinComparison DEFAULT_BINS
@@ -239,6 +243,19 @@ def test_a_key_comes_first():
     assert [name for name, own in names.items() if "key" in own[1:]] == KEY_AFTER_A_FUNCTION
     assert all(names[name][1] == "key" for name in KEY_AFTER_A_FUNCTION)
     assert "augment.random_rotate" in [name for name, own in names.items() if own[:1] == ["key"]]
+
+
+def test_an_integer_is_a_seed_wherever_a_key_is_taken():
+    taken = {
+        (name, argument.name): argument.annotation
+        for name, function in FUNCTIONS.items()
+        for argument in arguments(function)
+        if argument.name == "key" or argument.name.endswith("_key")
+    }
+    assert taken.pop(("checks.as_key", "key")) is Any
+    assert len(taken) > 50
+    seeds = {int, np.integer}
+    assert [name for name, own in taken.items() if not seeds < set(typing.get_args(own))] == []
 
 
 def test_options_are_keyword_only_but_for_the_agreed_list():

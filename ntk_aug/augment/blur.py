@@ -3,10 +3,10 @@
 import jax
 import jax.numpy as jnp
 
-from ntk_aug.aliases import FloatLike, Image, KeyArray
+from ntk_aug.aliases import FloatLike, Image, KeyLike
 from ntk_aug.augment.cropping import pad
 from ntk_aug.augment.pixels import image_size
-from ntk_aug.checks import InputError
+from ntk_aug.checks import InputError, as_key
 
 
 def gaussian_blur(image: Image, sigma: FloatLike, *, size: int = 5) -> Image:
@@ -39,7 +39,7 @@ def gaussian_blur(image: Image, sigma: FloatLike, *, size: int = 5) -> Image:
 
 
 def random_gaussian_blur(
-    key: KeyArray, image: Image, *, sigma: tuple[float, float] = (0.1, 2.0), size: int = 5
+    key: KeyLike, image: Image, *, sigma: tuple[float, float] = (0.1, 2.0), size: int = 5
 ) -> Image:
     """Blurs with a standard deviation uniform in `sigma`.
 
@@ -49,5 +49,5 @@ def random_gaussian_blur(
     low, high = sigma
     if not 0 < low <= high:
         raise InputError(f"sigma is {low} to {high} pixels, expected 0 < low <= high")
-    drawn = jax.random.uniform(key, (), image.dtype, minval=low, maxval=high)
+    drawn = jax.random.uniform(as_key(key), (), image.dtype, minval=low, maxval=high)
     return gaussian_blur(image, drawn, size=size)

@@ -5,11 +5,18 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from ntk_aug.aliases import Array, Float, Images, Int, IntLike, KeyArray, Labels, PixelImages
+from ntk_aug.aliases import Array, Float, Images, Int, IntLike, KeyLike, Labels, PixelImages
 from ntk_aug.augment.keys import example_key
 from ntk_aug.augment.mixing import TrainLabels, check_label_range
 from ntk_aug.augment.wu import TrainPixels, WuAugmentation
-from ntk_aug.checks import InputError, check_at_least, check_choice, check_count, check_same_shape
+from ntk_aug.checks import (
+    InputError,
+    as_key,
+    check_at_least,
+    check_choice,
+    check_count,
+    check_same_shape,
+)
 
 SELECTIONS = ("proportional", "largest")
 
@@ -21,7 +28,7 @@ PerExampleLoss = Callable[[Images, Float[Array, "n C"]], Float[Array, " n"]]
 
 
 def select_candidates(
-    key: KeyArray, losses: Float[Array, " K"], keep: int, *, selection: str = "proportional"
+    key: KeyLike, losses: Float[Array, " K"], keep: int, *, selection: str = "proportional"
 ) -> Int[Array, " keep"]:
     """Which candidates of an example are kept.
 
@@ -44,7 +51,7 @@ def select_candidates(
     if selection == "largest":
         return jax.lax.top_k(losses, keep)[1]
     logits = jnp.where((losses > 0).any(), jnp.log(losses), jnp.zeros_like(losses))
-    return jax.random.categorical(key, logits, shape=(keep,)).astype(jnp.int32)
+    return jax.random.categorical(as_key(key), logits, shape=(keep,)).astype(jnp.int32)
 
 
 def _check_selection(keep, num_candidates, selection):
@@ -56,7 +63,7 @@ def _check_selection(keep, num_candidates, selection):
 
 def augment_by_loss(
     augmentation: WuAugmentation,
-    key: KeyArray,
+    key: KeyLike,
     images: PixelImages,
     labels: Labels,
     indices: Int[Array, " n"],

@@ -3,9 +3,9 @@
 import jax
 import jax.numpy as jnp
 
-from ntk_aug.aliases import AnyImage, Array, Int, KeyArray, Shaped
+from ntk_aug.aliases import AnyImage, Array, Int, KeyLike, Shaped
 from ntk_aug.augment.pixels import image_size
-from ntk_aug.checks import InputError, check_at_least, check_choice
+from ntk_aug.checks import InputError, as_key, check_at_least, check_choice
 
 PADDINGS = {"zero": "constant", "reflect": "reflect"}
 """Names of paddings, and what numpy calls them; "reflect" does not repeat the edge."""
@@ -26,7 +26,7 @@ def crop(image: AnyImage, offset: Int[Array, " 2"], height: int, width: int) -> 
     )
 
 
-def random_crop(key: KeyArray, image: AnyImage, height: int, width: int) -> Window:
+def random_crop(key: KeyLike, image: AnyImage, height: int, width: int) -> Window:
     """A window of height x width at a uniform place.
 
     Raises:
@@ -34,7 +34,7 @@ def random_crop(key: KeyArray, image: AnyImage, height: int, width: int) -> Wind
     """
     rows, columns = _check_window(image, height, width)
     limits = jnp.asarray([rows - height + 1, columns - width + 1])
-    return crop(image, jax.random.randint(key, (2,), 0, limits), height, width)
+    return crop(image, jax.random.randint(as_key(key), (2,), 0, limits), height, width)
 
 
 def center_crop(image: AnyImage, height: int, width: int) -> Window:
@@ -84,17 +84,17 @@ def crop_padded(
 
 
 def random_crop_padded(
-    key: KeyArray, image: AnyImage, padding: int, *, mode: str = "zero"
+    key: KeyLike, image: AnyImage, padding: int, *, mode: str = "zero"
 ) -> AnyImage:
     """Pads and cuts a window at a uniform place: shifts by up to `padding` pixels."""
     return crop_padded(image, draw_crop_offset(key, padding), padding, mode=mode)
 
 
-def draw_crop_offset(key: KeyArray, padding: int) -> Int[Array, "2"]:
+def draw_crop_offset(key: KeyLike, padding: int) -> Int[Array, "2"]:
     """The offset of `random_crop_padded`.
 
     Raises:
       InputError: a negative padding.
     """
     check_at_least(padding, 0, "padding")
-    return jax.random.randint(key, (2,), 0, 2 * padding + 1)
+    return jax.random.randint(as_key(key), (2,), 0, 2 * padding + 1)

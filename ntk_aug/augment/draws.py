@@ -10,10 +10,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ntk_aug.aliases import Array, Bool, Float, Int, KeyArray, PixelImage
+from ntk_aug.aliases import Array, Bool, Float, Int, KeyArray, KeyLike, PixelImage
 from ntk_aug.augment.magnitudes import family_of, find_magnitudes, magnitude_of
 from ntk_aug.augment.operations import apply_operation, operation_parameters, place_operation
 from ntk_aug.augment.policies import IDENTITY, MIXUP, Policy
+from ntk_aug.checks import as_key
 
 
 class Plan(NamedTuple):
@@ -124,9 +125,9 @@ def draw_steps(key: KeyArray, policy: Policy, plan: Plan, height: int, width: in
     return PolicyDraw(plan, applied, negative, placed)
 
 
-def draw_policy(key: KeyArray, policy: Policy, height: int, width: int) -> PolicyDraw:
+def draw_policy(key: KeyLike, policy: Policy, height: int, width: int) -> PolicyDraw:
     """Draws everything that the policy does to one image of this size."""
-    plan_key, steps_key = jax.random.split(key)
+    plan_key, steps_key = jax.random.split(as_key(key))
     return draw_steps(steps_key, policy, draw_plan(plan_key, policy), height, width)
 
 

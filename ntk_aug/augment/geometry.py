@@ -6,9 +6,9 @@ Each operation comes twice: a deterministic one, and a random one that only draw
 import jax
 import jax.numpy as jnp
 
-from ntk_aug.aliases import AnyImage, FloatLike, Image, KeyArray
+from ntk_aug.aliases import AnyImage, FloatLike, Image, KeyLike
 from ntk_aug.augment.pixels import image_size
-from ntk_aug.checks import check_choice
+from ntk_aug.checks import as_key, check_choice
 
 INTERPOLATIONS = ("nearest", "bilinear")
 
@@ -55,10 +55,12 @@ def _floor_and_fraction(position):
 
 
 def random_rotate(
-    key: KeyArray, image: Image, max_degrees: float, *, interpolation: str = "bilinear"
+    key: KeyLike, image: Image, max_degrees: float, *, interpolation: str = "bilinear"
 ) -> Image:
     """Rotates by an angle uniform in [-max_degrees, max_degrees)."""
-    degrees = jax.random.uniform(key, (), image.dtype, minval=-max_degrees, maxval=max_degrees)
+    degrees = jax.random.uniform(
+        as_key(key), (), image.dtype, minval=-max_degrees, maxval=max_degrees
+    )
     return rotate(image, degrees, interpolation=interpolation)
 
 
@@ -72,11 +74,11 @@ def flip_vertical(image: AnyImage) -> AnyImage:
     return image[::-1]
 
 
-def random_flip_horizontal(key: KeyArray, image: AnyImage) -> AnyImage:
+def random_flip_horizontal(key: KeyLike, image: AnyImage) -> AnyImage:
     """Mirrors left and right with probability 1/2."""
-    return jnp.where(jax.random.bernoulli(key), flip_horizontal(image), image)
+    return jnp.where(jax.random.bernoulli(as_key(key)), flip_horizontal(image), image)
 
 
-def random_flip_vertical(key: KeyArray, image: AnyImage) -> AnyImage:
+def random_flip_vertical(key: KeyLike, image: AnyImage) -> AnyImage:
     """Mirrors top and bottom with probability 1/2."""
-    return jnp.where(jax.random.bernoulli(key), flip_vertical(image), image)
+    return jnp.where(jax.random.bernoulli(as_key(key)), flip_vertical(image), image)

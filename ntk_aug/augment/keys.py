@@ -5,7 +5,7 @@ import inspect
 import jax
 import jax.numpy as jnp
 
-from ntk_aug.aliases import Array, Augmentation, Inputs, Int, IntLike, KeyArray
+from ntk_aug.aliases import Array, Augmentation, Inputs, Int, IntLike, KeyArray, KeyLike
 from ntk_aug.augment.pixels import check_unit_range
 from ntk_aug.augment.policy_augmentation import Drawing
 from ntk_aug.checks import InputError, as_key, check_same_shape
@@ -13,8 +13,9 @@ from ntk_aug.imports import UserCodeError
 from ntk_aug.inputs import num_examples
 
 
-def example_key(key: KeyArray, epoch: IntLike, index: IntLike, draw: IntLike = 0) -> KeyArray:
+def example_key(key: KeyLike, epoch: IntLike, index: IntLike, draw: IntLike = 0) -> KeyArray:
     """Folds (epoch of the last redraw, place of the example in its split, draw) into the key."""
+    key = as_key(key)
     for number in (epoch, index, draw):
         key = jax.random.fold_in(key, number)
     return key
@@ -22,7 +23,7 @@ def example_key(key: KeyArray, epoch: IntLike, index: IntLike, draw: IntLike = 0
 
 def augment_batch(
     augmentation: Augmentation,
-    key: KeyArray | int,
+    key: KeyLike,
     images: Inputs,
     indices: Int[Array, " n"],
     *,

@@ -2,10 +2,17 @@
 
 A policy names levels; a mapping says what they mean, and which operations draw a sign. Lengths in
 pixels scale with the side of the image: what is published for 32 pixels is a share of the side.
+
+Whole magnitudes (pixels, bits) are cut off from numbers that may lie within rounding of the next
+one. The mappings of torchvision ("torchvision", "randaugment", "trivialaugment") mean what its
+float32 `torch.linspace` gives: 15 pixels for the 16 of TrivialAugment's level 15. All others mean
+exact arithmetic.
 """
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
+
+import numpy as np
 
 from ntk_aug.checks import InputError, check_choice
 
@@ -61,22 +68,44 @@ def _research(i, sign, side):
     }
 
 
-def _shares_of_the_range(num_levels, *, threshold):
-    """AutoAugment of torchvision and DeepVoltaire, RandAugment of torchvision: t = 1 is the end."""
+def _deepvoltaire(i, sign, side):
+    t = i / 9
+    return {
+        "shear": sign * 0.3 * t,
+        "translate": sign * 150 / 331 * side * t,
+        "rotate": sign * 30 * t,
+        "enhance": 1 + sign * 0.9 * t,
+        "solarize": 256 * (9 - i) / 9,
+        "posterize": 8 - round(4 * t),
+    }
+
+
+def _torchvision(num_levels):
+    """AutoAugment and RandAugment of torchvision: the last level is the end of the range."""
 
     def compute(i, sign, side):
-        t = i / (num_levels - 1)
-        translate = 150 / 331 * side * t
         return {
-            "shear": sign * 0.3 * t,
-            "translate": sign * (int(translate) if threshold == 255 else translate),
-            "rotate": sign * 30 * t,
-            "enhance": 1 + sign * 0.9 * t,
-            "solarize": threshold * (num_levels - 1 - i) / (num_levels - 1),
-            "posterize": 8 - round(4 * t),
+            "shear": sign * _linspace(0, 0.3, num_levels, i),
+            "translate": sign * int(_linspace(0, 150 / 331 * side, num_levels, i)),
+            "rotate": sign * _linspace(0, 30, num_levels, i),
+            "enhance": 1 + sign * _linspace(0, 0.9, num_levels, i),
+            "solarize": _linspace(255, 0, num_levels, i),
+            "posterize": 8 - round(4 * i / (num_levels - 1)),
         }
 
     return compute
+
+
+def _linspace(start: float, end: float, num: int, i: int) -> float:
+    """Number i of torch.linspace(start, end, num), which is in float32.
+
+    It counts steps from the nearer end. The step is rounded to float32, and so is their sum with
+    the end, once: processors multiply and add in one operation.
+    """
+    first, last = np.float32(start), np.float32(end)
+    step = float((last - first) / np.float32(num - 1))
+    near, steps = (first, i) if i < num // 2 else (last, i - (num - 1))
+    return float(np.float32(float(near) + steps * step))
 
 
 def _timm(i, sign, side):
@@ -106,20 +135,20 @@ def _timm_v0(i, sign, side):
 
 
 def _trivialaugment(s, sign, side):
-    t = s / 30
     return {
-        "shear": sign * 0.99 * t,
-        "translate": sign * int(32 * t * min(1, side / 32)),
-        "rotate": sign * 135 * t,
-        "enhance": 1 + sign * 0.99 * t,
-        "solarize": 255 * (30 - s) / 30,
-        "posterize": 8 - round(6 * t),
+        "shear": sign * _linspace(0, 0.99, 31, s),
+        "translate": sign * int(_linspace(0, min(32, side), 31, s)),
+        "rotate": sign * _linspace(0, 135, 31, s),
+        "enhance": 1 + sign * _linspace(0, 0.99, 31, s),
+        "solarize": _linspace(255, 0, 31, s),
+        "posterize": 8 - round(6 * s / 30),
     }
 
 
 def _trivialaugment_original(s, sign, side):
     return {
-        **_trivialaugment(s, sign, side),
+        "shear": sign * 0.99 * s / 30,
+        "translate": sign * int(min(32, side) * s / 30),
         "rotate": sign * int(135 * s / 30),
         "enhance": 0.01 + 1.99 * s / 30,
         "solarize": 256 - int(256 * s / 30),
@@ -135,8 +164,8 @@ def _wu(k, sign, side):
         "rotate": sign * 30 * t,
         "enhance": 0.1 + 1.8 * t,
         "solarize": 256 * t,
-        "posterize": int(4 * t),
-        "cutout": int(16 * t * side / 32),
+        "posterize": int(4 * k / 1000),
+        "cutout": int(16 * k * side / 32_000),
     }
 
 
@@ -171,12 +200,12 @@ def augmix_magnitudes(severity: float) -> Magnitudes:
 MAGNITUDES = {
     "torchvision": Magnitudes(
         10,
-        _shares_of_the_range(10, threshold=255),
+        _torchvision(10),
         "shares i/9 of the range; enhancers 1 +- 0.9 i/9; the default",
     ),
     "deepvoltaire": Magnitudes(
         10,
-        _shares_of_the_range(10, threshold=256),
+        _deepvoltaire,
         "as torchvision, but translations in parts of pixels and thresholds from 256",
     ),
     "research": Magnitudes(
@@ -191,7 +220,7 @@ MAGNITUDES = {
     "timm-v0": Magnitudes(11, _timm_v0, "of the TPU models: posterize 0 to 4 bits; levels to 10"),
     "randaugment": Magnitudes(
         31,
-        _shares_of_the_range(31, threshold=255),
+        _torchvision(31),
         "RandAugment of torchvision: as torchvision in 31 levels",
     ),
     "trivialaugment": Magnitudes(

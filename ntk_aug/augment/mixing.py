@@ -19,12 +19,13 @@ from ntk_aug.aliases import (
     Int,
     IntLike,
     KeyArray,
+    KeyLike,
     Labels,
     Shaped,
 )
 from ntk_aug.augment.keys import example_key
 from ntk_aug.augment.pixels import from_pixels
-from ntk_aug.checks import InputError, check_labels, check_same_shape
+from ntk_aug.checks import InputError, as_key, check_labels, check_same_shape
 
 SoftLabel = Float[Array, " C"]
 TrainImages = Shaped[Array, "N h w c"]
@@ -68,18 +69,18 @@ def cutmix(image: Image, other: Float[Array, "H W k"], window: Int[Array, " 4"])
 
 
 def draw_mixup(
-    key: KeyArray, num_examples: int, height: int, width: int, *, alpha: float = 1.0
+    key: KeyLike, num_examples: int, height: int, width: int, *, alpha: float = 1.0
 ) -> MixDraw:
     """Draws a partner and a share ~ Beta(alpha, alpha)."""
     _check_alpha(alpha)
-    partner_key, share_key = jax.random.split(key)
+    partner_key, share_key = jax.random.split(as_key(key))
     partner = jax.random.randint(partner_key, (), 0, num_examples)
     share = _draw_share(share_key, alpha)
     return MixDraw(partner, share, jnp.array([0, height, 0, width]))
 
 
 def draw_cutmix(
-    key: KeyArray,
+    key: KeyLike,
     num_examples: int,
     height: int,
     width: int,
@@ -95,7 +96,7 @@ def draw_cutmix(
     """
     _check_alpha(alpha)
     _check_probability(probability)
-    partner_key, share_key, row_key, column_key, coin_key = jax.random.split(key, 5)
+    partner_key, share_key, row_key, column_key, coin_key = jax.random.split(as_key(key), 5)
     partner = jax.random.randint(partner_key, (), 0, num_examples)
     cut = jnp.sqrt(1 - _draw_share(share_key, alpha))
     mixed = jax.random.uniform(coin_key, ()) < probability
@@ -113,7 +114,7 @@ def draw_cutmix(
 
 
 def random_mixup(
-    key: KeyArray,
+    key: KeyLike,
     image: Image,
     label: IntLike,
     images: TrainImages,
@@ -133,7 +134,7 @@ def random_mixup(
 
 
 def random_cutmix(
-    key: KeyArray,
+    key: KeyLike,
     image: Image,
     label: IntLike,
     images: TrainImages,
@@ -154,7 +155,7 @@ def random_cutmix(
 
 def mix_batch(
     mixing: Callable[..., tuple[Image, SoftLabel]],
-    key: KeyArray,
+    key: KeyLike,
     images: Images,
     labels: Labels,
     indices: Int[Array, " n"],

@@ -9,40 +9,40 @@ declare that they may leave [0, 1]; an augmentation by `apply_linear_map` has to
 import jax
 import jax.numpy as jnp
 
-from ntk_aug.aliases import Array, Float, Image, KeyArray
+from ntk_aug.aliases import Array, Float, Image, KeyLike
 from ntk_aug.augment.unit_range import leaves_unit_range
-from ntk_aug.checks import check_at_least, check_same_shape
+from ntk_aug.checks import as_key, check_at_least, check_same_shape
 
 
 @leaves_unit_range
-def random_gaussian_noise(key: KeyArray, image: Image, deviation: float) -> Image:
+def random_gaussian_noise(key: KeyLike, image: Image, deviation: float) -> Image:
     """Adds independent normal noise of standard deviation `deviation` to each value."""
     check_at_least(deviation, 0, "the deviation of the noise")
-    return image + deviation * jax.random.normal(key, image.shape, image.dtype)
+    return image + deviation * jax.random.normal(as_key(key), image.shape, image.dtype)
 
 
 @leaves_unit_range
-def random_noise_on_sphere(key: KeyArray, image: Image, radius: float) -> Image:
+def random_noise_on_sphere(key: KeyLike, image: Image, radius: float) -> Image:
     """Adds noise uniform on the Euclidean sphere: ||x~ - x||_2 = radius, over all pixels."""
     check_at_least(radius, 0, "the radius of the noise")
     return image + radius * _direction(key, image)
 
 
 @leaves_unit_range
-def random_noise_in_ball(key: KeyArray, image: Image, radius: float) -> Image:
+def random_noise_in_ball(key: KeyLike, image: Image, radius: float) -> Image:
     """Adds noise uniform in the Euclidean ball: ||x~ - x||_2 <= radius, over all pixels.
 
     A uniform point of the ball in d dimensions is a uniform direction times radius * U^(1/d).
     """
     check_at_least(radius, 0, "the radius of the noise")
-    direction_key, length_key = jax.random.split(key)
+    direction_key, length_key = jax.random.split(as_key(key))
     direction = _direction(direction_key, image)
     length = radius * jax.random.uniform(length_key, (), image.dtype) ** (1 / image.size)
     return image + length * direction
 
 
 def _direction(key, image):
-    direction = jax.random.normal(key, image.shape, image.dtype)
+    direction = jax.random.normal(as_key(key), image.shape, image.dtype)
     return direction / jnp.linalg.norm(direction.ravel())
 
 

@@ -10,12 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ntk_aug.aliases import Int, IntLike, KeyArray, PixelImage
+from ntk_aug.aliases import Int, IntLike, KeyArray, KeyLike, PixelImage
 from ntk_aug.augment import affine, color, cutout
 from ntk_aug.augment.dispatch import choose_by_image
 from ntk_aug.augment.parameters import PARAMETER_COUNT, Fill, Parameters, pack, pack_fill
 from ntk_aug.augment.pixels import check_pixels
-from ntk_aug.checks import InputError, check_choice
+from ntk_aug.checks import InputError, as_key, check_choice
 
 
 class Operation(NamedTuple):
@@ -158,7 +158,7 @@ def operation_parameters(
 
 
 def place_operation(
-    key: KeyArray,
+    key: KeyLike,
     operation: IntLike,
     parameters: Parameters,
     height: int,
@@ -167,7 +167,7 @@ def place_operation(
     operations: Sequence[str],
 ) -> Parameters:
     """Draws what an operation draws by itself, the centre of Cutout; the rest is unchanged."""
-    parameters = jnp.asarray(parameters)
+    key, parameters = as_key(key), jnp.asarray(parameters)
     for index, name in enumerate(operations):
         place = OPERATIONS[name].place
         if place is not None:

@@ -7,18 +7,18 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import jax
 import jax.numpy as jnp
 
-from ntk_aug.aliases import Array, Float, Image, KeyArray
+from ntk_aug.aliases import Array, Float, Image, KeyLike
 from ntk_aug.augment.draws import PolicyDraw, apply_policy, describe_draw, draw_policy
 from ntk_aug.augment.pixels import from_pixels, to_pixels
 from ntk_aug.augment.policies import Policy
-from ntk_aug.checks import InputError
+from ntk_aug.checks import InputError, as_key
 
 
 @runtime_checkable
 class Drawing(Protocol):
     """An augmentation that draws from its key in one function, for an image of a size."""
 
-    def draw(self, key: KeyArray, height: int, width: int) -> Any:
+    def draw(self, key: KeyLike, height: int, width: int) -> Any:
         """What a call with this key draws for an image of this size."""
 
 
@@ -45,18 +45,18 @@ class PolicyAugmentation:
         """The policy's table."""
         return str(self.policy)
 
-    def __call__(self, key: KeyArray, image: Image) -> Image:
+    def __call__(self, key: KeyLike, image: Image) -> Image:
         """Augments an image."""
         draw = self.draw(key, *image.shape[:2])
         return from_pixels(apply_policy(to_pixels(image), self.policy, draw), image.dtype)
 
-    def draw(self, key: KeyArray, height: int, width: int) -> PolicyDraw:
+    def draw(self, key: KeyLike, height: int, width: int) -> PolicyDraw:
         """What a call with this key draws for an image of this size."""
         return draw_policy(key, self.policy, height, width)
 
-    def describe(self, key: KeyArray, height: int, width: int) -> str:
+    def describe(self, key: KeyLike, height: int, width: int) -> str:
         """What a call with this key does to an image of this size, in words."""
-        draw = compiled_draw(self, height, width)(key)
+        draw = compiled_draw(self, height, width)(as_key(key))
         return ", ".join(describe_draw(self.policy, draw, height, width)) or "nothing"
 
 
@@ -97,7 +97,7 @@ class AugMixAugmentation:
         chains = f"{self.width} chains of the first 1 to {self.depth} of {self.depth} draws each"
         return f"{self.policy}\nmixed with the image itself: {chains}"
 
-    def __call__(self, key: KeyArray, image: Image) -> Image:
+    def __call__(self, key: KeyLike, image: Image) -> Image:
         """Augments an image."""
         draw = self.draw(key, *image.shape[:2])
         pixels = to_pixels(image)
@@ -111,9 +111,9 @@ class AugMixAugmentation:
         clean = from_pixels(pixels, image.dtype)
         return ((1 - draw.share) * clean + draw.share * mixed).astype(image.dtype)
 
-    def draw(self, key: KeyArray, height: int, width: int) -> AugMixDraw:
+    def draw(self, key: KeyLike, height: int, width: int) -> AugMixDraw:
         """What a call with this key draws for an image of this size."""
-        steps_key, depth_key, weights_key, share_key = jax.random.split(key, 4)
+        steps_key, depth_key, weights_key, share_key = jax.random.split(as_key(key), 4)
         steps = draw_policy(steps_key, self.policy, height, width)
         depths = jax.random.randint(depth_key, (self.width, 1), 1, self.depth + 1)
         within = (jnp.arange(self.depth) < depths).ravel()
@@ -124,9 +124,9 @@ class AugMixAugmentation:
             jax.random.uniform(share_key, (), jnp.float32),
         )
 
-    def describe(self, key: KeyArray, height: int, width: int) -> str:
+    def describe(self, key: KeyLike, height: int, width: int) -> str:
         """What a call with this key does to an image of this size, in words."""
-        draw = compiled_draw(self, height, width)(key)
+        draw = compiled_draw(self, height, width)(as_key(key))
         terms = [f"{1 - draw.share:.2f} itself"]
         for number, weight in enumerate(draw.weights):
             part = slice(number * self.depth, (number + 1) * self.depth)

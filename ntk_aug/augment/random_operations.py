@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ntk_aug.aliases import Array, Float, Image, Int, KeyArray, PixelImage
+from ntk_aug.aliases import Array, Float, Image, Int, KeyLike, PixelImage
 from ntk_aug.augment.operations import (
     OPERATIONS,
     apply_operation,
@@ -13,13 +13,13 @@ from ntk_aug.augment.operations import (
 )
 from ntk_aug.augment.parameters import PARAMETER_COUNT, Fill
 from ntk_aug.augment.pixels import from_pixels, to_pixels
-from ntk_aug.checks import InputError, check_at_least, check_choice
+from ntk_aug.checks import InputError, as_key, check_at_least, check_choice
 
 JITTERED = ("Brightness", "Contrast", "Color")
 
 
 def random_operation(
-    key: KeyArray,
+    key: KeyLike,
     image: Image,
     name: str,
     *,
@@ -54,7 +54,7 @@ def random_operation(
     pixels = to_pixels(image)
     height, width, _ = pixels.shape
     table = operation_parameters(name, np.linspace(low, high, levels), height, width, fill=fill)
-    level_key, place_key = jax.random.split(key)
+    level_key, place_key = jax.random.split(as_key(key))
     drawn = jnp.asarray(table)[jax.random.randint(level_key, (), 0, levels)]
     parameters = place_operation(place_key, 0, drawn, height, width, operations=(name,))
     changed = apply_operation(pixels, 0, parameters, operations=(name,))
@@ -81,7 +81,7 @@ def color_jitter(
 
 
 def random_color_jitter(
-    key: KeyArray,
+    key: KeyLike,
     image: Image,
     *,
     brightness: float = 0.0,
@@ -97,7 +97,7 @@ def random_color_jitter(
     """
     strengths = np.asarray([brightness, contrast, saturation], np.float32)
     check_at_least(min(brightness, contrast, saturation), 0, "the strength of the jitter")
-    factor_key, order_key = jax.random.split(key)
+    factor_key, order_key = jax.random.split(as_key(key))
     share = jax.random.uniform(factor_key, strengths.shape, jnp.float32)
     low = np.maximum(0, 1 - strengths)
     factors = low + share * (1 + strengths - low)

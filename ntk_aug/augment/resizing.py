@@ -10,10 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ntk_aug.aliases import Array, Int, KeyArray, PixelImage, UInt8
+from ntk_aug.aliases import Array, Int, KeyLike, PixelImage, UInt8
 from ntk_aug.augment.interpolation import exact_product
 from ntk_aug.augment.pixels import check_pixels, image_size
-from ntk_aug.checks import InputError, check_at_least
+from ntk_aug.checks import InputError, as_key, check_at_least
 
 _BITS = 22
 
@@ -101,7 +101,7 @@ def _weights(length, out_length, longest):
 
 
 def random_resized_crop(
-    key: KeyArray,
+    key: KeyLike,
     image: PixelImage,
     height: int,
     width: int,
@@ -115,7 +115,7 @@ def random_resized_crop(
 
 
 def draw_resized_crop(
-    key: KeyArray,
+    key: KeyLike,
     rows: int,
     columns: int,
     *,
@@ -135,7 +135,7 @@ def draw_resized_crop(
             raise InputError(
                 f"the range of the {what} is {low} to {high}, expected 0 < low <= high"
             )
-    area_key, ratio_key, row_key, column_key = jax.random.split(key, 4)
+    area_key, ratio_key, row_key, column_key = jax.random.split(as_key(key), 4)
     tries = (10,)
     areas = (
         rows

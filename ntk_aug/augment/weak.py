@@ -7,15 +7,16 @@ from functools import partial
 
 import jax
 
-from ntk_aug.aliases import Image, KeyArray
+from ntk_aug.aliases import Image, KeyLike
 from ntk_aug.augment.cropping import Window, random_crop, random_crop_padded
 from ntk_aug.augment.geometry import random_flip_horizontal
 from ntk_aug.augment.pixels import from_pixels, to_pixels
 from ntk_aug.augment.resizing import random_resized_crop, resize_short_side
+from ntk_aug.checks import as_key
 
 
 def random_shift(
-    key: KeyArray, image: Image, *, share: float = 1 / 8, mirror: bool = True, mode: str = "zero"
+    key: KeyLike, image: Image, *, share: float = 1 / 8, mirror: bool = True, mode: str = "zero"
 ) -> Image:
     """Mirrors at random, pads by a share of the longer side, and crops to the original size.
 
@@ -26,29 +27,29 @@ def random_shift(
       mirror: whether left and right are changed with probability 1/2.
       mode: of the padding, "zero" or "reflect".
     """
-    flip_key, crop_key = jax.random.split(key)
+    flip_key, crop_key = jax.random.split(as_key(key))
     padding = int(max(image.shape[:2]) * share)
     mirrored = random_flip_horizontal(flip_key, image) if mirror else image
     return random_crop_padded(crop_key, mirrored, padding, mode=mode)
 
 
-def random_zoom(key: KeyArray, image: Image) -> Image:
+def random_zoom(key: KeyLike, image: Image) -> Image:
     """A crop of 8 to 100 % of the area resized to the image's own size, and a random mirror."""
-    flip_key, crop_key = jax.random.split(key)
+    flip_key, crop_key = jax.random.split(as_key(key))
     zoomed = random_resized_crop(crop_key, to_pixels(image), *image.shape[:2])
     return random_flip_horizontal(flip_key, from_pixels(zoomed, image.dtype))
 
 
-def random_part(key: KeyArray, image: Image) -> Window:
+def random_part(key: KeyLike, image: Image) -> Window:
     """A crop of 7/8 of either side (56 of 64 pixels), and a random mirror."""
-    flip_key, crop_key = jax.random.split(key)
+    flip_key, crop_key = jax.random.split(as_key(key))
     height, width = (side * 7 // 8 for side in image.shape[:2])
     return random_flip_horizontal(flip_key, random_crop(crop_key, image, height, width))
 
 
-def random_window(key: KeyArray, image: Image) -> Window:
+def random_window(key: KeyLike, image: Image) -> Window:
     """Resizes the short side to 256, cuts a window of 224 x 224, and mirrors at random."""
-    flip_key, crop_key = jax.random.split(key)
+    flip_key, crop_key = jax.random.split(as_key(key))
     window = random_crop(crop_key, resize_short_side(to_pixels(image), 256), 224, 224)
     return random_flip_horizontal(flip_key, from_pixels(window, image.dtype))
 

@@ -21,7 +21,7 @@ from ntk_aug.aliases import (
     Image,
     Int,
     IntLike,
-    KeyArray,
+    KeyLike,
     PixelImage,
     UInt8,
 )
@@ -40,6 +40,7 @@ from ntk_aug.augment.mixing import SoftLabel, TrainLabels
 from ntk_aug.augment.pixels import from_pixels, to_pixels
 from ntk_aug.augment.policies import MIXUP, Policy, Step
 from ntk_aug.augment.policy_augmentation import compiled_draw
+from ntk_aug.checks import as_key
 
 TrainPixels = UInt8[Array, "N h w c"]
 
@@ -97,7 +98,7 @@ class WuAugmentation:
     policy: Policy
     mirror: bool = True
 
-    def __call__(self, key: KeyArray, image: Image) -> Image:
+    def __call__(self, key: KeyLike, image: Image) -> Image:
         """Augments an image of floats in [0, 1]; where Mixup is drawn, nothing is done."""
         draw = self.draw(key, *image.shape[:2])
         pixels = apply_policy(to_pixels(image), self.policy, draw.steps)
@@ -108,16 +109,16 @@ class WuAugmentation:
         mirror = "a mirror with probability 1/2, " if self.mirror else ""
         return f"{self.policy}\nthen: a crop after padding by reflection, {mirror}{self._cutout}"
 
-    def draw(self, key: KeyArray, height: int, width: int) -> WuDraw:
+    def draw(self, key: KeyLike, height: int, width: int) -> WuDraw:
         """What a call with this key draws for an image of this size."""
-        steps_key, cutout_key, chain_key = jax.random.split(key, 3)
+        steps_key, cutout_key, chain_key = jax.random.split(as_key(key), 3)
         steps = draw_policy(steps_key, self.policy, height, width)
         cutout = draw_plan(cutout_key, self._cutout)
         return WuDraw(steps, self._draw_chain(chain_key, cutout, height, width))
 
-    def describe(self, key: KeyArray, height: int, width: int) -> str:
+    def describe(self, key: KeyLike, height: int, width: int) -> str:
         """What a call with this key does to an image of this size, in words."""
-        draw = compiled_draw(self, height, width)(key)
+        draw = compiled_draw(self, height, width)(as_key(key))
         padding = _padding(height, width)
         down, right = (padding - int(offset) for offset in draw.chain.offset)
         told = describe_draw(self.policy, draw.steps, height, width)
@@ -130,10 +131,10 @@ class WuAugmentation:
         return ", ".join(told)
 
     def draw_candidate(
-        self, key: KeyArray, num_examples: int, height: int, width: int
+        self, key: KeyLike, num_examples: int, height: int, width: int
     ) -> CandidateDraw:
         """What a candidate with Mixup draws; partners are uniform over the training examples."""
-        keys = jax.random.split(key, 8)
+        keys = jax.random.split(as_key(key), 8)
         plan = draw_plan(keys[0], self.policy)
         cutout = draw_plan(keys[1], self._cutout)
         num_steps = self.policy.num_steps

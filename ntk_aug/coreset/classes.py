@@ -6,8 +6,8 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from ntk_aug.aliases import Float64, Int, KeyArray, Labels, Progress
-from ntk_aug.checks import InputError, check_at_least, check_choice, check_labels
+from ntk_aug.aliases import Float64, Int, KeyLike, Labels, Progress
+from ntk_aug.checks import InputError, as_key, check_at_least, check_choice, check_labels
 from ntk_aug.coreset.budgets import check_budgets_reach_all, class_budgets
 from ntk_aug.coreset.errors import error_of_checked
 from ntk_aug.coreset.facility import (
@@ -36,7 +36,8 @@ class ClassSelection(NamedTuple):
       gains: what each added to the objective of its class.
       labels: of each selected example.
       objective: the sum of the classes'.
-      estimate: the sum of the classes', which bounds the gradient error.
+      estimate: the sum of the classes', which bounds the gradient error down to float64's noise
+        floor, see `FacilityLocation`.
       gradient_error: ||sum_i g_i - sum_{j in S} gamma_j g_j|| over all classes together.
       by_class: the result of each class, whose indices count within it.
     """
@@ -61,7 +62,7 @@ def facility_location_per_class(
     split: str = "proportional",
     tolerance: float | None = None,
     algorithm: str = DEFAULT_ALGORITHM,
-    algorithm_key: KeyArray | None = None,
+    algorithm_key: KeyLike | None = None,
     epsilon: float = DEFAULT_EPSILON,
     memory_bytes: int = DEFAULT_MEMORY_BYTES,
     num_threads: int | None = None,
@@ -151,7 +152,7 @@ def facility_location_per_class(
                 count=int(limits[numbers[0]]),
                 tolerance=None if bounds is None else float(bounds[0]),
                 algorithm=algorithm,
-                algorithm_key=None if key is None else jax.random.fold_in(key, numbers[0]),
+                algorithm_key=None if key is None else jax.random.fold_in(as_key(key), numbers[0]),
                 epsilon=epsilon,
                 memory_bytes=memory_bytes,
             )

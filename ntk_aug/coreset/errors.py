@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import sparse
 
-from ntk_aug.aliases import Array, Float, Float64, Int, KeyArray, Labels
+from ntk_aug.aliases import Array, Float, Float64, Int, KeyLike, Labels
 from ntk_aug.checks import InputError, check_at_least, check_labels, check_same_shape
 from ntk_aug.coreset.similarity import GradientFactors, Gradients, as_factors
 from ntk_aug.coreset.subset import generator, places_by_class
@@ -41,6 +41,9 @@ def error_of_checked(
 def error_estimate(gradients: Gradients, indices: Int[Array, " k"]) -> float:
     """sum_i min_{j in S} ||g_i - g_j||: at least the error with the weights of facility location.
 
+    It bounds that error down to float64's noise floor, a few 1e-7 sum_i ||g_i||: gradients nearer
+    than that share of their norm count as equal.
+
     Infinite where nothing is selected.
 
     Raises:
@@ -56,7 +59,7 @@ def error_estimate(gradients: Gradients, indices: Int[Array, " k"]) -> float:
 
 
 def random_gradient_errors(
-    key: KeyArray,
+    key: KeyLike,
     gradients: Gradients,
     labels: Labels,
     budgets: Int[Array, " classes"],

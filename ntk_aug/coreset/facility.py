@@ -1,6 +1,6 @@
 """Facility location on per-example gradients: the examples that are near all others."""
 
-from ntk_aug.aliases import KeyArray, Progress
+from ntk_aug.aliases import KeyLike, Progress
 from ntk_aug.checks import InputError, check_at_least, check_choice, check_count
 from ntk_aug.coreset.incremental import IncrementalGreedy
 from ntk_aug.coreset.lazy import LazyGreedy
@@ -29,7 +29,7 @@ def facility_location(
     tolerance: float | None = None,
     constant: float | None = None,
     algorithm: str = DEFAULT_ALGORITHM,
-    algorithm_key: KeyArray | None = None,
+    algorithm_key: KeyLike | None = None,
     epsilon: float = DEFAULT_EPSILON,
     memory_bytes: int = DEFAULT_MEMORY_BYTES,
     progress: Progress | None = None,
@@ -111,9 +111,7 @@ def facility_location(
     return located(factors, greedy.selected, greedy.assignment, estimates, float(constant))
 
 
-def check_algorithm(
-    algorithm: str, key: KeyArray | None, count: int | None, epsilon: float
-) -> None:
+def check_algorithm(algorithm: str, key: KeyLike | None, count: int | None, epsilon: float) -> None:
     """Raises InputError for an unknown algorithm, or one that lacks what it needs."""
     check_choice(algorithm, ALGORITHMS, "algorithm of facility location")
     if algorithm in RANDOM_ALGORITHMS and (key is None or count is None):

@@ -24,7 +24,9 @@ class FacilityLocation(NamedTuple):
       assignment: for each example, the position in `indices` of its nearest selected one: the
         lowest such position on ties.
       objective: F(S) = sum_i max_{j in S} (constant - ||g_i - g_j||), in float64.
-      estimate: sum_i min_{j in S} ||g_i - g_j||, which bounds the gradient error.
+      estimate: sum_i min_{j in S} ||g_i - g_j||, which bounds the gradient
+        error down to float64's noise floor: distances below a few 1e-7 ||g_i|| count as 0 (see
+        `GradientFactors.noise`), so the error may exceed the estimate by as much of sum_i ||g_i||.
       gradient_error: ||sum_i g_i - sum_{j in S} gamma_j g_j||.
       constant: at least the largest distance.
     """

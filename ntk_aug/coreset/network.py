@@ -9,8 +9,8 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from ntk_aug.aliases import Array, Float, KeyArray, Progress
-from ntk_aug.checks import InputError, check_at_least, check_choice, check_finite_rows
+from ntk_aug.aliases import Array, Float, KeyLike, Progress
+from ntk_aug.checks import InputError, as_key, check_at_least, check_choice, check_finite_rows
 from ntk_aug.coreset.examples import Examples, loss_sources
 from ntk_aug.coreset.facility import DEFAULT_MEMORY_BYTES
 from ntk_aug.coreset.proxies import PROXIES
@@ -48,7 +48,7 @@ class ExamplesProgram:
         soft_labels: Float[Array, "n C"] | None = None,
         layer: str | None = None,
         dimension: int | None = None,
-        projection_key: KeyArray | None = None,
+        projection_key: KeyLike | None = None,
         view_of: Callable[[Any], ModelView] | None = None,
         batch_size: int | None = None,
         mesh: Mesh | None = None,
@@ -91,7 +91,8 @@ class ExamplesProgram:
         if layer is not None and not proxy.startswith("last-layer-weight"):
             raise InputError(f"a layer is for the proxies of its weights, not {proxy!r}")
         self._apply_fn, self._dataset, self._loss = apply_fn, dataset, loss
-        self._layer_name, self._dimension, self._key = layer, dimension, projection_key
+        self._layer_name, self._dimension = layer, dimension
+        self._key = None if projection_key is None else as_key(projection_key)
         self._view_of = view_of or partial(ModelView, apply_fn)
         self._memory_bytes, self._progress = memory_bytes, progress
         self._last_layer: LastLayer | None = None
@@ -238,7 +239,7 @@ def network_examples(
     soft_labels: Float[Array, "n C"] | None = None,
     layer: str | None = None,
     dimension: int | None = None,
-    projection_key: KeyArray | None = None,
+    projection_key: KeyLike | None = None,
     batch_size: int | None = None,
     mesh: Mesh | None = None,
     memory_bytes: int = DEFAULT_MEMORY_BYTES,

@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from ntk_aug.aliases import Float64, Int, KeyArray, Labels, Progress
-from ntk_aug.checks import InputError, check_at_least, check_labels, check_same_shape
+from ntk_aug.aliases import Float64, Int, KeyLike, Labels, Progress
+from ntk_aug.checks import InputError, as_key, check_at_least, check_labels, check_same_shape
 from ntk_aug.coreset.budgets import check_budgets_reach_all, class_budgets
 from ntk_aug.coreset.classes import check_backend, facility_location_per_class
 from ntk_aug.coreset.examples import Examples
@@ -39,7 +39,7 @@ class Selection(NamedTuple):
 
 
 def select(
-    key: KeyArray,
+    key: KeyLike,
     examples: Examples,
     selector: str | Selector = DEFAULT_SELECTOR,
     *,
@@ -90,6 +90,7 @@ def select(
         per_class=per_class,
         **options,
     )
+    key = as_key(key)
     threads = usable_threads(num_threads, len(budgets))
     groups = examples.labels if per_class else np.zeros(len(examples), np.int32)
     if entry.select is select_coreset:

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ntk_aug.aliases import KeyArray
+from ntk_aug.aliases import KeyLike
 from ntk_aug.checks import check_choice
 from ntk_aug.coreset.examples import Examples
 from ntk_aug.coreset.facility import facility_location
@@ -42,7 +42,7 @@ class SelectorEntry(NamedTuple):
     takes_budget: bool = True
 
 
-def select_coreset(key: KeyArray, examples: Examples, count: int, **options: Any) -> Subset:
+def select_coreset(key: KeyLike, examples: Examples, count: int, **options: Any) -> Subset:
     """Facility location on the gradients of one group; options as `facility_location` takes them.
 
     Reference:

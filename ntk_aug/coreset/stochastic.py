@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from ntk_aug.aliases import KeyArray
+from ntk_aug.aliases import KeyLike
 from ntk_aug.coreset.lazy import first_of_best
 from ntk_aug.coreset.location import GrowingSelection
 from ntk_aug.coreset.similarity import GradientFactors
@@ -23,7 +23,7 @@ class StochasticGreedy(GrowingSelection):
     """
 
     def __init__(
-        self, key: KeyArray, factors: GradientFactors, *, count: int, epsilon: float
+        self, key: KeyLike, factors: GradientFactors, *, count: int, epsilon: float
     ) -> None:
         """Draws nothing yet.
 

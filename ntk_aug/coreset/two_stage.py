@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from ntk_aug.aliases import Int, KeyArray, Progress
+from ntk_aug.aliases import Int, KeyLike, Progress
 from ntk_aug.coreset.errors import error_estimate
 from ntk_aug.coreset.incremental import IncrementalGreedy
 from ntk_aug.coreset.lazy import LazyGreedy
@@ -14,7 +14,7 @@ from ntk_aug.coreset.subset import generator
 
 
 def two_stage_greedy(
-    key: KeyArray,
+    key: KeyLike,
     factors: GradientFactors,
     *,
     count: int,

@@ -6,8 +6,8 @@ from dataclasses import replace
 import jax
 import numpy as np
 
-from ntk_aug.aliases import KeyArray
-from ntk_aug.checks import InputError, check_count
+from ntk_aug.aliases import KeyLike
+from ntk_aug.checks import InputError, as_key, check_count
 from ntk_aug.data.dataset import Dataset
 
 
@@ -50,12 +50,13 @@ def _class_number(dataset: Dataset, name: str | int) -> int:
     )
 
 
-def draw_examples(key: KeyArray, dataset: Dataset, n: int, *, per_class: bool = False) -> Dataset:
+def draw_examples(key: KeyLike, dataset: Dataset, n: int, *, per_class: bool = False) -> Dataset:
     """Draws n examples uniformly without replacement, or n of each class; in data-set order.
 
     Raises:
       InputError: n is larger than what there is, or below 1.
     """
+    key = as_key(key)
     if not per_class:
         check_count(n, len(dataset), f"n (images drawn from {dataset.name})")
         order = np.asarray(jax.random.permutation(key, len(dataset)))

@@ -93,14 +93,14 @@ def squares_program(
 ) -> Callable[..., list[jax.Array]]:
     """A compiled program (parameters, images, labels) -> [one array [images, k, parameters]].
 
-    Each entry is the sum of squares of a row's columns of one parameter: rows never leave the
-    program, and |x (x) d| = |x| |d| of those in factors.
+    Each entry is the root of the sum of squares of a row's columns of one parameter: rows never
+    leave the program, and |x (x) d| = |x| |d| of those in factors.
     """
 
     def squares_of_example(leaves, image, label):
         rows, factors = _all_rows(trace, k, dtype, factored, leaves, image, label)
-        of_rows = [_squares(row) for row in rows]
-        return [jnp.stack([*of_rows, *(_squares(x) * _squares(d) for x, d in factors)], axis=-1)]
+        of_rows = [_norms(row) for row in rows]
+        return [jnp.stack([*of_rows, *(_norms(x) * _norms(d) for x, d in factors)], axis=-1)]
 
     return jax.jit(jax.vmap(squares_of_example, in_axes=(None, 0, 0)))
 
@@ -114,8 +114,11 @@ def _all_rows(trace, k, dtype, factored, leaves, image, label):
     return [row.reshape(k, -1) for row in rows], factors
 
 
-def _squares(values):
-    return jnp.sum(jnp.square(values), axis=-1)
+def _norms(values):
+    # In units of the largest entry: float32 has no squares of numbers below 1e-19.
+    largest = jnp.max(jnp.abs(values), axis=-1, initial=0)
+    unit = jnp.where(largest == 0, 1, largest)
+    return unit * jnp.sqrt(jnp.sum(jnp.square(values / unit[..., None]), axis=-1))
 
 
 def factored_leaves(trace: SiteTrace) -> dict[int, int]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ntk_aug.aliases import ApplyFn, Float, Inputs, Int32
 from ntk_aug.checks import InputError, check_choice, check_labels
-from ntk_aug.losses import LOSSES, check_targets, per_example_loss
+from ntk_aug.losses import LOSSES, check_targets, per_example_loss, probabilities
 
 ROWS = {
     "logits": "all logits of each image: n * C rows",
@@ -40,7 +40,7 @@ def output_function(apply_fn: ApplyFn, rows: str) -> Callable:
     def outputs(params, example, label):
         logits = apply_fn(params, one_example(example))[0]
         if rows == "probabilities":
-            return jax.nn.softmax(logits)
+            return probabilities(logits)
         if rows == "true-logit":
             return jnp.take(logits, label)[None]
         if rows in LOSSES:

@@ -8,8 +8,8 @@ import jax
 import numpy as np
 from scipy import sparse
 
-from ntk_aug.aliases import Float, Float64, Inputs, KeyArray, Progress, Targets
-from ntk_aug.checks import check_at_least
+from ntk_aug.aliases import Float, Float64, Inputs, KeyLike, Progress, Targets
+from ntk_aug.checks import as_key, check_at_least
 from ntk_aug.inputs import num_examples
 from ntk_aug.jacobian.rows import JacobianRows
 
@@ -43,7 +43,7 @@ def row_norms(
 
 
 def projected_rows(
-    key: KeyArray,
+    key: KeyLike,
     rows: JacobianRows,
     images: Inputs,
     labels: Targets | None = None,
@@ -73,7 +73,7 @@ def projected_rows(
     """
     check_at_least(dimension, 1, "dimension")
     P, k = rows.num_params, rows.outputs_per_example
-    place_key, sign_key = jax.random.split(key)
+    place_key, sign_key = jax.random.split(as_key(key))
     places = np.asarray(jax.random.randint(place_key, (P,), 0, dimension))
     signs = np.asarray(jax.random.rademacher(sign_key, (P,), rows.dtype))
     transposed = sparse.csr_array((signs, (places, np.arange(P))), shape=(dimension, P))

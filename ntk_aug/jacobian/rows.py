@@ -314,12 +314,13 @@ class JacobianRows:
     ) -> Iterator[tuple[slice, Float64[np.ndarray, " rows"]]]:
         """Yields (slice of the rows of J, their sums of squares), several blocks at once.
 
-        Squares are summed over each parameter in the rows' precision, and those sums in float64.
+        Norms are taken over each parameter in the rows' precision, and their squares summed in
+        float64.
         Arguments and errors are those of `blocks`.
         """
 
         def of_pieces(pieces):
-            return pieces[0].sum(axis=1, dtype=np.float64)
+            return np.square(pieces[0], dtype=np.float64).sum(axis=1)
 
         return self._reduced(self._squares, of_pieces, images, labels)
 

@@ -31,6 +31,7 @@ from ntk_aug.ntk.neural_tangents import (
 from ntk_aug.ntk.neural_tangents_blocks import NEURAL_TANGENTS_IMPLEMENTATIONS
 from ntk_aug.ntk.neural_tangents_bridge import load_neural_tangents
 from ntk_aug.ntk.products import factor_products, row_products
+from ntk_aug.ntk.regression import KernelRegression, kernel_regression
 from ntk_aug.ntk.tiles import gib_rounded_up, images_per_tile
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "NEURAL_TANGENTS_IMPLEMENTATIONS",
     "InfiniteWidthKernels",
     "KernelAgreement",
+    "KernelRegression",
     "KernelTriple",
     "LinearizedPredictions",
     "NeuralTangentsEstimate",
@@ -52,6 +54,7 @@ __all__ = [
     "images_per_tile",
     "infinite_width_kernels",
     "kernel_diagonal",
+    "kernel_regression",
     "kernel_triples",
     "linearized_predictions",
     "linearized_view",

@@ -18,11 +18,18 @@ import jax.numpy as jnp
 import numpy as np
 
 from ntk_aug.aliases import Array, Float, Float64, Int
-from ntk_aug.checks import InputError, check_choice, check_labels, check_same_shape
+from ntk_aug.checks import InputError, check_choice, check_same_shape
 from ntk_aug.jacobian.precision import derivative_precision
 from ntk_aug.losses import per_example_loss
 from ntk_aug.models import ModelView, as_view
 from ntk_aug.ntk.neural_tangents_bridge import load_neural_tangents
+from ntk_aug.ntk.output_kernels import (
+    acts_on_each_alike,
+    check_symmetric,
+    finite_values,
+    in_axes,
+    targets_of_outputs,
+)
 
 DYNAMICS_LOSSES = {
     "mse": "sum of (f - y)^2 over examples and outputs, divided by 2 n C; closed form",
@@ -63,8 +70,10 @@ def linearized_predictions(
 ) -> LinearizedPredictions:
     """Outputs at the given times of full-batch gradient descent with small steps.
 
-    The mean squared error without momentum has a closed form, in the eigenvectors of K. All else is
-    an ODE, solved to a relative 1e-8 by Runge-Kutta steps, which long times make many.
+    The mean squared error without momentum has a closed form, in the eigenvectors of K, exact to
+    about 1e-13. All else is an ODE, solved by Runge-Kutta steps, which long times make many. Each
+    step is good to 1.4e-8, and errors add up: of the largest output, 2e-8 was measured without
+    momentum, 2e-7 for mu = 0.9, and 2e-6 for mu = 0.99, whose oscillations last.
     Momentum mu is heavy-ball, v <- mu v - eta grad L, W <- W + v, by what it approaches for small
     eta and 1 - mu: in s = sqrt(eta) t,  f'' = -(1 - mu) / sqrt(eta) f' - K dL/df.
 
@@ -102,23 +111,22 @@ def linearized_predictions(
     times = np.asarray(times, np.float64)
     if not (times.size and times[0] >= 0 and (np.diff(times) > 0).all() and times[-1] < np.inf):
         raise InputError(f"times are {times.tolist()}, expected finite, increasing ones from 0 on")
-    outputs = _finite(outputs, "outputs")
+    outputs = finite_values(outputs, "outputs")
     n, C = outputs.shape
-    y = _targets(targets, n, C)
-    kernel = _finite(kernel, "kernel")
-    alike = _acts_on_each_alike(kernel, n, C, traced)
+    y = targets_of_outputs(targets, n, C)
+    kernel = finite_values(kernel, "kernel")
+    alike = acts_on_each_alike(kernel, n, C, traced)
     k, outputs_summed = (1, C if traced else 1) if alike else (C, 1)
-    if not np.allclose(kernel, kernel.T, rtol=0, atol=1e-5 * np.abs(kernel).max()):
-        raise InputError("kernel is not symmetric, expected K(X, X) of the training set")
-    kernel = _in_axes(kernel / outputs_summed, k, alike)
+    check_symmetric(kernel)
+    kernel = in_axes(kernel / outputs_summed, k, alike)
     if (test_kernel is None) != (test_outputs is None):
         raise InputError("a test set needs both test_kernel and test_outputs, one is missing")
     if test_outputs is not None and test_kernel is not None:
-        test_outputs = _finite(test_outputs, "test_outputs")
+        test_outputs = finite_values(test_outputs, "test_outputs")
         m = len(test_outputs)
         check_same_shape(test_outputs.shape, (m, C), "test_outputs")
         check_same_shape(np.shape(test_kernel), (m * k, n * k), "test_kernel")
-        test_kernel = _in_axes(_finite(test_kernel, "test_kernel") / outputs_summed, k, alike)
+        test_kernel = in_axes(finite_values(test_kernel, "test_kernel") / outputs_summed, k, alike)
     with derivative_precision("float64"):
         predict = load_neural_tangents().predict
         options = {"learning_rate": learning_rate, "trace_axes": (-1,) if alike else ()}
@@ -136,7 +144,7 @@ def linearized_predictions(
         )
         train, test = (found, None) if test_outputs is None else found
         losses = jax.vmap(lambda f: loss_fn(f, y))(train)
-        train, losses = _finite(train, "predictions"), np.asarray(losses)
+        train, losses = finite_values(train, "predictions"), np.asarray(losses)
     return LinearizedPredictions(times, train, None if test is None else np.asarray(test), losses)
 
 
@@ -176,44 +184,3 @@ def _loss_function(loss):
     if callable(loss):
         return loss
     return _LOSS_FUNCTIONS[check_choice(loss, DYNAMICS_LOSSES, "loss")]
-
-
-def _finite(values, what):
-    values = np.asarray(values, np.float64)
-    if not np.isfinite(values).all():
-        raise InputError(f"{what} holds NaN or infinity")
-    return values
-
-
-def _targets(targets, n, C):
-    """Targets [n, C] in float64, of labels too."""
-    if np.ndim(targets) == 1:
-        return np.eye(C)[check_labels(targets, n, C)]
-    check_same_shape(np.shape(targets), (n, C), "targets")
-    return _finite(targets, "targets")
-
-
-def _acts_on_each_alike(kernel, n, C, traced):
-    """Whether the kernel is [n, n], of which its maker alone knows if it is a sum over outputs."""
-    if kernel.shape not in ((n * C, n * C), (n, n)):
-        raise InputError(
-            f"kernel has shape {kernel.shape}, expected {(n * C, n * C)} or {(n, n)} for "
-            f"outputs of shape {(n, C)}"
-        )
-    alike = kernel.shape != (n * C, n * C)
-    if alike and traced is None:
-        raise InputError(
-            f"kernel has shape {kernel.shape} for {C} outputs: say traced=True where it is their "
-            "sum, or traced=False where it is that of one output"
-        )
-    if traced and not alike and C > 1:
-        raise InputError(f"kernel has shape {kernel.shape}, expected {(n, n)} as it is traced")
-    return alike
-
-
-def _in_axes(kernel, k, alike):
-    """As neural_tangents has it: a pair of axes for the examples, and one for the outputs."""
-    if alike:
-        return kernel
-    a, b = (side // k for side in kernel.shape)
-    return kernel.reshape(a, k, b, k).transpose(0, 2, 1, 3)

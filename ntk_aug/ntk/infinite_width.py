@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ntk_aug.aliases import Array, Float, Float64, Images, KeyArray, Progress
-from ntk_aug.checks import InputError, check_at_least, check_choice, check_network_inputs
+from ntk_aug.aliases import Array, Float, Float64, Images, KeyLike, Progress
+from ntk_aug.checks import InputError, as_key, check_at_least, check_choice, check_network_inputs
 from ntk_aug.jacobian import JacobianRows
 from ntk_aug.jacobian.precision import derivative_precision
 from ntk_aug.ntk.blocks import counter
@@ -125,7 +125,7 @@ def infinite_width_kernels(
 
 
 def width_convergence(
-    key: KeyArray,
+    key: KeyLike,
     build: Callable[[int], StaxNetwork],
     images: Images,
     widths: Sequence[int],
@@ -150,6 +150,7 @@ def width_convergence(
     check_at_least(len(widths), 1, "the number of widths")
     check_at_least(min(widths), 1, "a width")
     images = check_network_inputs(images)
+    key = as_key(key)
     report = counter(progress, "networks", seeds * len(widths))
     return (_distance(key, build, images, width, seeds, report) for width in widths)
 

@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 
-from ntk_aug.aliases import KeyArray
+from ntk_aug.aliases import KeyLike
 from ntk_aug.checks import InputError, as_key, check_count
 from ntk_aug.spectrum.stochastic import Estimate
 
@@ -15,7 +15,7 @@ _FEWEST_DRAWS, _MOST_DRAWS, _BATCH_ENTRIES = 8, 4096, 2**18
 
 
 def random_subspace_angle(
-    key: KeyArray | int,
+    key: KeyLike,
     dimension: int,
     size: int,
     *,

@@ -64,7 +64,7 @@ class CountedProducts:
     """
 
     def __init__(self, product: Product, expected: int, progress: Progress | None):
-        """Reports ("products", count, the greater of count and `expected`)."""
+        """Reports ("products", count, the greater of count and what is expected in all)."""
         self.count = 0
         self._product, self._expected, self._progress = product, expected, progress
 
@@ -73,7 +73,23 @@ class CountedProducts:
         image = self._product(vector)
         if not np.isfinite(image).all():
             raise InputError("a product with the kernel holds NaN or infinity")
-        self.count += 1
-        if self._progress:
-            self._progress("products", self.count, max(self.count, self._expected))
+        self.add_one()
         return image
+
+    def add_one(self) -> None:
+        """Counts and reports a product that was made elsewhere."""
+        self.count += 1
+        self._report(max(self.count, self._expected))
+
+    def expect(self, total: int) -> None:
+        """Takes a new estimate of how many products there are going to be in all."""
+        self._expected = total
+
+    def finish(self) -> None:
+        """Reports that no more come, so that none are waited for."""
+        if self.count < self._expected:
+            self._report(self.count)
+
+    def _report(self, total):
+        if self._progress:
+            self._progress("products", self.count, total)

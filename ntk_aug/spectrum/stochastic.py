@@ -7,8 +7,8 @@ import jax
 import numpy as np
 from scipy import linalg
 
-from ntk_aug.aliases import Array, Float, KeyArray, Progress
-from ntk_aug.checks import InputError, check_at_least, check_kernel
+from ntk_aug.aliases import Array, Float, KeyLike, Progress
+from ntk_aug.checks import InputError, as_key, check_at_least, check_kernel
 from ntk_aug.spectrum.lanczos import KrylovBasis
 from ntk_aug.spectrum.operators import CountedProducts, GramProducts, LinearMap
 
@@ -70,7 +70,7 @@ class EntropyRank(NamedTuple):
 
 
 def estimate_moments(
-    key: KeyArray,
+    key: KeyLike,
     operator: LinearMap | Float[Array, "N N"],
     *,
     num_samples: int = 100,
@@ -91,7 +91,8 @@ def estimate_moments(
       num_samples: random vectors, at most.
       relative_error: stop as soon as the relative standard errors of all three are at most this,
         looking every 10 samples; stopping at a lucky look makes the error stated a little small.
-      progress: called with ("products", products done, products in all).
+      progress: called with ("products", products done, products in all), such as
+        `progress.progress_bars` gives; where sampling stops early, the last total is what was done.
 
     Raises:
       InputError: fewer than 2 samples, an array that is not square, a kernel that is zero or not
@@ -118,11 +119,12 @@ def estimate_moments(
     found, _, samples, converged = _sampled(
         key, side, sample, quantities, num_samples, relative_error
     )
+    product.finish()
     return KernelMoments(**found, num_samples=samples, converged=converged)
 
 
 def estimate_entropy_rank(
-    key: KeyArray,
+    key: KeyLike,
     operator: LinearMap | Float[Array, "N N"],
     *,
     num_samples: int = 30,
@@ -143,7 +145,8 @@ def estimate_entropy_rank(
       num_samples: random vectors, at most.
       num_steps: products for each; at most min(N, P) are made, which is exact.
       relative_error: stop as soon as the relative standard error is at most this.
-      progress: called with ("products", products done, products in all).
+      progress: called with ("products", products done, products in all), such as
+        `progress.progress_bars` gives; where sampling stops early, the last total is what was done.
 
     Raises:
       InputError: as `estimate_moments`; fewer than 1 step.
@@ -154,8 +157,9 @@ def estimate_entropy_rank(
       Golub, Meurant: Matrices, moments and quadrature with applications, 2010, chapter 6.
     """
     check_at_least(num_steps, 1, "num_steps")
-    product, side = _kernel_product(operator, num_samples * num_steps, progress)
+    product, side = _kernel_product(operator, num_samples, progress)
     steps = min(num_steps, side)
+    product.expect(num_samples * steps)
 
     def sample(own_key, z):
         basis = KrylovBasis(own_key, z, steps)
@@ -172,6 +176,7 @@ def estimate_entropy_rank(
     found, means, samples, converged = _sampled(
         key, side, sample, quantities, num_samples, relative_error
     )
+    product.finish()
     trace, _, lower, upper = means
     return EntropyRank(
         **found,
@@ -216,7 +221,7 @@ def _kernel_product(operator, expected, progress):
 
 
 def _sampled(
-    key: KeyArray,
+    key: KeyLike,
     side: int,
     sample: Callable,
     quantities: Callable,
@@ -239,6 +244,7 @@ def _sampled(
     check_at_least(num_samples, 2, "num_samples")
     if relative_error is not None:
         check_at_least(relative_error, 0, "relative_error")
+    key = as_key(key)
     samples: list[np.ndarray] = []
     while True:
         sign_key, own_key = jax.random.split(jax.random.fold_in(key, len(samples)))

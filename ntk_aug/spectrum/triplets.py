@@ -6,8 +6,8 @@ import jax
 import numpy as np
 from scipy import linalg
 
-from ntk_aug.aliases import Bool, Float64, KeyArray, Progress
-from ntk_aug.checks import InputError, check_at_least, check_count, check_kernel
+from ntk_aug.aliases import Bool, Float64, KeyLike, Progress
+from ntk_aug.checks import InputError, as_key, check_at_least, check_count, check_kernel
 from ntk_aug.spectrum.decomposition import Factors, largest_eigenvalue
 from ntk_aug.spectrum.lanczos import KrylovBasis
 from ntk_aug.spectrum.operators import CountedProducts, GramProducts, LinearMap
@@ -58,7 +58,7 @@ class SmallestFactors(NamedTuple):
 
 
 def largest_singular_triplets(
-    key: KeyArray,
+    key: KeyLike,
     operator: LinearMap,
     k: int,
     *,
@@ -76,7 +76,8 @@ def largest_singular_triplets(
       k: how many, at most the smaller side of J.
       tolerance: of the residuals; float32 products do not get below about 1e-6.
       max_iterations: restarts, each of about max(k, 20) / 2 products or somewhat more.
-      progress: called with ("products", products done, an estimate of all).
+      progress: called with ("products", products done, an estimate of all), such as
+        `progress.progress_bars` gives. The estimate follows the residuals from restart to restart.
 
     Raises:
       InputError: a k that is out of range, or less than one iteration.
@@ -88,7 +89,7 @@ def largest_singular_triplets(
 
 
 def smallest_singular_triplets(
-    key: KeyArray,
+    key: KeyLike,
     operator: LinearMap,
     k: int,
     *,
@@ -110,7 +111,8 @@ def smallest_singular_triplets(
       k: how many, at most the smaller side of J.
       tolerance: of the residuals, in units of sigma_1 (its estimate by the same iteration).
       max_iterations: restarts.
-      progress: called with ("products", products done, an estimate of all).
+      progress: called with ("products", products done, an estimate of all), such as
+        `progress.progress_bars` gives. The estimate follows the residuals from restart to restart.
 
     Raises:
       InputError: a k that is out of range, or less than one iteration.
@@ -148,12 +150,16 @@ def _triplets(key, operator, k, largest, tolerance, max_iterations, progress):
     if not tolerance >= 0:  # which NaN is not
         raise InputError(f"tolerance is {tolerance}, expected at least 0")
     gram = GramProducts(operator)
-    product, side = CountedProducts(gram, 6 * k, progress), gram.side
+    side = gram.side
     size = min(side, max(2 * k + 1, 20) if largest else max(4 * k, _SMALLEST_BASIS))
-    start_key, basis_key = jax.random.split(key)
+    kept = (k + size) // 2
+    # The last k are for the other side's vectors. At first two restarts are as good a guess as any.
+    restarts = 0 if size == side else min(2, max_iterations - 1)
+    product = CountedProducts(gram, size + restarts * (size - kept) + k, progress)
+    start_key, basis_key = jax.random.split(as_key(key))
     start = np.asarray(jax.random.normal(start_key, (side,)), np.float64)
     basis = KrylovBasis(basis_key, start, size)
-    largest_square = 0.0
+    largest_square, excesses = 0.0, []
     for iteration in range(max_iterations):
         basis.fill(product)
         squares, S = linalg.eigh(basis.projected)
@@ -162,14 +168,30 @@ def _triplets(key, operator, k, largest, tolerance, max_iterations, progress):
         squares, S = np.maximum(squares[order], 0), S[:, order]
         rest = basis.beta * np.abs(S[-1, :k])
         # By half, since the residuals proper come with rounding of their own.
-        found = _distance(rest, np.sqrt(squares[:k])) <= tolerance / 2 * np.sqrt(largest_square)
-        if found.all() or iteration + 1 == max_iterations:
+        distances, wanted = _distance(rest, np.sqrt(squares[:k])), np.sqrt(largest_square) / 2
+        if (distances <= tolerance * wanted).all() or iteration + 1 == max_iterations:
             break
-        kept = (k + size) // 2
+        restarts = max_iterations - 1 - iteration
+        if tolerance:
+            excesses.append(distances.max() / max(tolerance * wanted, _TINY))
+            restarts = min(restarts, _restarts_left(excesses))
+        product.expect(product.count + restarts * (size - kept) + k)
         basis.restart(squares[:kept], S[:, :kept])
     vectors = basis.vectors @ S[:, :k]
-    found = _completed(gram, vectors, np.sqrt(largest_square), tolerance, operator)
-    return found._replace(num_products=found.num_products + 2 * product.count)
+    product.expect(product.count + k)
+    found = _completed(gram, vectors, np.sqrt(largest_square), tolerance, operator, product.add_one)
+    return found._replace(num_products=2 * product.count)
+
+
+def _restarts_left(excesses):
+    """How many restarts may be needed, from how many times too large the worst residual has been.
+
+    As many as its mean rate of decrease asks for, but at most twice as many as there were: the rate
+    is small at first, while the wanted vectors are not yet in the basis.
+    """
+    fall = np.log(excesses[0] / np.min(excesses)) / len(excesses)
+    left = np.log(np.min(excesses)) / max(fall, 1e-9)
+    return int(np.ceil(np.clip(left, 1, 2 * len(excesses))))
 
 
 def _distance(rest, values):
@@ -177,7 +199,7 @@ def _distance(rest, values):
     return np.minimum(rest / np.maximum(values, _TINY), np.sqrt(rest))
 
 
-def _completed(gram, vectors, largest_value, tolerance, operator):
+def _completed(gram, vectors, largest_value, tolerance, operator, report):
     """The other side's vectors and the residuals, from orthonormal vectors of one side."""
     others = np.stack([gram.there(vector) for vector in vectors.T], axis=1)
     values = np.linalg.norm(others, axis=0)
@@ -185,7 +207,10 @@ def _completed(gram, vectors, largest_value, tolerance, operator):
     order = np.argsort(-values)
     vectors, others, values = vectors[:, order], others[:, order], values[order]
     others /= np.maximum(values, _TINY)
-    images = np.stack([gram.back(other) for other in others.T], axis=1)
+    images = np.empty_like(vectors)
+    for i, other in enumerate(others.T):
+        images[:, i] = gram.back(other)
+        report()
     rest = np.linalg.norm(images - values * vectors, axis=0) * values
     scale = max(largest_value, values[0], _TINY)
     residuals = _distance(rest, values) / scale
@@ -197,5 +222,5 @@ def _completed(gram, vectors, largest_value, tolerance, operator):
         residuals,
         residuals <= tolerance,
         values > np.maximum(residuals, np.sqrt(np.finfo(operator.dtype).eps)) * scale,
-        2 * len(values),
+        0,  # which the caller counts
     )

@@ -10,9 +10,9 @@ import numpy as np
 from flax import linen as nn
 from flax import nnx
 
-from ntk_aug.aliases import Array, Augmentation, Float64, Inputs, Int, KeyArray
+from ntk_aug.aliases import Array, Augmentation, Float64, Inputs, Int, KeyLike
 from ntk_aug.augment import augment_batch, build_augmentation, may_leave_unit_range
-from ntk_aug.checks import InputError, check_images, check_same_shape
+from ntk_aug.checks import InputError, as_key, check_images, check_same_shape
 from ntk_aug.imports import UserCodeError
 from ntk_aug.inputs import cast_inputs, check_inputs, num_examples
 from ntk_aug.models import ModelView, as_view
@@ -112,7 +112,7 @@ class AugmentedVersions:
     def __init__(
         self,
         augmentations: Mapping[str, Augmentation],
-        key: KeyArray,
+        key: KeyLike,
         inputs: Inputs,
         indices: Int[Array, " n"],
         preprocess: Callable[[Inputs], Inputs],
@@ -121,7 +121,7 @@ class AugmentedVersions:
         check_same_shape(indices.shape, (num_examples(inputs),), "indices")
         self._augmentations = augmentations
         self._programs = {
-            name: jax.jit(partial(augment_batch, augmentation, key))
+            name: jax.jit(partial(augment_batch, augmentation, as_key(key)))
             for name, augmentation in augmentations.items()
         }
         self._inputs, self._indices, self._preprocess = inputs, indices, preprocess

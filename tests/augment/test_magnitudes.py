@@ -1,5 +1,7 @@
 import math
+from fractions import Fraction
 
+import numpy as np
 import pytest
 
 from ntk_aug.augment import MAGNITUDES, augmix_magnitudes, magnitude_of
@@ -93,7 +95,8 @@ def test_magnitudes_are_the_published_values(line):
     ],
 )
 def test_magnitudes_of_the_other_policies(operation, mapping, level, value):
-    assert math.isclose(magnitude(operation, level, mapping), value, abs_tol=1e-12)
+    # The mappings of torchvision are in float32.
+    assert math.isclose(magnitude(operation, level, mapping), value, rel_tol=1e-7, abs_tol=1e-12)
 
 
 def test_posterize_of_trivialaugment_has_the_published_counts():
@@ -159,7 +162,99 @@ def test_each_axis_has_its_own_side():
     assert values == [20, 5, 8]
 
 
-def test_shares_of_the_range_are_those_of_torchvision():
+SIDES = [*range(1, 101), 224, 320, 331, 512]
+
+
+def torch_linspace(start, end, num):
+    """torch.linspace in float32, whose multiplication and addition are one operation."""
+    step = (np.float32(end) - np.float32(start)) / np.float32(num - 1)
+    assert step.dtype == np.float32
+    steps = np.arange(num)
+    exact_up = np.float64(np.float32(start)) + steps * np.float64(step)
+    exact_down = np.float64(np.float32(end)) - (num - 1 - steps) * np.float64(step)
+    return np.where(steps < num // 2, exact_up, exact_down).astype(np.float32).tolist()
+
+
+def test_float32_is_where_whole_pixels_are_other_than_exact():
+    """Two numbers that torchvision gives, and that a double or exact arithmetic does not."""
+    assert magnitude("TranslateX", 11, "randaugment", side=331) == 55  # a double: 54
+    assert magnitude("TranslateX", 15, "trivialaugment", side=32) == 15  # exactly: 16
+    assert magnitude("TranslateX", 15, "trivialaugment-original", side=32) == 16
+
+
+@pytest.mark.parametrize(("mapping", "num"), [("torchvision", 10), ("randaugment", 31)])
+def test_autoaugment_and_randaugment_of_torchvision_are_its_float32(mapping, num):
+    ranges = {"ShearX": (0, 0.3), "Rotate": (0, 30), "Color": (0, 0.9), "Solarize": (255, 0)}
+    for operation, (start, end) in ranges.items():
+        expected = torch_linspace(start, end, num)
+        found = [magnitude(operation, level, mapping) for level in range(num)]
+        assert found == [e + (operation == "Color") for e in expected], operation
+    for side in SIDES:
+        expected = [int(e) for e in torch_linspace(0, 150.0 / 331.0 * side, num)]
+        assert [magnitude("TranslateX", i, mapping, side=side) for i in range(num)] == expected
+
+
+def test_trivialaugment_of_torchvision_is_its_float32():
+    ranges = {"ShearY": (0, 0.99), "Rotate": (0, 135), "Contrast": (0, 0.99), "Solarize": (255, 0)}
+    for operation, (start, end) in ranges.items():
+        expected = torch_linspace(start, end, 31)
+        found = [magnitude(operation, level, "trivialaugment") for level in range(31)]
+        assert found == [e + (operation == "Contrast") for e in expected], operation
+    for side in SIDES:
+        expected = [int(e) for e in torch_linspace(0, min(32, side), 31)]
+        found = [magnitude("TranslateY", i, "trivialaugment", side=side) for i in range(31)]
+        assert found == expected
+
+
+# Whole magnitudes by exact arithmetic: from the level and the side to a number that is cut off
+# towards 0, and to the magnitude of that.
+EXACT = {
+    ("research", "TranslateX"): (lambda i, side: Fraction(i * side, 32), lambda x: x),
+    ("research", "Rotate"): (lambda i, side: Fraction(30 * i, 10), lambda x: x),
+    ("research", "Solarize"): (lambda i, side: Fraction(256 * i, 10), lambda x: 256 - x),
+    ("research", "Posterize"): (lambda i, side: Fraction(4 * i, 10), lambda x: 4 - x),
+    ("research", "Cutout"): (lambda i, side: Fraction(2 * i * side, 32), lambda x: x),
+    ("timm-original", "Solarize"): (lambda i, side: Fraction(256 * i, 10), lambda x: x),
+    ("timm-original", "Posterize"): (lambda i, side: Fraction(4 * i, 10), lambda x: 4 + x),
+    ("timm-v0", "Posterize"): (lambda i, side: Fraction(4 * i, 10), lambda x: x),
+    ("timm-v0", "Cutout"): (lambda i, side: Fraction(10 * i * side, 224), lambda x: 2 * x),
+    ("trivialaugment-original", "TranslateX"): (
+        lambda i, side: Fraction(min(32, side) * i, 30),
+        lambda x: x,
+    ),
+    ("trivialaugment-original", "Rotate"): (lambda i, side: Fraction(135 * i, 30), lambda x: x),
+    ("trivialaugment-original", "Solarize"): (
+        lambda i, side: Fraction(256 * i, 30),
+        lambda x: 256 - x,
+    ),
+    ("trivialaugment-original", "Posterize"): (
+        lambda i, side: Fraction(6 * i, 30),
+        lambda x: 8 - x,
+    ),
+    ("wu", "Posterize"): (lambda i, side: Fraction(4 * i, 1000), lambda x: x),
+    ("wu", "Cutout"): (lambda i, side: Fraction(16 * i * side, 32_000), lambda x: x),
+    ("augmix", "TranslateX"): (lambda i, side: augmix_level(i) * side / 30, lambda x: x),
+    ("augmix", "Rotate"): (lambda i, side: augmix_level(i) * 3, lambda x: x),
+    ("augmix", "Solarize"): (lambda i, side: augmix_level(i) * 256 / 10, lambda x: 256 - x),
+    ("augmix", "Posterize"): (lambda i, side: augmix_level(i) * 4 / 10, lambda x: 4 - x),
+}
+
+
+def augmix_level(i):
+    return Fraction(1, 10) + Fraction(29, 10) * Fraction(i, 1000)
+
+
+@pytest.mark.parametrize(("mapping", "operation"), EXACT)
+def test_whole_magnitudes_of_the_other_mappings_are_exact(mapping, operation):
+    number, value = EXACT[mapping, operation]
+    levels = range(MAGNITUDES[mapping].num_levels)
+    sides = SIDES if len(levels) < 100 else [10, 32, 100]
+    for side in sides if operation in ("TranslateX", "Cutout") else [32]:
+        found = [magnitude(operation, level, mapping, side=side) for level in levels]
+        assert found == [value(math.floor(number(level, side))) for level in levels], side
+
+
+def test_magnitudes_are_those_of_torchvision_itself():
     transforms = pytest.importorskip("torchvision.transforms")
     policy = transforms.AutoAugmentPolicy.CIFAR10
     spaces = {
@@ -175,11 +270,7 @@ def test_shares_of_the_range_are_those_of_torchvision():
             for level, value in enumerate(values.tolist()):
                 ours = magnitude_of(operation, level, height=32, width=48, mapping=mapping)
                 theirs = 1 + value if operation in enhancers else value
-                if operation.startswith("Translate"):  # whole, if not for float32
-                    theirs = int(theirs + 1e-5)
-                if operation == "Solarize":  # only whole values are compared with the threshold
-                    ours, theirs = math.ceil(ours), math.ceil(theirs)
-                assert math.isclose(ours, theirs, rel_tol=1e-6, abs_tol=1e-6), (mapping, operation)
+                assert ours == (int(theirs) if operation.startswith("Translate") else theirs)
 
 
 @pytest.mark.parametrize("severity", [0, 11, math.nan])

@@ -117,6 +117,21 @@ def test_momentum_is_a_damped_oscillation(problem):
         )
 
 
+@pytest.mark.parametrize(("momentum", "error"), [(0.9, 2e-7), (0.99, 2e-6)])
+def test_the_solver_is_as_exact_as_is_said(momentum, error):
+    """Of one output alone that oscillates, z'' = -(1 - mu) / sqrt(eta) z' - K z, known by hand."""
+    eta, K, times = 0.1, 9.0, np.array([1.0, 10.0, 100.0])
+    found = ntk.linearized_predictions(
+        np.array([[K]]), np.zeros((1, 1)), np.ones((1, 1)), times, learning_rate=eta,
+        momentum=momentum,
+    )  # fmt: skip
+    damping = (1 - momentum) / np.sqrt(eta) / 2
+    frequency, s = np.sqrt(K - damping**2), np.sqrt(eta) * times
+    phase = np.cos(frequency * s) + damping / frequency * np.sin(frequency * s)
+    off = np.abs(found.train[:, 0, 0] - np.exp(-damping * s) * phase).max()
+    assert 1.4e-8 < off < error  # more than one step's
+
+
 def test_a_loss_of_ones_own_is_not_divided_by_anything(problem):
     own = predicted(
         problem, loss=lambda f, y: jnp.sum((f - y) ** 2), learning_rate=0.1 / (2 * n * C)

@@ -140,6 +140,30 @@ def test_the_distance_is_relative_to_the_limit_and_each_network_is_told_of(digit
     assert told == [("networks", done, 4) for done in (1, 2, 3, 4)]
 
 
+def test_the_key_of_a_network_depends_on_its_width_and_place_alone(digit_images):
+    used = []
+
+    def build(width):
+        init_fn, *others = linear_network(width)
+
+        def recorded(key, shape):
+            used.append((width, jax.random.key_data(key).tobytes()))
+            return init_fn(key, shape)
+
+        return recorded, *others
+
+    def keys(widths, seeds):
+        used.clear()
+        list(ntk.width_convergence(5, build, digit_images[:2], widths, seeds=seeds))
+        return list(used)
+
+    both = keys([2, 3], 2)
+    assert [width for width, _ in both] == [2, 2, 3, 3]
+    assert len({key for _, key in both}) == 4
+    # Neither other widths nor more networks change one.
+    assert keys([3], 3)[:2] == both[2:]
+
+
 def test_a_single_network_has_no_spread(digit_images):
     images = digit_images[:4]
     (found,) = ntk.width_convergence(jax.random.key(0), linear_network, images, [1], seeds=1)

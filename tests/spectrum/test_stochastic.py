@@ -102,7 +102,9 @@ def test_sampling_goes_on_until_the_error_is_as_wanted_or_samples_end(matrix):
     assert rough.num_samples < fine.num_samples < 2000
     for found, wanted in ((rough, 0.2), (fine, 0.05)):
         assert max(getattr(found, name).relative_error for name in MOMENTS) <= wanted
-    assert calls[-1] == ("products", fine.num_samples, 2000)
+    assert calls[-2:] == [
+        ("products", fine.num_samples, total) for total in (2000, fine.num_samples)
+    ]
     short = spectrum.estimate_moments(key, operator, num_samples=15, relative_error=0.01)
     assert (short.num_samples, short.converged) == (15, False)
 
@@ -157,6 +159,24 @@ def test_equal_eigenvalues_have_the_rank_that_they_are(matrix):
     assert spectrum.estimate_moments(jax.random.key(0), J).participation_ratio[0] == pytest.approx(
         7
     )
+
+
+def test_progress_of_the_entropy_rank_counts_the_products_that_are_made(matrix):
+    operator, calls = linalg.aslinearoperator(matrix), []
+
+    def estimate(**options):
+        calls.clear()
+        found = spectrum.estimate_entropy_rank(
+            jax.random.key(0), operator, progress=lambda *call: calls.append(call), **options
+        )
+        return found.num_samples
+
+    # No more than the 24 steps that the side of 24 allows.
+    assert estimate(num_samples=3) == 3
+    assert calls == [("products", done, 3 * 24) for done in range(1, 73)]
+    samples = estimate(num_samples=500, num_steps=4, relative_error=0.1)
+    assert samples < 500
+    assert calls[-2:] == [("products", 4 * samples, total) for total in (2000, 4 * samples)]
 
 
 def test_what_cannot_be_estimated_is_refused():

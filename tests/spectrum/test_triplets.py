@@ -99,6 +99,28 @@ def test_what_has_not_converged_is_returned_and_marked(end):
     assert (beyond <= 1e-12).all() if end == "largest" else (beyond >= -1e-12).all()
 
 
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("options", [{}, {"max_iterations": 4}, {"tolerance": 0.0}])
+def test_progress_never_seems_done_before_it_is(end, options):
+    values = np.geomspace(10, 0.1, 300)
+    J, _, _ = matrix_with_singular_values(np.random.default_rng(0), values, (300, 310))
+    calls = []
+    options = {"max_iterations": 30, **options}
+    found = ENDS[end][0](
+        jax.random.key(0), of_matrix(J), 9, progress=lambda *call: calls.append(call), **options
+    )
+    stages, done, totals = zip(*calls, strict=True)
+    assert set(stages) == {"products"}
+    assert done == tuple(range(1, len(done) + 1))
+    assert found.num_products == 2 * len(done)
+    assert totals[-1] == done[-1]
+    assert all(d < total for _, d, total in calls[:-1])
+    # From half of the way on the estimate is of the right size.
+    late = np.array(totals[len(totals) // 2 :]) / done[-1]
+    assert late.min() > 0.4
+    assert late.max() < 2.5
+
+
 def test_values_that_are_zero_are_not_resolved():
     values = np.concatenate([np.linspace(5, 1, 27), np.zeros(3)])
     J, _, _ = matrix_with_singular_values(np.random.default_rng(0), values, (30, 40))
