@@ -195,7 +195,7 @@ def test_every_candidate_and_every_choice_has_a_key_of_its_own(monkeypatch):
             PIXELS[:2, :2, :4],
             LABELS[:2],
             np.arange(2),
-            **TRAINING_SET,
+            **TRAINING_SET | {"train_images": PIXELS[:, :2, :4]},
             per_example_loss=lambda images, soft: images.mean((1, 2, 3)),
             keep=4,
             epoch=epoch,
