@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ntk_aug.aliases import ApplyFn, Array, Float, Float64, Inputs, Params, Targets
-from ntk_aug.checks import InputError, check_at_least, check_params, check_same_shape
+from ntk_aug.checks import InputError, check_at_least, check_dtype, check_params, check_same_shape
 from ntk_aug.cores import map_in_threads, num_cores
 from ntk_aug.inputs import (
     as_example_shapes,
@@ -27,7 +27,7 @@ from ntk_aug.jacobian.layerwise import (
     squares_program,
 )
 from ntk_aug.jacobian.outputs import label_shape, output_function, row_labels
-from ntk_aug.jacobian.precision import check_dtype, derivative_precision, network_in
+from ntk_aug.jacobian.precision import derivative_precision, network_in
 from ntk_aug.jacobian.row_factors import RowFactors
 from ntk_aug.jacobian.sites import SiteTrace
 from ntk_aug.models import count_outputs
