@@ -99,7 +99,8 @@ def print_table(study: spectrum.SpectrumStudy, summary: Mapping) -> None:
         table.add_column(header, justify=justify, no_wrap=True)
     for row in table_rows(study):
         table.add_row(*row)
-    Console(width=max(Console().width, 150)).print(table)
+    # As wide as its cells, even where that is wider than a terminal: no number is cut short.
+    Console(width=Console(width=1000).measure(table).maximum).print(table)
     if any(flagged_bins(study, a).any() for a in range(len(settings.augmentations))):
         print(MARK_NOTE)
     print(accuracy_sentence(study))

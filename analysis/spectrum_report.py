@@ -101,6 +101,7 @@ def report_html(study: SpectrumStudy, summary: Mapping, figures: Path) -> str:
         ("parameters", f"{settings.num_params:,}"),
         ("bins", f"{study.num_bins} of {study.bin_sizes.min()} to {study.bin_sizes.max()} values"),
         ("backend", f"{settings.backend}, {settings.dtype} rows"),
+        ("random subspaces", _baseline_error(study)),
         ("seed", settings.seed),
         ("time", f"{summary['seconds']:.0f} s"),
         ("environment", ", ".join(f"{k} {v}" for k, v in summary["environment"].items())),
@@ -187,6 +188,13 @@ def _accuracy_cells(uncertain, norm, median, largest, without_flips, images, fli
         f"{np.max(median):.1e} / {np.max(largest):.1e} / {without:.1e} in {np.sum(images)} images",
         f"{(flipped > 0).sum():,} of {flipped.size:,}",
     )
+
+
+def _baseline_error(study: SpectrumStudy) -> str:
+    """How exact the dashed lines of the figures are."""
+    largest = max(study.left_baseline_error.max(), study.right_baseline_error.max())
+    error = f"at most {largest:.2g} degrees" if np.isfinite(largest) else "not known"
+    return f"standard error of their mean angle: {error}"
 
 
 def _table(headers, rows) -> str:

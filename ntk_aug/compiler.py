@@ -1,4 +1,4 @@
-"""Which releases of JAX compute wrong numbers on CPUs, and the warning about them.
+"""Which releases of JAX compute wrong numbers on CPUs, and what some print without need.
 
 The fault is one fusion of the CPU compiler. The installation requirements exclude these releases;
 an environment may have one all the same, installed by hand or by another package.
@@ -18,6 +18,21 @@ WRONG_RELEASES = {
 
 SWITCH_OFF = "--xla_cpu_experimental_ynn_fusion_type="
 """The value of XLA_FLAGS that turns the faulty fusion off, at some cost in speed."""
+
+
+NOISY_CACHE = ("0.9.1", "0.9.2", "0.10.0", "0.10.1")
+"""Releases of jaxlib that print an error for every program found in the compilation cache."""
+
+
+def hide_cache_messages() -> None:
+    """Hides an error that some releases print for every program found in the compilation cache.
+
+    They miss two CPU features on the very machine that compiled the program, but load it all the
+    same (jax-ml/jax#38445). Has an effect only before JAX is imported; a value of
+    TF_CPP_MIN_LOG_LEVEL that is set already is kept. Errors of JAX are exceptions, and not hidden.
+    """
+    if metadata.version("jaxlib") in NOISY_CACHE:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 def compiler_fault(jaxlib_version: str, xla_flags: str = "") -> str | None:

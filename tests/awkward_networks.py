@@ -309,3 +309,25 @@ NETWORKS = {
     "lstm": _recurrent(nn.LSTMCell),
     "gru": _recurrent(nn.GRUCell),
 }
+
+
+# The idioms as a user's own models for the command line, of digits 8 x 8 x 1.
+
+
+def float32_head(num_classes):
+    return Layers((flat, nn.Dense(6), nn.relu, nn.Dense(num_classes, dtype=F32)))
+
+
+def bfloat16_dense(num_classes):
+    hidden, head = (nn.Dense(size, dtype=BF16) for size in (6, num_classes))
+    return Layers((flat, hidden, nn.relu, head))
+
+
+def lstm_over_rows(num_classes):
+    assert num_classes == NUM_CLASSES
+    return Layers((lambda images: images[..., 0], LastState(nn.LSTMCell(4))))
+
+
+def convolution_in_a_scan(num_classes):
+    assert num_classes == NUM_CLASSES
+    return ConvInScan()

@@ -1,6 +1,7 @@
 """The compiler computes right numbers; releases that do not are named."""
 
 import configparser
+import os
 import subprocess
 import sys
 import textwrap
@@ -95,3 +96,24 @@ def test_the_requirements_exclude_just_the_wrong_releases():
         admitted = SpecifierSet(line.removeprefix(package))
         assert not [release for release in WRONG_RELEASES if release in admitted]
         assert all(release in admitted for release in ("0.10.1", "0.12.0.1", "0.12.1"))
+
+
+def test_programs_from_the_cache_print_no_errors(tmp_path):
+    program = (
+        "import {package}, jax; import jax.numpy as jnp;"
+        "jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.0);"
+        "print(jax.jit(jnp.sin)(jnp.ones(3)).sum())"
+    )
+    environment = {**os.environ, "JAX_COMPILATION_CACHE_DIR": str(tmp_path)}
+    environment.pop("TF_CPP_MIN_LOG_LEVEL", None)  # JAX, imported by the tests, sets it
+    for package in ("analysis", "experiments", "analysis"):
+        run = subprocess.run(
+            [sys.executable, "-c", program.format(package=package)],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert run.stderr == ""
+    assert any(tmp_path.iterdir())

@@ -105,7 +105,7 @@ SMALL = ("--epochs", "0", "--width", "4", "--out", "out")
         ),
         (
             ("spectrum", *SMALL, "--augment", "own_parts:with_numpy"),
-            "error: own_parts:with_numpy raised TracerArrayConversionError: ",
+            "error: augmentation 'own_parts:with_numpy': the augmentation cannot be traced (Tracer",
             ["with_numpy"],
         ),
         (

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ntk_aug.aliases import Array, Float, Images, Int, IntLike, KeyLike, Labels, PixelImages
 from ntk_aug.augment.keys import example_key
@@ -44,9 +45,11 @@ def select_candidates(
       InputError: an unknown selection, a number to keep that there are not, or losses (where
         their values are known: not inside of jit) that are negative or not finite.
     """
+    if not isinstance(losses, jax.core.Tracer):
+        known = np.asarray(losses)
+        if not (np.isfinite(known) & (known >= 0)).all():
+            raise InputError(f"losses are {known}, expected finite ones of at least 0")
     losses = jnp.asarray(losses)
-    if not isinstance(losses, jax.core.Tracer) and not (jnp.isfinite(losses) & (losses >= 0)).all():
-        raise InputError(f"losses are {losses}, expected finite ones of at least 0")
     _check_selection(keep, len(losses), selection)
     if selection == "largest":
         return jax.lax.top_k(losses, keep)[1]

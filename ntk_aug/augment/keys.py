@@ -9,6 +9,7 @@ from ntk_aug.aliases import Array, Augmentation, Inputs, Int, IntLike, KeyArray,
 from ntk_aug.augment.pixels import check_unit_range
 from ntk_aug.augment.policy_augmentation import Drawing
 from ntk_aug.checks import InputError, as_key, check_same_shape
+from ntk_aug.imports import UserCodeError
 from ntk_aug.inputs import num_examples
 
 
@@ -60,11 +61,16 @@ def augment_batch(
 
     try:
         augmented = jax.vmap(augment_one)(indices, images)
-    except jax.errors.JAXTypeError as error:  # a traced value was to become a number
-        raise InputError(
-            f"the augmentation cannot be traced ({type(error).__name__}): it runs inside of jit "
-            "and vmap, so it needs jax.numpy in place of numpy, and jnp.where in place of if"
-        ) from error
+    except (jax.errors.JAXTypeError, UserCodeError) as error:
+        cause = error.__cause__ if isinstance(error, UserCodeError) else error
+        if not isinstance(cause, jax.errors.JAXTypeError):
+            raise
+        # A traced value was to become a number.
+        raise UserCodeError(
+            f"the augmentation cannot be traced ({type(cause).__name__}): it runs inside of jit "
+            "and vmap, so it needs jax.numpy in place of numpy, and jnp.where in place of if",
+            user_traceback=getattr(error, "user_traceback", ""),
+        ) from cause
     structures = [jax.tree.structure(batch) for batch in (augmented, images)]
     if len(set(structures)) > 1:
         raise InputError(f"the augmented batch is {structures[0]}, expected {structures[1]}")

@@ -6,6 +6,7 @@ They act on uint8 images [h, w, c] of 1 or 3 channels, and equal Pillow's pixel 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
@@ -173,6 +174,7 @@ def place_operation(
         if place is not None:
             placed = place(key, parameters, height, width)
             parameters = jnp.where(operation == index, placed, parameters)
+            key = jax.random.clone(key)  # one place is taken: they may share their key
     return parameters
 
 

@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import DTypeLike
 
 from ntk_aug.aliases import Array, Image, PixelImage, Shaped
@@ -35,8 +36,11 @@ def check_pixels(image: Shaped[Array, "..."]) -> None:
 
 
 def check_unit_range(image: Shaped[Array, "..."]) -> None:
-    """Raises InputError if a value is outside [0, 1], which inside of jit and vmap is unseen."""
-    if not isinstance(image, jax.core.Tracer) and not ((image >= 0) & (image <= 1)).all():
+    """Raises InputError if a value is outside [0, 1]; a traced image is not seen."""
+    if isinstance(image, jax.core.Tracer):
+        return
+    image = np.asarray(image)  # a constant is known inside of jit, too, but only to NumPy
+    if not ((image >= 0) & (image <= 1)).all():
         raise InputError(
             f"the image ranges from {image.min():g} to {image.max():g}, expected 0 to 1, since the "
             "augmentation acts on whole pixel values"

@@ -138,10 +138,10 @@ class WuAugmentation:
         plan = draw_plan(keys[0], self.policy)
         cutout = draw_plan(keys[1], self._cutout)
         num_steps = self.policy.num_steps
-        stages = []
+        stages_key, stages = keys[2], []
         for s in range(num_steps):
             images = 2 ** (num_steps - s)
-            steps_key, share_key = jax.random.split(jax.random.fold_in(keys[2], s))
+            steps_key, share_key = jax.random.split(jax.random.fold_in(stages_key, s))
             one = Plan(*(x[s : s + 1] for x in plan))
             step = jax.vmap(lambda key, one=one: draw_steps(key, self.policy, one, height, width))(
                 jax.random.split(steps_key, images)

@@ -26,6 +26,8 @@ from ntk_aug.jacobian.precision import derivative_precision
 # each size is compiled once.
 _LEAST_SHARE = 0.7
 _SMALL_CLASS = 256
+# Of 8 bytes, beside its gradient and its distances: compilers keep some of the state twice.
+_NUMBERS_OF_AN_EXAMPLE = 16
 # Steps between two looks at whether all classes are done: a GPU's host waits for each look.
 _STEPS_PER_LOOK = 8
 
@@ -124,10 +126,11 @@ def device_bytes(gradients: GradientFactors, n: int) -> int:
     """What the selection in a class of n examples takes on a device, at most.
 
     8 bytes for each number in the gradients and in the n x n distances, these twice, and three
-    times where gradients are in two factors, each of which has its inner products.
+    times where gradients are in two factors, each of which has its inner products; and the numbers
+    of each example in the state of the selection.
     """
     columns = _columns(gradients)
-    return 8 * n * ((1 + len(columns)) * n + sum(columns))
+    return 8 * n * ((1 + len(columns)) * n + sum(columns) + _NUMBERS_OF_AN_EXAMPLE)
 
 
 def _columns(gradients):

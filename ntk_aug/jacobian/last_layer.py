@@ -12,8 +12,9 @@ import jax
 from ntk_aug.aliases import ApplyFn, Array, Float, Inputs, Params
 from ntk_aug.checks import InputError
 from ntk_aug.inputs import as_example_shapes
-from ntk_aug.jacobian.layerwise import dense_layers, is_elementwise
+from ntk_aug.jacobian.layerwise import dense_layers
 from ntk_aug.jacobian.outputs import one_example
+from ntk_aug.jacobian.routes import is_elementwise
 from ntk_aug.jacobian.sites import SiteTrace, shape_of
 from ntk_aug.losses import loss_residuals
 from ntk_aug.models import count_outputs

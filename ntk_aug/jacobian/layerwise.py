@@ -15,16 +15,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ntk_aug.jacobian.sites import Site, SiteTrace, shape_of
-
-ROUTES = {
-    "patches": "a convolution: products of image patches and cotangents",
-    "product": "a dense layer: products of inputs and cotangents",
-    "elementwise": "a bias, a scale, an embedding: sums of cotangents, weighted or gathered",
-    "general": "any other operation: its own derivative, by vmap over the rows",
-}
-
-_ELEMENTWISE = ("add", "add_any", "sub", "mul", "div", "neg", "gather", "max", "select_n")
+from ntk_aug.jacobian.routes import route_of
+from ntk_aug.jacobian.sites import SiteTrace, shape_of
 
 
 def example_rows(
@@ -157,34 +149,9 @@ def dense_layers(trace: SiteTrace) -> dict[int, int]:
     return dict(sorted(found.items()))
 
 
-def routes(trace: SiteTrace, num_leaves: int) -> list[tuple[str, ...]]:
-    """For each parameter the `ROUTES` that its rows take; several where it is used in several."""
-    taken: list[set[str]] = [set() for _ in range(num_leaves)]
-    for site in trace.sites:
-        for position, leaves in zip(site.positions, site.leaves, strict=True):
-            for leaf in leaves:
-                taken[leaf].add(_route(site, position))
-    return [tuple(sorted(names)) for names in taken]
-
-
-def is_elementwise(site: Site) -> bool:
-    """Whether parameters come in entry by entry: a bias, a scale, an embedding."""
-    return all(_route(site, position) == "elementwise" for position in site.positions)
-
-
-def _route(site: Site, position: int) -> str:
-    name, params = site.equation.primitive.name, site.equation.params
-    if name == "conv_general_dilated":
-        own = site.positions == (1,) and position == 1 and params["batch_group_count"] == 1
-        return "patches" if own else "general"
-    if name == "dot_general":
-        return "product"
-    return "elementwise" if name in _ELEMENTWISE else "general"
-
-
 def _site_rows(site, operands, cotangents):
     """Cotangents [m, ...] of the parameters at a site, from those of its results."""
-    if all(_route(site, position) == "patches" for position in site.positions):
+    if all(route_of(site, position) == "patches" for position in site.positions):
         images, kernel = operands
         return [_convolution_rows(site.equation.params, images, kernel.shape, *cotangents)]
 

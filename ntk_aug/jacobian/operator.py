@@ -8,7 +8,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from ntk_aug.aliases import ApplyFn, Float, Inputs, Params, Targets
-from ntk_aug.checks import check_at_least, check_params, check_same_shape
+from ntk_aug.checks import check_at_least, check_dtype, check_params, check_same_shape
 from ntk_aug.inputs import (
     as_example_shapes,
     cast_inputs,
@@ -18,7 +18,7 @@ from ntk_aug.inputs import (
     take_examples,
 )
 from ntk_aug.jacobian.outputs import label_shape, output_function, row_labels
-from ntk_aug.jacobian.precision import check_dtype, derivative_precision, network_in
+from ntk_aug.jacobian.precision import derivative_precision, network_in
 from ntk_aug.models import count_outputs
 
 

@@ -23,16 +23,6 @@ def derivative_precision(dtype: str) -> Iterator[None]:
         yield
 
 
-def check_dtype(dtype: str) -> str:
-    """Returns `dtype` if rows are computed in it; raises InputError otherwise."""
-    if dtype not in DTYPES:
-        raise InputError(
-            f"dtype is {dtype!r}, expected 'float32' or 'float64', in which rows are computed; "
-            "layers of the network keep a lower precision of their own"
-        )
-    return dtype
-
-
 def network_in(apply_fn: Any, dtype: str) -> ApplyFn:
     """The network as it is for "float32"; in float64 throughout, its own precisions included.
 

@@ -1,6 +1,5 @@
 """Rows of the Jacobian J(W, X), block by block in bounded memory."""
 
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
@@ -10,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ntk_aug.aliases import ApplyFn, Array, Float, Float64, Inputs, Params, Targets
-from ntk_aug.checks import InputError, check_at_least, check_params, check_same_shape
+from ntk_aug.checks import InputError, check_at_least, check_dtype, check_params, check_same_shape
 from ntk_aug.cores import map_in_threads, num_cores
 from ntk_aug.inputs import (
     as_example_shapes,
@@ -23,11 +22,11 @@ from ntk_aug.inputs import (
 from ntk_aug.jacobian.layerwise import (
     block_program,
     factored_leaves,
-    routes,
     squares_program,
 )
 from ntk_aug.jacobian.outputs import label_shape, output_function, row_labels
-from ntk_aug.jacobian.precision import check_dtype, derivative_precision, network_in
+from ntk_aug.jacobian.precision import derivative_precision, network_in
+from ntk_aug.jacobian.routes import routes_of, share_on_slow_route
 from ntk_aug.jacobian.row_factors import RowFactors
 from ntk_aug.jacobian.sites import SiteTrace
 from ntk_aug.models import count_outputs
@@ -38,8 +37,6 @@ _BLOCK_BYTES = {"cpu": 8 * 2**20}
 _ACCELERATOR_BLOCK_BYTES = 512 * 2**20
 _MAX_BLOCK_SIZE = 256
 _MAX_THREADS = 16
-# From how many parameters on a warning tells that rows take the slow route.
-_MANY_PARAMETERS = 10_000
 
 
 class NotFiniteError(InputError):
@@ -52,10 +49,6 @@ class NotFiniteError(InputError):
     def __init__(self, image: int):
         super().__init__(f"the Jacobian of image {image} holds NaN or infinity")
         self.image = image
-
-
-class SlowRowsWarning(UserWarning):
-    """Tells that the rows of many parameters are computed by the slow route "general"."""
 
 
 class JacobianRows:
@@ -166,21 +159,9 @@ class JacobianRows:
         check_at_least(block_size, 1, "block_size")
         self.block_size = block_size
         names = [paths[i] for i in chosen]
-        self.routes = dict(zip(names, routes(trace, len(chosen)), strict=True))
-        general = [
-            leaf.size
-            for leaf, taken in zip(self.leaves, self.routes.values(), strict=True)
-            if "general" in taken
-        ]
-        self.general_share = sum(general) / self.num_params
-        if sum(general) >= _MANY_PARAMETERS:
-            warnings.warn(
-                f"rows of {sum(general):,} of {self.num_params:,} parameters take the route "
-                "'general', about ten times slower than layer by layer: layers inside loops "
-                "(scan), or operations that are not known here; see JacobianRows.routes",
-                SlowRowsWarning,
-                stacklevel=2,
-            )
+        self.routes = dict(zip(names, routes_of(trace, len(chosen)), strict=True))
+        sizes = dict(zip(names, (leaf.size for leaf in self.leaves), strict=True))
+        self.general_share = share_on_slow_route(self.routes, sizes)
 
     def blocks(
         self,

@@ -32,7 +32,8 @@ def check_logits(output: Any, n: int) -> int:
     shape = getattr(output, "shape", None)
     if shape is None or len(shape) != 2 or shape[0] != n:
         found = type(output).__name__ if shape is None else f"shape {shape}"
-        raise InputError(f"the network maps {n} images to {found}, expected logits [n, C]")
+        images = "one image" if n == 1 else f"{n} images"
+        raise InputError(f"the network maps {images} to {found}, expected logits [n, C]")
     if not jnp.issubdtype(output.dtype, jnp.floating):
         raise InputError(f"the network's logits are {output.dtype}, expected floating point")
     return shape[1]

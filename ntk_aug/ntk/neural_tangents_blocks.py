@@ -10,12 +10,13 @@ from ntk_aug.checks import (
     InputError,
     check_at_least,
     check_choice,
+    check_dtype,
     check_params,
     check_same_shape,
 )
 from ntk_aug.inputs import cast_inputs, num_examples, take_examples
 from ntk_aug.jacobian.outputs import LABELLED_ROWS, output_function
-from ntk_aug.jacobian.precision import check_dtype, network_in
+from ntk_aug.jacobian.precision import network_in
 from ntk_aug.ntk.neural_tangents_bridge import load_neural_tangents
 
 NEURAL_TANGENTS_IMPLEMENTATIONS = {

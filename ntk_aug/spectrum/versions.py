@@ -137,8 +137,12 @@ class AugmentedVersions:
             for draw in range(draws):
                 try:
                     version = program(self._inputs, self._indices, draw=draw)
-                except UserCodeError:
-                    raise  # names the function, and carries the user's traceback
+                except UserCodeError as error:
+                    if name in str(error):
+                        raise
+                    message = f"augmentation {name!r}: {error}"
+                    traceback = error.user_traceback
+                    raise UserCodeError(message, user_traceback=traceback) from error.__cause__
                 except InputError as error:
                     raise InputError(f"augmentation {name!r}: {error}") from error
                 self._check_range(name, version)

@@ -264,6 +264,33 @@ def test_token_ids_with_labels_in_words_are_selected_from(tokens, folder, capsys
     assert "sheet.png" not in capsys.readouterr().out
 
 
+def test_the_spectrum_of_token_ids_is_that_of_their_exact_jacobian(tokens, own, folder):
+    words, _ = tokens
+    out = folder / "token-study"
+    module = own.Embedding(3)
+    variables = module.init(jax.random.key(0), words)
+    np.savez(folder / "embedding.npz", **flatten_dict(variables, sep="/"))
+    arguments = (
+        "--images",
+        "tokens.npz",
+        "--model",
+        "own_models:embedding",
+        "--augment",
+        "identity",
+    )
+    arguments += ("--weights", "embedding.npz", "--n", 12, "--bins", 2)
+    assert analysis("spectrum", *arguments, "--out", out) == 0
+    found = spectrum.SpectrumStudy.load(out / "spectrum.npz")
+    train = data.load_images_file("tokens.npz", "train")
+    chosen = data.draw_examples(jax.random.fold_in(jax.random.key(0), 2), train, 12)
+    with jax.enable_x64(True):
+        params = jax.tree.map(jnp.float64, variables["params"])
+        rows = jax.jacrev(lambda p: module.apply({"params": p}, chosen.images))(params)
+        matrix = np.hstack([np.reshape(leaf, (36, -1)) for leaf in jax.tree.leaves(rows)])
+    expected = np.linalg.svd(matrix, compute_uv=False)
+    np.testing.assert_allclose(found.values[0], expected, rtol=1e-4, atol=1e-5 * expected[0])
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -54,6 +54,8 @@ def test_everything_is_written_and_can_be_read_again(finished):
     report = (finished / "report.html").read_text()
     assert report.count("data:image/png;base64,") == 3
     assert 'src="http' not in report
+    error = max(study.left_baseline_error.max(), study.right_baseline_error.max())
+    assert f"standard error of their mean angle: at most {error:.2g} degrees" in report
 
 
 def test_accuracy_is_printed_reported_and_summarised(finished, capsys):
@@ -76,7 +78,10 @@ def test_accuracy_is_printed_reported_and_summarised(finished, capsys):
     )
     assert sentence in (finished / "report.html").read_text()
     assert analysis("--from", finished) == 0
-    assert sentence in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert sentence in printed
+    for cell in (cell for row in table_rows(study) for cell in row):
+        assert f" {cell} " in printed  # whole, whatever the terminal's width
 
 
 def test_bins_with_an_uncertain_value_are_grey_hollow_and_starred(finished):
@@ -255,8 +260,9 @@ def test_an_own_augmentation_that_cannot_be_used_is_told_before_training(
     monkeypatch.setattr("analysis.spectrum.pretrain", None)  # training would fail
     assert analysis("--augment", "own_broken:augment", "--out", tmp_path / "out") == 2
     error = capsys.readouterr().err
-    assert all(part in error for part in message.split(".* "))
-    assert error.count("\n") == 1
+    assert all(part in error.splitlines()[-1] for part in message.split(".* "))
+    assert error.count("error: ") == 1
+    assert ("Traceback" in error) == ("numpy" in body)  # the user's own lines, where they raised it
 
 
 # What the command hands to the library

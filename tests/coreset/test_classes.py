@@ -4,6 +4,7 @@ import pytest
 
 from ntk_aug import coreset
 from ntk_aug.checks import InputError
+from ntk_aug.coreset import classes
 
 SIZES = (40, 10, 25)
 
@@ -125,6 +126,26 @@ def test_each_class_is_selected_by_the_algorithm_with_a_key_of_its_own(labelled,
         np.testing.assert_array_equal(result.weights, alone.weights)
     if algorithm == "lazy":
         np.testing.assert_array_equal(found.indices, select(labelled).indices)
+
+
+def test_what_is_asked_of_a_class_reaches_it(labelled, monkeypatch):
+    asked = []
+
+    def facility_location(gradients, **options):
+        asked.append(options)
+        return coreset.facility_location(gradients, **options)
+
+    monkeypatch.setattr(classes, "facility_location", facility_location)
+    key = jax.random.key(1)
+    given = {"algorithm": "stochastic", "epsilon": 0.3, "tolerance": 30.0, "memory_bytes": 1001}
+    select(labelled, algorithm_key=key, num_threads=1, **given)
+    select(labelled, algorithm_key=key, num_threads=2, **given)
+    for number, options in enumerate(asked[:3]):
+        own_key = options.pop("algorithm_key")
+        assert own_key == jax.random.fold_in(key, number)
+        expected = {**given, "count": (12, 3, 8)[number], "tolerance": 30 * SIZES[number] / 75}
+        assert options == pytest.approx(expected)
+    assert [options["memory_bytes"] for options in asked[3:]] == [500] * 3  # of two threads
 
 
 def test_an_algorithm_that_lacks_something_is_told(labelled):

@@ -8,7 +8,7 @@ import pytest
 from flax import nnx
 from jax.flatten_util import ravel_pytree
 
-from ntk_aug import coreset, data, losses, models
+from ntk_aug import coreset, data, losses, models, ntk
 from ntk_aug.checks import InputError
 
 C, N = 3, 12
@@ -425,6 +425,9 @@ def test_whatever_makes_a_view_makes_examples(dataset):
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
     with pytest.raises(InputError, match="the network is a Linen module MLP without its variables"):
         coreset.network_examples(models.MLP(3), dataset)
+    linear = ntk.linearized_view(module)  # at its start it is the network
+    inputs = (data.unit_range(dataset.images) - 0.3) / 0.5
+    np.testing.assert_allclose(linear.apply_fn(linear.params, inputs), expected, rtol=1e-4)
 
 
 def test_what_a_network_does_not_take_or_return_is_told(mlp, dataset):

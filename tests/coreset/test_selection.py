@@ -6,6 +6,7 @@ import pytest
 
 from ntk_aug import coreset
 from ntk_aug.checks import InputError
+from ntk_aug.coreset import selection
 
 KEY = jax.random.key(0)
 BUDGETED = [name for name, entry in coreset.SELECTORS.items() if entry.takes_budget]
@@ -85,6 +86,40 @@ def test_what_is_no_subset_is_refused(small, subset, message):
 
     with pytest.raises(InputError, match=message):
         coreset.select(KEY, small, own, count=3, per_class=False)
+
+
+def test_what_is_asked_of_the_coreset_reaches_it(small, monkeypatch):
+    asked = []
+
+    def per_class(gradients, labels, **options):
+        asked.append((gradients, labels, options))
+        return coreset.facility_location_per_class(gradients, labels, **options)
+
+    monkeypatch.setattr(selection, "facility_location_per_class", per_class)
+    given = {
+        "count": 30,
+        "split": "equal",
+        "tolerance": 1.0,
+        "algorithm": "stochastic",
+        "epsilon": 0.3,
+        "memory_bytes": 1001,
+        "num_threads": 2,
+        "progress": lambda *told: None,
+    }
+    coreset.select(KEY, small, **given)
+    coreset.select(KEY, small, fraction=0.5, per_class=False)
+    for (gradients, labels, options), expected in zip(
+        asked,
+        [
+            {**given, "fraction": None, "num_classes": 3},
+            {"fraction": 0.5, "count": None, "split": "proportional", "num_classes": 1}
+            | {"num_threads": 1, "progress": None},
+        ],
+        strict=True,
+    ):
+        assert gradients is small.gradients
+        assert len(set(labels)) == expected["num_classes"]
+        assert options == {**expected, "algorithm_key": KEY}
 
 
 def test_fewer_than_the_budget_stand_for_the_whole_group(small):

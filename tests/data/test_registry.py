@@ -55,3 +55,26 @@ def test_importing_the_library_imports_no_tensorflow():
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "mean", "std"),
+    [
+        # In units of 1/255, as published with Cutout and Wide ResNets; to their one decimal place.
+        ("cifar10", (125.3, 123.0, 113.9), (63.0, 62.1, 66.7)),
+        ("cifar100", (129.3, 124.1, 112.4), (68.2, 65.4, 70.4)),
+        ("svhn_cropped", (109.9, 109.7, 113.8), (50.1, 50.6, 50.8)),
+        # As in PyTorch's examples.
+        ("mnist", (0.1307 * 255,), (0.3081 * 255,)),
+        ("fashion_mnist", (0.2860 * 255,), (0.3530 * 255,)),
+    ],
+)
+def test_images_are_normalised_as_published(name, mean, std, monkeypatch):
+    found = {}
+    monkeypatch.setattr(
+        "ntk_aug.data.registry.load_tfds",
+        lambda *_, **given: found.update(given) or data.load_digits("test"),
+    )
+    data.DATASETS[name].load("train", None, None)
+    np.testing.assert_allclose(np.array(found["mean"]) * 255, mean, atol=0.06)
+    np.testing.assert_allclose(np.array(found["std"]) * 255, std, atol=0.06)

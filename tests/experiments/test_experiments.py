@@ -1,8 +1,11 @@
+import dataclasses
+
 import pytest
 
 from experiments.__main__ import COMMANDS
 from experiments.presets import PRESETS
-from ntk_aug import models
+from ntk_aug import models, training
+from ntk_aug.checks import InputError
 from ntk_aug.data import DATASETS
 from ntk_aug.programs import run_program
 
@@ -39,3 +42,31 @@ def test_an_unknown_preset_is_told_in_one_line(capsys):
         "did you mean 'digits-mlp'?); known: cifar10-resnet20-3, digits-mlp"
         in capsys.readouterr().err
     )
+
+
+def test_presets_and_overrides_arrive_at_the_training(monkeypatch, tmp_path):
+    calls = []
+
+    def train(*args, **options):
+        calls.append((args, options))
+        raise InputError("enough")
+
+    monkeypatch.setattr(training, "train_named_model", train)
+    zeros = ("--epochs", "0", "--momentum", "0", "--learning-rate", "0", "--seed", "4")
+    more = ("--augmentation", "rotation", "--keep-epochs", "1", "3", "--out", str(tmp_path))
+    assert experiments("run", "digits-mlp-3", *zeros, *more) == 2
+    assert experiments("run", "digits-mlp") == 2
+    (model, train_set, config), options = calls[0]
+    preset = PRESETS["digits-mlp-3"]
+    assert model == "mlp"
+    assert train_set.class_names == options["test_set"].class_names == ("0", "1", "2")
+    assert (train_set.split, options["test_set"].split) == ("train", "test")
+    assert config == dataclasses.replace(
+        preset.config, epochs=0, momentum=0.0, learning_rate=0.0, seed=4, augmentation="rotation"
+    )
+    assert options["options"] == preset.options
+    assert (options["folder"], options["keep_epochs"]) == (str(tmp_path), (1, 3))
+    (_, all_digits, config), options = calls[1]
+    assert all_digits.num_classes == 10
+    assert config == PRESETS["digits-mlp"].config
+    assert options["folder"] == "runs/digits-mlp/0"

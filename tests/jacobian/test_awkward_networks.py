@@ -95,7 +95,7 @@ def test_many_parameters_on_the_slow_route_are_told(monkeypatch):
     rows = rows_of(network)  # few parameters: no warning
     in_the_scan = 3 * (3 * 3 * 4 * 4 + 4)
     assert rows.general_share == pytest.approx(in_the_scan / rows.num_params)
-    monkeypatch.setattr(jacobian.rows, "_MANY_PARAMETERS", in_the_scan)
+    monkeypatch.setattr(jacobian.routes, "_MANY_PARAMETERS", in_the_scan)
     with pytest.warns(jacobian.SlowRowsWarning, match=f"rows of {in_the_scan} of") as told:
         rows_of(network)
     assert len(told) == 1

@@ -36,7 +36,7 @@ def test_vectors_of_another_length_and_missing_labels_are_refused(tanh_mlp, digi
         operator.matvec(np.zeros(7))
     with pytest.raises(InputError, match=r"the vector has shape \(7,\), expected \(36,\)"):
         operator.rmatvec(np.zeros(7))
-    with pytest.raises(InputError, match=r"maps 1 images to shape \(1,\), expected logits"):
+    with pytest.raises(InputError, match=r"maps one image to shape \(1,\), expected logits"):
         jacobian.JacobianOperator(
             lambda p, x: tanh_mlp.apply_fn(p, x)[:, 0], tanh_mlp.params, digit_images
         )

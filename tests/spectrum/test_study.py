@@ -220,7 +220,6 @@ def bad_image(digit_images):
         ({"num_bins": 0}, "num_bins for 36 singular values is 0"),
         ({"dtype": "bfloat16"}, "dtype is 'bfloat16', expected 'float32' or 'float64'; with"),
         ({"dtype": "float46"}, "unknown dtype 'float46'.*did you mean 'float64'"),
-        ({"seed": "one"}, "the key is str, expected jax.random.key"),
         ({"images": bad_image}, "first in image 7"),
         ({"memory_bytes": 10}, "GiB are needed"),
         ({"backend": "neural_tangents", "blocks_folder": "."}, "blocks_folder are for backend"),
