@@ -179,6 +179,18 @@ def test_progress_of_the_entropy_rank_counts_the_products_that_are_made(matrix):
     assert calls[-2:] == [("products", 4 * samples, total) for total in (2000, 4 * samples)]
 
 
+def test_vectors_in_place_of_an_invariant_span_have_keys_of_their_own():
+    operator = linalg.aslinearoperator(2 * np.eye(6))  # every span is invariant
+    key = jax.random.key(0)
+    with jax.debug_key_reuse(True):
+        found = spectrum.estimate_entropy_rank(
+            jax.random.clone(key), operator, num_samples=2, num_steps=4
+        )
+        top = spectrum.largest_singular_triplets(jax.random.clone(key), operator, 3)
+    assert found.rank.value == pytest.approx(6)
+    np.testing.assert_allclose(top.values, 2)
+
+
 def test_what_cannot_be_estimated_is_refused():
     key, K = jax.random.key(0), np.eye(4)
     with pytest.raises(InputError, match="num_samples is 1, expected at least 2"):
