@@ -50,6 +50,21 @@ def test_estimates_for_a_network_are_within_four_standard_errors(seed, tanh_mlp,
     np.testing.assert_allclose(by_kernel.trace, found.trace, rtol=1e-9)
 
 
+def test_the_standard_error_is_that_of_the_samples(matrix):
+    samples = []
+
+    def product(v):
+        samples.append(np.sum((matrix.T @ v) ** 2))
+        return matrix.T @ v
+
+    recorded = linalg.LinearOperator((40, 24), product, lambda u: matrix @ u, dtype=np.float64)
+    found = spectrum.estimate_moments(jax.random.key(0), recorded, num_samples=5)
+    assert len(samples) == 5
+    assert found.trace.value == pytest.approx(np.mean(samples), rel=1e-12)
+    expected = np.std(samples, ddof=1) / np.sqrt(5)
+    assert found.trace.standard_error == pytest.approx(expected, rel=1e-9)
+
+
 def test_error_bars_cover_the_truth_as_often_as_they_should(matrix):
     K = matrix @ matrix.T
     z = {name: [] for name in MOMENTS}
@@ -159,6 +174,18 @@ def test_equal_eigenvalues_have_the_rank_that_they_are(matrix):
     assert spectrum.estimate_moments(jax.random.key(0), J).participation_ratio[0] == pytest.approx(
         7
     )
+
+
+def test_errors_are_looked_at_every_ten_samples(matrix):
+    K = matrix @ matrix.T
+    counts = [
+        spectrum.estimate_moments(
+            jax.random.key(seed), K, num_samples=400, relative_error=0.1
+        ).num_samples
+        for seed in range(12)
+    ]
+    assert len(set(counts)) > 1
+    assert {count % 10 for count in counts} == {0}
 
 
 def test_progress_of_the_entropy_rank_counts_the_products_that_are_made(matrix):
