@@ -223,7 +223,7 @@ def test_what_one_key_gives_is_independent_and_uniform(name):
 def test_a_box_that_does_not_fit_is_drawn_again():
     draw = jax.jit(jax.vmap(lambda key: augment.draw_resized_crop(key, 1000, 1000)))
     boxes = np.asarray(draw(KEYS))
-    # After one try, one box in ten would be the whole image; after ten, one in 10^10.
+    # One try in seven does not fit, and would give the whole image; of ten, one in 10^8 all.
     assert (boxes[:, 2:] < 1000).any(axis=1).all()
 
 
