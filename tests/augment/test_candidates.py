@@ -203,3 +203,29 @@ def test_a_loss_that_is_not_one_number_for_each_image_is_refused():
             np.arange(3),
             per_example_loss=lambda images, soft_labels: soft_labels,
         )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"images": TRAIN_IMAGES / 255}, "images have type float64, expected uint8"),
+        ({"train_images": TRAIN_IMAGES / 255}, "train_images have type float64, expected uint8"),
+        ({"indices": np.arange(8)}, "the array of indices has shape (8,), expected (9,)"),
+    ],
+)
+def test_what_is_no_training_set_is_refused_without_type_checks_of_calls(options, message):
+    with pytest.raises(InputError, match=re.escape(message)):
+        inspect.unwrap(augment.augment_by_loss)(
+            AUGMENTATION,
+            KEY,
+            **{
+                "images": TRAIN_IMAGES,
+                "labels": TRAIN_LABELS,
+                "indices": np.arange(9),
+                "per_example_loss": by_brightness,
+                "train_images": TRAIN_IMAGES,
+                "train_labels": TRAIN_LABELS,
+                "num_classes": 3,
+                **options,
+            },
+        )
