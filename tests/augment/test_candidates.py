@@ -104,6 +104,16 @@ def test_a_partner_has_the_same_steps_and_levels_but_coins_of_its_own():
     assert any((draw.chain.offset[0] != draw.chain.offset[1]).any() for draw in drawn())
 
 
+def test_the_padding_is_an_eighth_of_the_longer_side():
+    inverting = WuAugmentation(Policy(parse_table("Invert 1 *"), magnitudes="wu"))
+    for height, width in ((8, 24), (24, 8)):
+        draw = jax.vmap(lambda key, h=height, w=width: inverting.draw(key, h, w).chain.offset)
+        offsets = np.asarray(draw(jax.random.split(KEY, 200)))
+        for one in offsets.T:
+            # That one of seven is missing has probability 7 (6/7)^200 = 3e-13.
+            assert np.unique(one).tolist() == list(range(7))
+
+
 def test_the_last_mixup_has_even_odds():
     # Its probability is uniform, so that one in two is mixed: 40 with a standard deviation of 4.5.
     assert 20 < sum(bool(draw.mixed) for draw in drawn()) < 60
