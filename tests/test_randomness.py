@@ -132,7 +132,8 @@ def public_functions_of_a_key():
         module = importlib.import_module(f"ntk_aug.{package.name}")
         for name in getattr(module, "__all__", ()):
             public = getattr(module, name)
-            if inspect.isfunction(public) or inspect.isclass(public):
+            is_class = inspect.isclass(public) and not issubclass(public, Exception)
+            if inspect.isfunction(public) or is_class:
                 parameters = inspect.signature(public).parameters
                 if any(p == "key" or p.endswith("_key") for p in parameters):
                     yield name
