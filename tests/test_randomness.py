@@ -123,7 +123,8 @@ SEEDS_NUMPY = {
 }
 """They seed NumPy's generator with the key: see `coreset/test_randomness.py`."""
 
-HANDS_ON = {"network_examples", "ExamplesProgram"}  # to projected_rows
+# To projected_rows, and to augment_batch.
+HANDS_ON = {"network_examples", "ExamplesProgram", "AugmentedVersions"}
 ELSEWHERE = {"width_convergence"}  # tested with the kernels of infinite width
 
 
