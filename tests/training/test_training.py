@@ -173,7 +173,7 @@ def test_a_model_whose_code_has_changed_is_told_under_the_same_versions(digits, 
     content = records.read_json(tmp_path / "config.json")
     content["run"]["model"]["fingerprint"] = "of other code"
     records.write_json(tmp_path / "config.json", content)
-    with pytest.raises(InputError, match="model 'mlp' is not what .* its code has changed"):
+    with pytest.raises(InputError, match=r"model 'mlp' is not what .* its code has changed"):
         training.load_trained_model(tmp_path)
     content["environment"]["jax"] = "0.0.1"  # which writes the same program in other words
     records.write_json(tmp_path / "config.json", content)
