@@ -71,3 +71,14 @@ def test_fewer_parameters_than_rows_leave_as_many_values_as_parameters():
     found = spectrum.factors_of_kernel(spectrum.appended_kernel(triple), 4)
     expected = np.linalg.svd(np.concatenate([J, J_aug]), compute_uv=False)
     np.testing.assert_allclose(found.values, expected, rtol=1e-12)
+
+
+def test_labels_reach_the_rows_of_both_halves(tanh_mlp, problem, digit_images, digits):
+    _, rotated, *_ = problem
+    rows = jacobian.JacobianRows(
+        tanh_mlp.apply_fn, tanh_mlp.params, (8, 8, 1), rows="true-logit", dtype="float64"
+    )
+    found = spectrum.appended_spectrum(rows, digit_images, rotated, digits.labels)
+    stacked = np.concatenate([rows(images, digits.labels) for images in (digit_images, rotated)])
+    expected = np.linalg.svd(stacked, compute_uv=False)
+    np.testing.assert_allclose(found.values, expected, rtol=0, atol=1e-7 * expected[0])

@@ -193,6 +193,9 @@ def test_vectors_in_place_of_an_invariant_span_have_keys_of_their_own():
 
 def test_what_cannot_be_estimated_is_refused():
     key, K = jax.random.key(0), np.eye(4)
+    one_infinite = linalg.LinearOperator(
+        (4, 4), lambda v: np.array([1, np.inf, 1, 1]), lambda v: v, dtype=np.float64
+    )
     with pytest.raises(InputError, match="num_samples is 1, expected at least 2"):
         spectrum.estimate_moments(key, K, num_samples=1)
     with pytest.raises(InputError, match="num_steps is 0, expected at least 1"):
@@ -204,3 +207,5 @@ def test_what_cannot_be_estimated_is_refused():
     for estimate in (spectrum.estimate_moments, spectrum.estimate_entropy_rank):
         with pytest.raises(InputError, match="a product with the kernel holds NaN or infinity"):
             estimate(key, aslinearoperator(np.nan * K))
+        with pytest.raises(InputError, match="a product with the kernel holds NaN or infinity"):
+            estimate(key, one_infinite)

@@ -85,6 +85,11 @@ def test_what_has_not_converged_is_returned_and_marked(end):
     rough = find(jax.random.key(0), of_matrix(J), 9, tolerance=1e-10, max_iterations=1)
     assert rough.values.shape == (9,)
     assert not rough.converged.all()
+    # A tolerance just below the largest residual marks that one, with the same iteration.
+    tolerance = 0.75 * rough.residuals.max()
+    again = find(jax.random.key(0), of_matrix(J), 9, tolerance=tolerance, max_iterations=1)
+    np.testing.assert_array_equal(again.residuals, rough.residuals)
+    np.testing.assert_array_equal(again.converged, rough.residuals <= tolerance)
     # Residuals are what they are said to be, in units of the largest value found.
     u, sigma, v = rough.left, rough.values, rough.right
     rest = np.linalg.norm(J.T @ u - sigma * v, axis=0)
