@@ -123,7 +123,8 @@ SEEDS_NUMPY = {
 }
 """They seed NumPy's generator with the key: see `coreset/test_randomness.py`."""
 
-HANDS_ON = {"network_examples", "ExamplesProgram"}  # to projected_rows
+# To projected_rows, and to augment_batch.
+HANDS_ON = {"network_examples", "ExamplesProgram", "AugmentedVersions"}
 ELSEWHERE = {"width_convergence"}  # tested with the kernels of infinite width
 
 
@@ -132,7 +133,8 @@ def public_functions_of_a_key():
         module = importlib.import_module(f"ntk_aug.{package.name}")
         for name in getattr(module, "__all__", ()):
             public = getattr(module, name)
-            if inspect.isfunction(public) or inspect.isclass(public):
+            is_class = inspect.isclass(public) and not issubclass(public, Exception)
+            if inspect.isfunction(public) or is_class:
                 parameters = inspect.signature(public).parameters
                 if any(p == "key" or p.endswith("_key") for p in parameters):
                     yield name

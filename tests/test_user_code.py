@@ -191,3 +191,12 @@ def test_lines_of_this_project_are_left_out_wherever_they_stand():
     assert any("/ntk_aug/models/" in line for line in whole)
     assert "calls_us" in caught.value.user_traceback
     assert "/ntk_aug/" not in caught.value.user_traceback
+
+
+def test_the_working_directory_comes_first(tmp_path, monkeypatch):
+    for folder, value in (("here", 1), ("installed", 2)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "own_twice.py").write_text(f"def f():\n    return {value}\n")
+    monkeypatch.syspath_prepend(tmp_path / "installed")
+    monkeypatch.chdir(tmp_path / "here")
+    assert imports.import_function("own_twice:f")() == 1

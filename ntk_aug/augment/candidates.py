@@ -105,11 +105,17 @@ def augment_by_loss(
       Images in [0, 1], and soft labels that sum to 1.
 
     Raises:
-      InputError: as `select_candidates`, no candidates, labels that are not in 0 .. C - 1, or a
-        loss that is not one number for each image.
+      InputError: as `select_candidates`, no candidates, images that are not uint8, not one index
+        to an image, labels that are not in 0 .. C - 1, or a loss that is not one number for each
+        image.
     """
     check_at_least(num_candidates, 1, "number of candidates")
     _check_selection(keep, num_candidates, selection)
+    for what, pixels in (("images", images), ("train_images", train_images)):
+        if pixels.dtype != np.uint8:
+            raise InputError(f"{what} have type {pixels.dtype}, expected uint8")
+    indices = jnp.asarray(indices)
+    check_same_shape(indices.shape, (len(images),), "the array of indices")
     check_label_range(labels, len(images), num_classes)
     check_label_range(train_labels, len(train_images), num_classes)
     size = images.shape[1:3]
@@ -127,7 +133,7 @@ def augment_by_loss(
 
         return jax.vmap(candidate)(jnp.arange(num_candidates))
 
-    arrays = (jnp.asarray(indices), jnp.asarray(images), jnp.asarray(labels))
+    arrays = (indices, jnp.asarray(images), jnp.asarray(labels))
     candidates, soft = jax.vmap(candidates_of)(*arrays)
     n = len(candidates)
     candidates = candidates.astype(jnp.float32) / 255

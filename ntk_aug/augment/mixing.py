@@ -126,7 +126,7 @@ def random_mixup(
     """Mixes with an example of the training set (images, labels) that is drawn; the soft label.
 
     Raises:
-      InputError: alpha that is not positive, or images of another shape.
+      InputError: alpha that is not positive, an image of whole values, or images of another shape.
     """
     draw = draw_mixup(key, len(images), *image.shape[:2], alpha=alpha)
     partner, soft_label = _partner(draw, image, label, images, labels, num_classes)
@@ -184,8 +184,11 @@ def mix_batch(
       The images, and labels that sum to 1.
 
     Raises:
-      InputError: as the mixing, or labels that are not in 0 .. C - 1, one for each image.
+      InputError: as the mixing; labels that are not in 0 .. C - 1, or not one label and one index
+        for each image.
     """
+    indices = jnp.asarray(indices)
+    check_same_shape(indices.shape, (len(images),), "the array of indices")
     check_label_range(labels, len(images), num_classes)
     check_label_range(train_labels, len(train_images), num_classes)
 
@@ -193,7 +196,7 @@ def mix_batch(
         own = example_key(key, epoch, index, draw)
         return mixing(own, image, label, train_images, train_labels, num_classes=num_classes)
 
-    return jax.vmap(mix_one)(jnp.asarray(indices), jnp.asarray(images), jnp.asarray(labels))
+    return jax.vmap(mix_one)(indices, jnp.asarray(images), jnp.asarray(labels))
 
 
 def check_label_range(labels: Labels, n: int, num_classes: int) -> None:
@@ -204,6 +207,8 @@ def check_label_range(labels: Labels, n: int, num_classes: int) -> None:
 
 def _partner(draw, image, label, images, labels, num_classes):
     """The image that was drawn, in floats, and the label of the mixture."""
+    if not jnp.issubdtype(image.dtype, jnp.floating):
+        raise InputError(f"the image has type {image.dtype}, expected floats from 0 to 1")
     other, other_label = jnp.asarray(images)[draw.partner], jnp.asarray(labels)[draw.partner]
     if other.dtype == jnp.uint8:
         other = from_pixels(other, image.dtype)

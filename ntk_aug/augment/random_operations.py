@@ -96,7 +96,8 @@ def random_color_jitter(
       InputError: a negative strength, or an image that is not in [0, 1].
     """
     strengths = np.asarray([brightness, contrast, saturation], np.float32)
-    check_at_least(min(brightness, contrast, saturation), 0, "the strength of the jitter")
+    for strength in (brightness, contrast, saturation):
+        check_at_least(strength, 0, "the strength of the jitter")
     factor_key, order_key = jax.random.split(as_key(key))
     share = jax.random.uniform(factor_key, strengths.shape, jnp.float32)
     low = np.maximum(0, 1 - strengths)

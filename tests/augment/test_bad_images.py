@@ -1,6 +1,7 @@
 import inspect
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -40,3 +41,14 @@ def test_a_blur_needs_a_positive_width(sigma):
 def test_losses_that_are_no_losses_choose_nothing(losses):
     with pytest.raises(InputError, match="expected finite ones of at least 0"):
         augment.select_candidates(KEY, np.float32(losses), 1)
+
+
+def test_constants_are_checked_inside_of_jit_as_outside():
+    image, losses = jnp.full((4, 4, 1), 0.5), jnp.ones(3)
+    jitter = jax.jit(lambda key: augment.random_color_jitter(key, image, brightness=0.5))
+    assert jitter(KEY).shape == (4, 4, 1)
+    assert jax.jit(lambda key: augment.select_candidates(key, losses, 2))(KEY).shape == (2,)
+    with pytest.raises(InputError, match=r"the image ranges from 127\.5 to 127\.5"):
+        jax.jit(lambda key: augment.random_color_jitter(key, 255 * np.asarray(image)))(KEY)
+    with pytest.raises(InputError, match="expected finite ones of at least 0"):
+        jax.jit(lambda key: augment.select_candidates(key, -np.asarray(losses), 2))(KEY)

@@ -104,6 +104,16 @@ def test_a_partner_has_the_same_steps_and_levels_but_coins_of_its_own():
     assert any((draw.chain.offset[0] != draw.chain.offset[1]).any() for draw in drawn())
 
 
+def test_the_padding_is_an_eighth_of_the_longer_side():
+    inverting = WuAugmentation(Policy(parse_table("Invert 1 *"), magnitudes="wu"))
+    for height, width in ((8, 24), (24, 8)):
+        draw = jax.vmap(lambda key, h=height, w=width: inverting.draw(key, h, w).chain.offset)
+        offsets = np.asarray(draw(jax.random.split(KEY, 200)))
+        for one in offsets.T:
+            # That one of seven is missing has probability 7 (6/7)^200 = 3e-13.
+            assert np.unique(one).tolist() == list(range(7))
+
+
 def test_the_last_mixup_has_even_odds():
     # Its probability is uniform, so that one in two is mixed: 40 with a standard deviation of 4.5.
     assert 20 < sum(bool(draw.mixed) for draw in drawn()) < 60
@@ -202,4 +212,30 @@ def test_a_loss_that_is_not_one_number_for_each_image_is_refused():
             TRAIN_LABELS[:3],
             np.arange(3),
             per_example_loss=lambda images, soft_labels: soft_labels,
+        )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"images": TRAIN_IMAGES / 255}, "images have type float64, expected uint8"),
+        ({"train_images": TRAIN_IMAGES / 255}, "train_images have type float64, expected uint8"),
+        ({"indices": np.arange(8)}, "the array of indices has shape (8,), expected (9,)"),
+    ],
+)
+def test_what_is_no_training_set_is_refused_without_type_checks_of_calls(options, message):
+    with pytest.raises(InputError, match=re.escape(message)):
+        inspect.unwrap(augment.augment_by_loss)(
+            AUGMENTATION,
+            KEY,
+            **{
+                "images": TRAIN_IMAGES,
+                "labels": TRAIN_LABELS,
+                "indices": np.arange(9),
+                "per_example_loss": by_brightness,
+                "train_images": TRAIN_IMAGES,
+                "train_labels": TRAIN_LABELS,
+                "num_classes": 3,
+                **options,
+            },
         )

@@ -3,6 +3,7 @@
 import inspect
 import math
 
+import jax
 import numpy as np
 import pytest
 
@@ -90,6 +91,34 @@ def test_default_strengths_are_the_published():
         if entry.default is not None
     }
     assert found == STRENGTHS
+
+
+def test_the_strength_of_an_entry_is_handed_on():
+    found = {
+        name: AUGMENTATIONS[name].build(0.3).keywords
+        for name in STRENGTHS
+        if name not in ("cutout", "randaugment", "augmix")
+    }
+    assert found == {
+        "rotation": {"max_degrees": 0.3, "interpolation": "nearest"},
+        "rotation-bilinear": {"max_degrees": 0.3, "interpolation": "bilinear"},
+        "flip-crop": {"share": 0.3},
+        "noise": {"radius": 0.3},
+        "noise-sphere": {"radius": 0.3},
+        "noise-gaussian": {"deviation": 0.3},
+        "blur": {"sigma": (0.1, 0.3)},
+        "color-jitter": {"brightness": 0.3, "contrast": 0.3, "saturation": 0.3},
+    }
+    functions = [AUGMENTATIONS[name].build(0.3).func for name in ("noise", "noise-sphere")]
+    assert functions == [augment.random_noise_in_ball, augment.random_noise_on_sphere]
+    assert AUGMENTATIONS["randaugment"].build(4).policy == augment.randaugment(4)
+    severity = AUGMENTATIONS["augmix"].build(1).policy.magnitudes
+    largest = augment.magnitude_of("Rotate", 1000, height=32, width=32, mapping=severity)
+    assert largest == 3  # degrees: int(30 * 1 / 10)
+    holes = AUGMENTATIONS["cutout"].build(0.5)(jax.random.key(0), np.ones((32, 32, 1), np.float32))
+    rows, columns = ((np.asarray(holes)[..., 0] == 0).any(axis=axis).sum() for axis in (1, 0))
+    assert 8 <= rows <= 16
+    assert 8 <= columns <= 16
 
 
 @pytest.mark.parametrize("name", ARGUMENTS)

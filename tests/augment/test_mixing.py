@@ -1,3 +1,4 @@
+import inspect
 from functools import partial
 
 import jax
@@ -148,6 +149,28 @@ def test_a_label_that_no_class_has_is_refused():
             IMAGES,
             np.array([0, 1, 4, 2]),
             INDICES,
+            train_images=TRAIN_IMAGES,
+            train_labels=TRAIN_LABELS,
+            num_classes=4,
+        )
+
+
+@pytest.mark.parametrize("mixing", [augment.random_mixup, augment.random_cutmix])
+def test_an_image_of_whole_values_is_refused(mixing):
+    pixels = (TRAIN_IMAGES * 255).astype(np.uint8)
+    # Without the checks of types that are on in tests: a user has none.
+    with pytest.raises(InputError, match="the image has type uint8, expected floats from 0 to 1"):
+        inspect.unwrap(mixing)(KEY, pixels[0], 0, pixels, TRAIN_LABELS, num_classes=4)
+
+
+def test_an_index_is_needed_for_each_image():
+    with pytest.raises(InputError, match=r"the array of indices has shape \(3,\), expected \(4,\)"):
+        inspect.unwrap(augment.mix_batch)(
+            augment.random_mixup,
+            KEY,
+            IMAGES,
+            LABELS,
+            INDICES[:3],
             train_images=TRAIN_IMAGES,
             train_labels=TRAIN_LABELS,
             num_classes=4,

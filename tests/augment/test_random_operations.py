@@ -76,5 +76,7 @@ def test_what_cannot_be_drawn_is_refused():
         augment.random_operation(key, UNIT, "Posterize", maximum=9, levels=2)
     with pytest.raises(InputError, match=r"the jitter is -0.5, expected at least 0"):
         augment.random_color_jitter(key, UNIT, contrast=-0.5)
+    with pytest.raises(InputError, match=r"the jitter is nan, expected at least 0"):
+        augment.random_color_jitter(key, UNIT, contrast=float("nan"))
     with pytest.raises(InputError, match=r"the image ranges from .* expected 0 to 1"):
         augment.random_operation(key, UNIT * 2, "Invert")

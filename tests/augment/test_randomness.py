@@ -193,10 +193,38 @@ DRAWS = {
 }
 
 
+EQUALLY_LIKELY = {
+    "operations_of_a_policy": {"operation": 3, "applied": 2, "negative": 2},
+    "places_of_a_policy": {"row": 16, "column": 16, "negative": 2},
+    "chains_of_augmix": {"depth": 3, "first operation": 9},
+    "candidate_without_mixup": {"offset": 5, "mirrored": 2, "applied": 2},
+    "candidate": {"mixed": 2, "partner": 9, "offset": 5, "mirrored": 2, "stage 0 operation": 2},
+    "shift": {"row": 9, "column": 9, "mirrored": 2},
+    "part": {"row": 5, "column": 5, "mirrored": 2},
+    "crop": {"row": 9, "column": 9},
+    "mixup": {"partner": 20},
+}
+"""By what a name starts with: how many values, of the same probability."""
+
+
 @pytest.mark.parametrize("name", DRAWS)
-def test_what_one_key_gives_is_independent(name):
+def test_what_one_key_gives_is_independent_and_uniform(name):
     numbers = jax.device_get(jax.jit(jax.vmap(DRAWS[name]))(KEYS))
     assert dependent_pairs(numbers) == []
+    for start, num_values in EQUALLY_LIKELY.get(name, {}).items():
+        found = {own: values for own, values in numbers.items() if own.startswith(start)}
+        assert found
+        for own, values in found.items():
+            counts = np.unique(values, return_counts=True)[1]
+            assert len(counts) == num_values, own
+            assert stats.chisquare(counts).pvalue > LEAST_PROBABILITY, own
+
+
+def test_a_box_that_does_not_fit_is_drawn_again():
+    draw = jax.jit(jax.vmap(lambda key: augment.draw_resized_crop(key, 1000, 1000)))
+    boxes = np.asarray(draw(KEYS))
+    # One try in seven does not fit, and would give the whole image; of ten, one in 10^8 all.
+    assert (boxes[:, 2:] < 1000).any(axis=1).all()
 
 
 def test_the_window_of_cutmix_has_a_row_and_a_column_of_its_own():

@@ -8,7 +8,7 @@ import numpy as np
 import optax
 import pytest
 
-from ntk_aug import augment, data, models, training
+from ntk_aug import augment, data, models, records, training
 from ntk_aug.checks import InputError
 
 CONFIG = training.TrainingConfig(epochs=2, batch_size=5, learning_rate=0.05)
@@ -115,13 +115,12 @@ def test_evaluation_counts_a_partial_batch_in_full(network, digits):
 
 
 def test_a_stopped_run_goes_on_to_the_same_bits(network, digits, tmp_path):
-    training.train(
-        network, digits, dataclasses.replace(CONFIG, epochs=2), folder=tmp_path, keep_epochs=(1,)
-    )
-    # As if the run had been stopped after its first epoch.
-    shutil.rmtree(tmp_path / "checkpoints" / "2")
-    resumed = training.train(network, digits, CONFIG, folder=tmp_path)
-    whole = training.train(network, digits, CONFIG)
+    config = dataclasses.replace(CONFIG, epochs=3)
+    training.train(network, digits, config, folder=tmp_path, keep_epochs=(1, 2))
+    # As if the run had been stopped after its second epoch.
+    shutil.rmtree(tmp_path / "checkpoints" / "3")
+    resumed = training.train(network, digits, config, folder=tmp_path)
+    whole = training.train(network, digits, config)
     assert equal(resumed.params, whole.params)
     assert resumed.history == whole.history
 
@@ -139,6 +138,10 @@ def test_a_named_model_is_found_again_by_its_whole_configuration(digits, tmp_pat
         return training.train_named_model("mlp", digits, config, options=options, cache=tmp_path)
 
     first, again, other = run(), run(), run(seed=1)
+    options = {"options": {"width": 4}, "cache": tmp_path}
+    config = dataclasses.replace(CONFIG, epochs=1)
+    tested = training.train_named_model("mlp", digits, config, test_set=digits, **options)
+    assert tested.run.path not in (first.run.path, other.run.path)
     assert first.run.path == again.run.path != other.run.path
     assert equal(first.view.params, again.view.params)
     loaded = training.load_trained_model(first.run.path)
@@ -146,6 +149,35 @@ def test_a_named_model_is_found_again_by_its_whole_configuration(digits, tmp_pat
     assert loaded.history == first.history
     with pytest.raises(InputError, match=r"no checkpoint of epoch 7; it has those of \[1\]"):
         training.load_trained_model(first.run.path, epoch=7)
+
+
+def test_a_run_keeps_what_it_is_told_and_is_tested_on_the_test_set(digits, tmp_path):
+    train_set, test_set = digits.take(np.arange(8)), digits.take(np.arange(8, 12))
+    trained = training.train_named_model(
+        "mlp", train_set, CONFIG, test_set=test_set, folder=tmp_path, keep_epochs=(0, 1)
+    )
+    assert trained.run.epochs() == [0, 1, 2]
+    last, first = (training.load_trained_model(tmp_path, epoch=epoch) for epoch in (None, 1))
+    assert equal(last.view.params, trained.view.params)
+    assert not equal(first.view.params, trained.view.params)
+    assert (last.history, first.history) == (trained.history, trained.history[:1])
+    record = trained.history[-1]
+    found = training.evaluate_view(trained.view, test_set)
+    assert found == pytest.approx((record.test_loss, record.test_accuracy), rel=1e-5)
+    assert abs(record.test_loss - training.evaluate_view(trained.view, train_set)[0]) > 1e-3
+
+
+def test_a_model_whose_code_has_changed_is_told_under_the_same_versions(digits, tmp_path):
+    config = dataclasses.replace(CONFIG, epochs=0)
+    training.train_named_model("mlp", digits, config, folder=tmp_path)
+    content = records.read_json(tmp_path / "config.json")
+    content["run"]["model"]["fingerprint"] = "of other code"
+    records.write_json(tmp_path / "config.json", content)
+    with pytest.raises(InputError, match=r"model 'mlp' is not what .* its code has changed"):
+        training.load_trained_model(tmp_path)
+    content["environment"]["jax"] = "0.0.1"  # which writes the same program in other words
+    records.write_json(tmp_path / "config.json", content)
+    assert training.load_trained_model(tmp_path).history == []
 
 
 def test_a_folder_without_a_run_is_told(tmp_path):
