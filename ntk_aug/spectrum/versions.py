@@ -138,7 +138,7 @@ class AugmentedVersions:
                 try:
                     version = program(self._inputs, self._indices, draw=draw)
                 except UserCodeError as error:
-                    if name in str(error):
+                    if str(error).startswith(name):  # of module:function
                         raise
                     message = f"augmentation {name!r}: {error}"
                     traceback = error.user_traceback

@@ -131,3 +131,14 @@ def test_images_of_a_study_are_in_the_unit_range_and_other_inputs_need_not():
             check_study_inputs(bad)
     table = check_study_inputs({"ids": np.arange(4), "x": np.full((4, 2), 99.0)})
     assert (table["ids"].dtype, table["x"].dtype) == (np.int32, np.float32)
+
+
+def test_an_augmentation_by_numpy_is_told_by_its_name(digit_images):
+    def with_numpy(key, image):
+        return np.asarray(image)
+
+    versions = AugmentedVersions(
+        {"a": with_numpy}, KEY, digit_images, jnp.arange(12), lambda images: images
+    )
+    with pytest.raises(InputError, match=r"^augmentation .a.: the augmentation cannot be traced"):
+        next(versions(1))
