@@ -60,9 +60,9 @@ def test_a_sheet_shows_what_the_library_draws(recorded, monkeypatch, tmp_path):
     drawn = recorded(data, "draw_examples")
     sheets = recorded(analysis.augment, "draw_sheet")
     out = tmp_path / "out"
-    options = ("--policy", "own:policy", "--n", 2, "--draws", 3, "--seed", 4)
+    options = ("--policy", "identity", "--n", 2, "--draws", 3, "--seed", 4)
     assert analysis_of("augment", *options, "--data-dir", tmp_path, "--out", out) == 0
-    assert set(built) == {"own:policy"}
+    assert set(built) == {"identity"}
     assert loaded == [(("digits", "train"), {"data_dir": str(tmp_path)})]
     (((key, whole, n), _),) = drawn
     assert (bits(key), n) == (fold(4, 2), 2)

@@ -303,7 +303,7 @@ def test_a_network_of_several_results_is_told(tanh_mlp, digit_images):
     def pair(params, images):
         return tanh_mlp.apply_fn(params, images), images
 
-    with pytest.raises(InputError, match="the network returns a tuple, expected one array"):
+    with pytest.raises(InputError, match="the network returns a tuple of 2, expected logits"):
         spectrum.study_spectrum((pair, tanh_mlp.params), digit_images, "noise:0.5")
 
 
