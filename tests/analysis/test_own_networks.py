@@ -167,6 +167,7 @@ def test_several_files_are_several_networks(saved, capsys):
     assert "pretraining" not in told
 
 
+@pytest.mark.slow
 def test_a_selection_at_own_weights_of_an_nnx_module(own, folder):
     images, _ = pixels_and_labels()
     module = own.NNXNet(10, nnx.Rngs(5))

@@ -381,7 +381,9 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(k, marks=() if k == "both" else pytest.mark.slow) for k in KINDS]
+)
 def test_proxies_of_examples_that_are_no_images(kind):
     inputs, module = KINDS[kind]
     dataset = data.Dataset.from_arrays(inputs, LABELS)

@@ -46,7 +46,6 @@ def test_float64_rows_are_exact_whatever_precision_the_layers_have(name):
     [
         ("float32 head", 1e-9, 1e-6),
         ("bfloat16 dense", 1e-4, 3e-2),
-        ("lstm", 1e-9, 1e-6),
     ],
 )
 def test_float32_rows_round_as_the_layers_do(name, least, most):

@@ -11,7 +11,10 @@ from ntk_aug.checks import InputError
 from ntk_aug.inputs import check_inputs, example_shapes, take_examples
 
 
-@pytest.fixture(scope="module", params=["tokens", "dictionary of arrays"])
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param("tokens", marks=pytest.mark.slow), "dictionary of arrays"],
+)
 def case(request):
     """(rows in float64, inputs, J by jax.jacrev)."""
     network = NETWORKS[request.param]
