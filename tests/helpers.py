@@ -36,3 +36,9 @@ def softmax_gradients(seed, n):
     logits = 2 * np.random.default_rng(seed).standard_normal((n, 4))
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     return probabilities - np.eye(4)[0]
+
+
+def inner_products(factors):
+    """<g_i, g_j> of all pairs."""
+    products = factors.outer @ factors.outer.T
+    return products if factors.inner is None else products * (factors.inner @ factors.inner.T)
