@@ -134,7 +134,7 @@ def _operation(equation, operands):
     if name.startswith("custom_vjp_call"):
         return _custom_vjp(equation)(*operands)
     if name in _CONTROL_FLOW:
-        return _CONTROL_FLOW[name](params, operands)
+        return _CONTROL_FLOW[name](equation, operands)
     if name in _SCATTERS:
         return [_scatter(name, params, operands)]
     # A program of an operation that is not known here; the bits of a number in another precision.
@@ -255,9 +255,14 @@ def _custom_vjp(equation):
     return lifted
 
 
-def _scan(params, operands):
-    program = params["jaxpr"]
-    num_constants, num_carry = params["num_consts"], params["num_carry"]
+def _scan(equation, operands):
+    params, program = equation.params, equation.params["jaxpr"]
+    # What is stacked has one axis more outside than inside; how their numbers are called changes
+    # with the release of JAX.
+    num_stacked = _num_of_another_rank(equation.invars, program.jaxpr.invars)
+    num_carry = len(equation.outvars)
+    num_carry -= _num_of_another_rank(equation.outvars, program.jaxpr.outvars)
+    num_constants = len(operands) - num_stacked - num_carry
     constants = operands[:num_constants]
     carry = operands[num_constants : num_constants + num_carry]
 
@@ -276,7 +281,13 @@ def _scan(params, operands):
     return [*last, *stacked]
 
 
-def _while(params, operands):
+def _num_of_another_rank(variables, others):
+    pairs = zip(variables, others, strict=True)
+    return sum(shape_of(one).ndim != shape_of(other).ndim for one, other in pairs)
+
+
+def _while(equation, operands):
+    params = equation.params
     condition, body = params["cond_jaxpr"], params["body_jaxpr"]
     ends = params["cond_nconsts"], params["cond_nconsts"] + params["body_nconsts"]
     of_condition, of_body, start = operands[: ends[0]], operands[slice(*ends)], operands[ends[1] :]
@@ -287,16 +298,18 @@ def _while(params, operands):
     )
 
 
-def _cond(params, operands):
+def _cond(equation, operands):
     index, *others = operands
 
     def branch(program):
         return lambda *values: _evaluate(program.jaxpr, program.consts, values)
 
-    return jax.lax.switch(index, [branch(program) for program in params["branches"]], *others)
+    return jax.lax.switch(
+        index, [branch(program) for program in equation.params["branches"]], *others
+    )
 
 
-_CONTROL_FLOW: dict[str, Callable[[dict[str, Any], Sequence[Any]], Sequence[Any]]] = {
+_CONTROL_FLOW: dict[str, Callable[[core.JaxprEqn, Sequence[Any]], Sequence[Any]]] = {
     "scan": _scan,
     "while": _while,
     "cond": _cond,
