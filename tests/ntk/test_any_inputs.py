@@ -29,20 +29,20 @@ def case(request):
     return view, rows, inputs, J
 
 
-def close(found, expected):
+def assert_close(found, expected):
     np.testing.assert_allclose(found, expected, atol=1e-12 * np.abs(expected).max())  # roundings
 
 
 def test_kernels_of_one_set_of_two_and_of_three(case, tmp_path):
     _, rows, inputs, J = case
     K = J @ J.T
-    close(ntk.empirical_kernel(rows, inputs), K)
+    assert_close(ntk.empirical_kernel(rows, inputs), K)
     two_images = 2 * rows.factor_bytes  # so that rows stream
     others = take_examples(inputs, slice(1, 4))
     first = ntk.empirical_kernel(
         rows, inputs, others, memory_bytes=two_images, blocks_folder=tmp_path
     )
-    close(first, K[:, 3:])
+    assert_close(first, K[:, 3:])
     stored = {file: file.read_bytes() for file in tmp_path.rglob("*.npy")}
     assert stored
     again = ntk.empirical_kernel(
@@ -50,13 +50,13 @@ def test_kernels_of_one_set_of_two_and_of_three(case, tmp_path):
     )
     np.testing.assert_array_equal(again, first)
     assert {file: file.read_bytes() for file in tmp_path.rglob("*.npy")} == stored
-    close(ntk.kernel_diagonal(rows, inputs), K.diagonal())
+    assert_close(ntk.kernel_diagonal(rows, inputs), K.diagonal())
 
     order = np.array([2, 0, 3, 1])
     moved = np.arange(12).reshape(4, 3)[order].ravel()
     (triple,) = ntk.kernel_triples(rows, inputs, [take_examples(inputs, order)])
-    close(triple.cross, K[:, moved])
-    close(triple.augmented, K[np.ix_(moved, moved)])
+    assert_close(triple.cross, K[:, moved])
+    assert_close(triple.augmented, K[np.ix_(moved, moved)])
 
 
 def test_products_devices_and_neural_tangents(case):
@@ -66,10 +66,10 @@ def test_products_devices_and_neural_tangents(case):
     )
     rng = np.random.default_rng(0)
     v, u = rng.standard_normal(J.shape[1]), rng.standard_normal(J.shape[0])
-    close(operator.matvec(v), J @ v)
-    close(operator.rmatvec(u), J.T @ u)
+    assert_close(operator.matvec(v), J @ v)
+    assert_close(operator.rmatvec(u), J.T @ u)
     mesh = Mesh(np.array(jax.devices()[:1]), ("examples",))
-    close(ntk.empirical_kernel(rows, inputs, mesh=mesh), J @ J.T)
+    assert_close(ntk.empirical_kernel(rows, inputs, mesh=mesh), J @ J.T)
     theirs = ntk.neural_tangents_kernel(
         view.apply_fn,
         view.params,
@@ -78,7 +78,7 @@ def test_products_devices_and_neural_tangents(case):
         dtype="float64",
         batch_size=3,
     )
-    close(theirs, J @ J.T)
+    assert_close(theirs, J @ J.T)
 
 
 def test_inputs_of_another_kind_are_refused(case):
