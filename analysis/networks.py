@@ -114,7 +114,7 @@ def training_config(options: NetworkOptions, network: int = 0) -> training.Train
         learning_rate=default_rate if options.learning_rate is None else options.learning_rate,
         momentum=options.momentum,
         weight_decay=options.weight_decay,
-        augmentation=options.train_augment,
+        weak=options.train_augment,
         seed=options.seed + network,
     )
 
