@@ -106,7 +106,7 @@ def describe_network(
     return {
         **network.origin,
         "train_accuracy": (examples.logits.argmax(axis=1) == examples.labels).mean(),
-        "test_accuracy": training.evaluate_view(network.view, test)[1],
+        "test_accuracy": training.evaluate(network.view, test).accuracy,
     }
 
 

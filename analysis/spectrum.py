@@ -162,8 +162,8 @@ def describe(
         "networks": [
             {
                 **network.origin,
-                "train_accuracy": training.evaluate_view(network.view, inputs.train)[1],
-                "test_accuracy": training.evaluate_view(network.view, inputs.test)[1],
+                "train_accuracy": training.evaluate(network.view, inputs.train).accuracy,
+                "test_accuracy": training.evaluate(network.view, inputs.test).accuracy,
             }
             for network in networks
         ],

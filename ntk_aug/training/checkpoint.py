@@ -1,60 +1,102 @@
-"""Checkpoints: atomic, one per epoch that is kept, written and read by orbax."""
+"""Checkpoints: each a folder that is whole or absent, and known to be whole by its manifest.
+
+An array tree is written by orbax, other arrays as npz, the history as JSON lines. They are written
+into a folder beside, then the manifest with the hash of every file, and then the folder gets its
+name. So a process that is killed, or a disk that is full, leaves the checkpoints before as they
+are. Orbax's own list of steps may name a save that has failed: here the disk is asked, and a
+checkpoint is compared with its manifest before it is read.
+"""
 
 import contextlib
+import hashlib
+import json
 import logging
-from collections.abc import Iterator
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import orbax.checkpoint as ocp
 
 from ntk_aug.checks import InputError
-from ntk_aug.records import StrPath
+from ntk_aug.records import StrPath, read_json, read_npz, to_json, write_json, write_npz
+
+_MANIFEST = "manifest.json"
+_ARRAYS, _NUMBERS, _HISTORY = "state", "progress.npz", "history.jsonl"
+_PARTIAL = ".partial-"
 
 
-@contextlib.contextmanager
-def _manager(folder: StrPath) -> Iterator[ocp.CheckpointManager]:
-    # Orbax tells every step of every save at level INFO and WARNING.
-    logger = logging.getLogger("absl")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    manager = ocp.CheckpointManager(Path(folder).absolute())
+class BrokenCheckpointError(InputError):
+    """A checkpoint is not what was written: a file is missing, cut, or changed."""
+
+
+class Checkpoint(NamedTuple):
+    """What a checkpoint holds.
+
+    Attributes:
+      tree: a pytree of arrays; typed random keys among them.
+      arrays: arrays by name, of any shapes.
+      history: one mapping for each epoch.
+    """
+
+    tree: Any
+    arrays: Mapping[str, np.ndarray]
+    history: Sequence[Mapping[str, Any]]
+
+
+def save_checkpoint(folder: StrPath, epoch: int, checkpoint: Checkpoint) -> None:
+    """Writes the checkpoint of an epoch; whole, or not at all.
+
+    Args:
+      folder: of all checkpoints.
+      epoch: epochs done.
+      checkpoint: what it holds.
+
+    Raises:
+      InputError: it cannot be written, as on a full disk; the checkpoints before are kept.
+    """
+    folder = Path(folder).absolute()
+    remove_partial(folder)
+    staging = folder / f"{_PARTIAL}{epoch}-{os.getpid()}"
     try:
-        yield manager
-        manager.wait_until_finished()
-    finally:
-        manager.close()
-        logger.setLevel(level)
-
-
-def _without_keys(tree: Any) -> Any:
-    """Typed random keys as the plain numbers that they are stored as."""
-    return jax.tree.map(
-        lambda leaf: (
-            jax.random.key_data(leaf) if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf
-        ),
-        tree,
-    )
-
-
-def save_checkpoint(folder: StrPath, epoch: int, tree: Any) -> None:
-    """Saves a pytree of arrays as the checkpoint of an epoch; whole, or not at all."""
-    with _manager(folder) as manager:
-        manager.save(epoch, args=ocp.args.StandardSave(_without_keys(tree)))
+        staging.mkdir(parents=True)
+        with _quiet(), ocp.Checkpointer(ocp.StandardCheckpointHandler()) as checkpointer:
+            checkpointer.save(
+                staging / _ARRAYS, args=ocp.args.StandardSave(_without_keys(checkpoint.tree))
+            )
+        write_npz(staging / _NUMBERS, checkpoint.arrays)
+        lines = "".join(to_json(record, indent=None) for record in checkpoint.history)
+        (staging / _HISTORY).write_text(lines, encoding="utf-8")
+        write_json(staging / _MANIFEST, {"epoch": epoch, "files": _hashes(staging)})
+        final = folder / str(epoch)
+        if final.exists():  # broken, or it would not be written again
+            shutil.rmtree(final)
+        staging.rename(final)
+    except Exception as error:  # orbax has many kinds, and its own threads
+        shutil.rmtree(staging, ignore_errors=True)
+        kept = checkpoint_epochs(folder)
+        last = f"the last one is of epoch {kept[-1]}" if kept else "there is none before"
+        raise InputError(
+            f"the checkpoint of epoch {epoch} cannot be written to {folder}: {_first_line(error)}; "
+            f"{last}"
+        ) from error
 
 
 def checkpoint_epochs(folder: StrPath) -> list[int]:
-    """The epochs that have a whole checkpoint, ascending; empty if the folder does not exist."""
-    if not Path(folder).is_dir():
+    """The epochs that have a checkpoint, ascending; empty if the folder does not exist."""
+    folder = Path(folder)
+    if not folder.is_dir():
         return []
-    with _manager(folder) as manager:
-        return sorted(manager.all_steps())
+    found = (child for child in folder.iterdir() if child.name.isdecimal())
+    return sorted(int(child.name) for child in found if (child / _MANIFEST).is_file())
 
 
-def restore_checkpoint(folder: StrPath, epoch: int, like: Any) -> Any:
-    """Restores the checkpoint of an epoch.
+def restore_checkpoint(folder: StrPath, epoch: int, like: Any) -> Checkpoint:
+    """Reads the checkpoint of an epoch, after comparing its files with the manifest.
 
     Args:
       folder: that `save_checkpoint` wrote into.
@@ -63,27 +105,92 @@ def restore_checkpoint(folder: StrPath, epoch: int, like: Any) -> Any:
 
     Raises:
       InputError: no such checkpoint, or one of another structure or other shapes.
+      BrokenCheckpointError: files that are missing or have changed.
     """
     known = checkpoint_epochs(folder)
     if epoch not in known:
         raise InputError(
             f"{folder} holds no whole checkpoint of epoch {epoch}; it has those of {known}"
         )
+    path = Path(folder).absolute() / str(epoch)
+    _check_manifest(path)
     target = jax.eval_shape(_without_keys, like)
-    with _manager(folder) as manager:
-        try:
-            stored = manager.restore(epoch, args=ocp.args.StandardRestore(target))
-        except (ValueError, KeyError, TypeError) as error:
-            first_line = next(iter(str(error).splitlines()), type(error).__name__)
-            raise InputError(
-                f"the checkpoint of epoch {epoch} in {folder} is not of this network: {first_line}"
-            ) from error
-    return jax.tree.map(
-        lambda leaf, expected: (
-            jax.random.wrap_key_data(leaf)
-            if jnp.issubdtype(expected.dtype, jax.dtypes.prng_key)
-            else leaf
-        ),
-        stored,
-        like,
+    try:
+        with _quiet(), ocp.Checkpointer(ocp.StandardCheckpointHandler()) as checkpointer:
+            stored = checkpointer.restore(path / _ARRAYS, args=ocp.args.StandardRestore(target))
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"the checkpoint of epoch {epoch} in {folder} is not of this network: "
+            f"{_first_line(error)}"
+        ) from error
+    lines = (path / _HISTORY).read_text(encoding="utf-8").splitlines()
+    tree = jax.tree.map(_with_key, stored, like)
+    return Checkpoint(tree, read_npz(path / _NUMBERS), [json.loads(line) for line in lines])
+
+
+def remove_checkpoint(folder: StrPath, epoch: int) -> None:
+    """Removes the checkpoint of an epoch: first its manifest, so that none is half there."""
+    path = Path(folder) / str(epoch)
+    (path / _MANIFEST).unlink(missing_ok=True)
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def remove_partial(folder: StrPath) -> None:
+    """Removes what a process that was killed has left of a checkpoint."""
+    if Path(folder).is_dir():
+        for child in Path(folder).iterdir():
+            if child.name.startswith(_PARTIAL):
+                shutil.rmtree(child, ignore_errors=True)
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != _MANIFEST
+    }
+
+
+def _check_manifest(path: Path) -> None:
+    try:
+        expected = read_json(path / _MANIFEST)["files"]
+        found = _hashes(path)
+    except (InputError, KeyError, TypeError, OSError) as error:
+        raise BrokenCheckpointError(f"checkpoint {path} cannot be read: {error}") from None
+    wrong = sorted(
+        name for name in {*expected, *found} if expected.get(name) != found.get(name)
     )
+    if wrong:
+        raise BrokenCheckpointError(
+            f"checkpoint {path} is not as it was written: {wrong[0]} "
+            f"{'has changed' if wrong[0] in found else 'is missing'}"
+        )
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    # Orbax tells every step of every save at level INFO and WARNING.
+    logger = logging.getLogger("absl")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), "") or type(error).__name__
+
+
+def _is_key(leaf: Any) -> bool:
+    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def _without_keys(tree: Any) -> Any:
+    """Typed random keys as the plain numbers that they are stored as."""
+    return jax.tree.map(lambda leaf: jax.random.key_data(leaf) if _is_key(leaf) else leaf, tree)
+
+
+def _with_key(leaf: Any, expected: Any) -> Any:
+    return jax.random.wrap_key_data(leaf) if _is_key(expected) else leaf

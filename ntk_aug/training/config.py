@@ -12,6 +12,7 @@ TRAINED_PARTS = ("full", "subset")
 PLACEMENTS = ("append", "in-place", "in-place-twice")
 WEIGHTINGS = ("published", "algorithm1")
 NO_AUGMENTATION = "none"
+GIVEN_SELECTION = "given"
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,8 @@ class MethodConfig:
     """Algorithm 1: which examples are selected, how they are augmented, and how they weigh.
 
     Attributes:
-      selector: a key of `coreset.SELECTORS`, or a user's `module:function`. "none": plain training.
+      selector: a key of `coreset.SELECTORS`, or a user's `module:function`; "given": the subset that
+        `train` is handed. "none": plain training.
       fraction: the budget as a share of the training examples; either this or `count`.
       count: the budget in examples.
       split: of the budget among classes, "proportional" or "equal".
@@ -142,7 +144,8 @@ class MethodConfig:
     also_record: tuple[str, ...] = ()
 
     def __post_init__(self):
-        for selector in (self.selector, *self.also_record):
+        given = self.selector == GIVEN_SELECTION
+        for selector in (*(() if given else (self.selector,)), *self.also_record):
             coreset.find_selector(selector)
         if self.fraction is not None and self.count is not None:
             raise InputError(

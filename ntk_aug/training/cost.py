@@ -9,7 +9,7 @@ from ntk_aug.data import Dataset
 from ntk_aug.models import Network
 from ntk_aug.training.config import TrainingConfig
 from ntk_aug.training.loop import train
-from ntk_aug.training.step import steps_per_epoch
+from ntk_aug.training.plan import steps_per_epoch
 
 
 def estimate_training_seconds(
@@ -17,12 +17,12 @@ def estimate_training_seconds(
 ) -> float:
     """Trains on one batch, compiled and timed, and scales to all steps; evaluation is left out."""
     batch = train_set.take(np.arange(min(config.batch_size, len(train_set))))
-    stamps = []
+    stamps: list[float] = []
     train(
         network,
         batch,
-        replace(config, epochs=2),  # the first compiles
-        progress=lambda stage, done, total: stamps.append(time.perf_counter()),
+        replace(config, epochs=2, warmup_epochs=0),  # the first compiles
+        on_epoch=lambda record: stamps.append(time.perf_counter()),
     )
     steps = steps_per_epoch(len(train_set), config.batch_size)
     return config.epochs * steps * (stamps[-1] - stamps[-2])

@@ -1,31 +1,61 @@
-"""The training loop: epochs, evaluation, and a record of the run in one folder."""
+"""The training loop: select, plan, draw, train, evaluate, record, epoch by epoch."""
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from ntk_aug.aliases import Augmentation, Params, Progress
-from ntk_aug.augment import build_augmentation
+from ntk_aug import coreset
+from ntk_aug.aliases import Array, Float, Float32, Params, Progress
 from ntk_aug.checks import InputError, check_same_shape
 from ntk_aug.data import Dataset, normalize
-from ntk_aug.inputs import as_example_shapes
-from ntk_aug.losses import per_example_loss
-from ntk_aug.models import Network, as_view, check_logits, logits_program, network_takes
-from ntk_aug.records import StrPath
-from ntk_aug.training.config import TrainingConfig
-from ntk_aug.training.optimizer import build_optimizer
-from ntk_aug.training.run_folder import EpochRecord, RunFolder
-from ntk_aug.training.step import (
-    Keys,
-    TrainState,
-    epoch_program,
-    evaluation_program,
-    steps_per_epoch,
+from ntk_aug.losses import check_targets
+from ntk_aug.models import Network
+from ntk_aug.records import StrPath, fingerprint
+from ntk_aug.training.config import MethodConfig, TrainingConfig
+from ntk_aug.training.epoch import EpochProgram, EpochResult
+from ntk_aug.training.evaluation import EvaluationProgram
+from ntk_aug.training.history import EpochRecord, none_if_nan
+from ntk_aug.training.initial import check_outputs, initial_state
+from ntk_aug.training.optimizer import build_optimizer, learning_rates
+from ntk_aug.training.plan import (
+    EpochPlan,
+    batch_sizes,
+    is_wu,
+    plan_epoch,
+    shuffle,
+    versions_per_example,
 )
+from ntk_aug.training.resume import Checkpointer, RunState
+from ntk_aug.training.run_folder import RunFolder, run_configuration
+from ntk_aug.training.selecting import RecordedSelection, SubsetSelection
+from ntk_aug.training.step import Keys, training_step
+from ntk_aug.training.versions import ExampleVersions
+
+SECONDS_BETWEEN_CHECKPOINTS = 60.0
+
+
+class DivergenceError(InputError):
+    """The loss of a step is not finite; what was recorded before is kept.
+
+    Attributes:
+      epoch: in which it happened, from 1.
+      step: of the optimiser since the start, from 1.
+    """
+
+    def __init__(self, message: str, *, epoch: int, step: int):
+        """Keeps where it happened beside the message.
+
+        Args:
+          message: one line.
+          epoch: as the attribute.
+          step: as the attribute.
+        """
+        super().__init__(message)
+        self.epoch, self.step = epoch, step
 
 
 class TrainedNetwork(NamedTuple):
@@ -42,152 +72,269 @@ class TrainedNetwork(NamedTuple):
     history: list[EpochRecord]
 
 
-def initial_state(network: Network, image_shape: Any, config: TrainingConfig) -> TrainState:
-    """The state before the first epoch; depends on the shape of the images, not on their values.
-
-    Args:
-      network: to be initialised.
-      image_shape: (h, w, c), or shape and type of one example of another kind, as
-        `data.Dataset.example` gives it.
-      config: gives the seed.
-
-    Raises:
-      InputError: the network does not take such examples.
-    """
-    example = zero_examples(image_shape, 1)
-    with network_takes(example):
-        params, state = network.init(Keys.of_seed(config.seed).init, example)
-    opt_state = build_optimizer(config, steps_per_epoch=1).init(params)
-    return TrainState(params, state, opt_state, jnp.zeros((), jnp.int32))
-
-
-def zero_examples(example: Any, n: int) -> Any:
-    """A batch of n examples that are all zeros.
-
-    Args:
-      example: (h, w, c), or shape and type of one example.
-      n: how many.
-    """
-    shapes = as_example_shapes(example, "float32")
-    return jax.tree.map(lambda leaf: jnp.zeros((n, *leaf.shape), leaf.dtype), shapes)
-
-
 def train(
     network: Network,
     train_set: Dataset,
     config: TrainingConfig,
     *,
+    method: MethodConfig | None = None,
     test_set: Dataset | None = None,
+    soft_labels: Float[Array, "n C"] | None = None,
+    selection: coreset.Selection | None = None,
     folder: StrPath | None = None,
     description: Mapping[str, Any] | None = None,
     keep_epochs: Sequence[int] = (),
+    seconds_between_checkpoints: float = SECONDS_BETWEEN_CHECKPOINTS,
+    compiled_epoch: bool | None = None,
     progress: Progress | None = None,
+    on_epoch: Callable[[EpochRecord], None] | None = None,
 ) -> TrainedNetwork:
-    """Trains a network on a data set that fits on the device.
+    """Trains a network on a data set that fits on the device, by Algorithm 1 or without selection.
+
+    Every `reselect_every` epochs a subset is selected by the network's evaluation-mode gradients;
+    its strong versions are drawn every `strong_every` epochs; each epoch is weighted SGD on the
+    rows that `plan_epoch` plans.
 
     Args:
       network: to be initialised from the seed and trained.
       train_set: images, labels, normalisation.
-      config: of the run.
-      test_set: evaluated after every epoch, in evaluation mode.
+      config: settings of the training.
+      method: settings of selection and augmentation; None: neither.
+      test_set: evaluated in evaluation mode, every `eval_every` epochs and after the last.
+      soft_labels: what is trained for in place of the labels, which selection still goes by where
+        it is by class.
+      selection: a weighted subset, with places in `train_set`, for selector "given".
       folder: where the run is recorded, and resumed from its last checkpoint if it is the same run.
       description: what config.json says of the run besides, such as model and data by name; part
         of what makes it the same run.
       keep_epochs: epochs after which a checkpoint is kept, besides the last.
-      progress: called with ("training", epochs done, epochs).
+      seconds_between_checkpoints: after which a checkpoint is written at the next epoch's end.
+      compiled_epoch: all full steps of an epoch as one program. None: unless JAX runs on the CPU,
+        see `EpochProgram`.
+      progress: called with ("training", steps done, in all), and with the stages of selection and
+        augmentation.
+      on_epoch: called with the record of each epoch.
 
     Returns:
       The trained network with its history.
 
     Raises:
       InputError: a folder that holds another run, a network whose outputs are not one per class,
-        an augmentation of examples that are no images, or a loss that is not finite (which epoch
-        and steps are named).
+        an augmentation of examples that are no images, a budget that cannot be kept, soft labels
+        or a subset that do not fit, a folder that cannot be written.
+      DivergenceError: a loss that is not finite.
+
+    Reference:
+      Liu, Mirzasoleiman: Data-efficient augmentation for training neural networks, 2022.
     """
-    steps = steps_per_epoch(len(train_set), config.batch_size)
-    augmentation = check_augmentation(train_set, config.augmentation)
-    train_state = initial_state(network, train_set.example, config)
-    _check_outputs(network, train_state, train_set)
-    history: list[EpochRecord] = []
-    run = None
-    if folder is not None:
-        run = RunFolder.open(folder, description or {}, train_set, config)
-        train_state, history = run.resume(train_state, config.epochs)
-        if not history and 0 in (config.epochs, *keep_epochs):
-            run.save(train_state, history)
-    if progress:
-        progress("training", len(history), config.epochs)
-
-    preprocess = partial(normalize, mean=train_set.mean, std=train_set.std)
-    run_epoch = epoch_program(
-        network,
-        build_optimizer(config, steps),
-        augmentation,
-        preprocess,
-        Keys.of_seed(config.seed),
-        config.batch_size,
+    run = _Run(
+        network, train_set, config, method or MethodConfig(), test_set, soft_labels, selection,
+        compiled_epoch, progress,
+    )  # fmt: skip
+    if folder is None:
+        return run.train(run.initial, None, on_epoch)
+    given = {
+        "soft_labels": None if soft_labels is None else fingerprint(np.asarray(soft_labels)),
+        "selection": None if selection is None else fingerprint(list(map(np.asarray, selection))),
+    }
+    recorded = RunFolder.open(
+        folder,
+        run_configuration(
+            {**(description or {}), "given": given}, train_set, config, run.method
+        ),
     )
-    evaluate = evaluation_program(
-        lambda variables, inputs: network.apply(*variables, inputs, False, None)[0], preprocess
-    )
-    arrays = jax.tree.map(jnp.asarray, [train_set.images, train_set.labels, train_set.indices])
-    test_arrays = test_set and jax.tree.map(jnp.asarray, [test_set.images, test_set.labels])
-    for epoch in range(len(history) + 1, config.epochs + 1):
-        train_state, sums = run_epoch(train_state, *arrays)
-        train_loss, train_accuracy = sums.means()
-        if not np.isfinite(train_loss):
-            raise InputError(
-                f"the training loss of epoch {epoch} (steps {(epoch - 1) * steps + 1} to "
-                f"{epoch * steps}) is not finite: try a learning rate below {config.learning_rate}"
-            )
-        test: tuple[float | None, float | None] = (None, None)
-        if test_arrays:
-            test = evaluate((train_state.params, train_state.state), *test_arrays).means()
-        record = EpochRecord(epoch, train_loss, train_accuracy, *test)
-        history.append(record)
-        if run is not None and epoch in (config.epochs, *keep_epochs):
-            run.save(train_state, history)
-        if progress:
-            progress("training", epoch, config.epochs)
-    return TrainedNetwork(train_state.params, train_state.state, history)
+    with recorded.locked():
+        checkpointer = Checkpointer(recorded, keep_epochs, seconds_between_checkpoints)
+        state = checkpointer.resume(run.initial, config.epochs)
+        if 0 in (config.epochs, *keep_epochs) and not state.epoch:
+            checkpointer.save_if_due(state, 0)
+        trained = run.train(state, (recorded, checkpointer), on_epoch)
+        if recorded.result() is None:
+            recorded.write_result(trained.history)
+    return trained
 
 
-def _check_outputs(network: Network, train_state: TrainState, train_set: Dataset) -> None:
-    image = zero_examples(train_set.example, 1)
-    logits = jax.eval_shape(
-        lambda: network.apply(train_state.params, train_state.state, image, False, None)[0]
-    )
-    check_logits(logits, 1)
-    check_same_shape(logits.shape, (1, train_set.num_classes), "the network's output for one image")
+class _Run:
+    """The programs of one run, and its epochs."""
 
-
-def check_augmentation(dataset: Dataset, spec: str) -> Augmentation | None:
-    """The augmentation of a data set: of images what `spec` names, otherwise none.
-
-    Raises:
-      InputError: an augmentation other than "identity" of examples that are no images.
-    """
-    augmentation = build_augmentation(spec)
-    if dataset.are_images:
-        return augmentation
-    if spec != "identity":
-        shapes = jax.tree.map(lambda leaf: ("n", *leaf.shape), dataset.example)
-        raise InputError(
-            f"augmentation {spec!r} is of images [n, h, w, c], and {dataset.name} holds "
-            f"{str(shapes).replace(chr(39), '')}: only 'identity' fits"
+    def __init__(
+        self, network, train_set, config, method, test_set, soft_labels, selection,
+        compiled_epoch, progress,
+    ):  # fmt: skip
+        self.config, self.method, self._train_set = config, method, train_set
+        self._progress = progress
+        self._keys = Keys.of_seed(config.seed)
+        n, num_classes = len(train_set), train_set.num_classes
+        self._selecting = SubsetSelection(
+            network, train_set, soft_labels, method, self._keys, given=selection, progress=progress
         )
-    return None
+        most = self._selecting.max_selected
+        self._versions = ExampleVersions(
+            network,
+            train_set,
+            _targets(train_set, soft_labels),
+            config,
+            method,
+            max_selected=most,
+            progress=progress,
+        )
+        if soft_labels is not None and is_wu(method):
+            raise InputError(
+                f"augment is {method.augment!r} and soft labels are given, expected labels: the "
+                "method of Wu et al. mixes the labels itself"
+            )
+        preprocess = partial(normalize, mean=train_set.mean, std=train_set.std)
+        step = training_step(
+            network,
+            build_optimizer(config),
+            preprocess,
+            label_smoothing=config.label_smoothing,
+            precision=config.precision,
+        )
+        trained = n if method.train_on == "full" else most
+        max_rows = trained + most * versions_per_example(method)
+        self.program = EpochProgram(
+            step, config.batch_size, max_rows=max_rows, compiled=compiled_epoch
+        )
+        self._evaluate = None
+        if test_set is not None:
+            check_same_shape((test_set.num_classes,), (num_classes,), "the test set, by classes,")
+            self._evaluate = EvaluationProgram(
+                lambda variables, inputs: network.apply(*variables, inputs, False, None)[0],
+                test_set,
+            )
+        state = initial_state(network, train_set.example, config)
+        check_outputs(network, state, train_set)
+        self.initial = RunState(state, np.zeros(n, bool), np.zeros(n, bool))
+
+    def train(self, state, record, on_epoch):
+        """All epochs from a state on; `record` is the folder and its checkpointer, or None."""
+        self._versions.restore(state.drawn)
+        while state.epoch < self.config.epochs:
+            state, selected = self._epoch(state)
+            if record is not None:
+                self._record(state, selected, *record)
+            if on_epoch:
+                on_epoch(state.history[-1])
+        if self._progress and not self.config.epochs:
+            self._progress("training", 0, 0)
+        return TrainedNetwork(state.train_state.params, state.train_state.state, state.history)
+
+    def _epoch(self, state: RunState) -> tuple[RunState, RecordedSelection | None]:
+        epoch, train_state = state.epoch, state.train_state
+        variables = (train_state.params, train_state.state)
+        stamps = [time.perf_counter()]
+        selected = None
+        if self._selecting.is_due(epoch):
+            selected = self._selecting(epoch, variables)
+            state.subset = selected.subset
+        stamps.append(time.perf_counter())
+        n = len(self._train_set)
+        plan = plan_epoch(self.config, self.method, n, epoch, state.subset)
+        sources = jax.block_until_ready(self._versions.draw(plan, variables))
+        stamps.append(time.perf_counter())
+        steps = batch_sizes(len(plan), self.config.batch_size).steps
+        rates = learning_rates(self.config, epoch, steps)
+        order = shuffle(self._keys.order, epoch, len(plan))
+        result = self.program(
+            train_state,
+            jax.random.fold_in(self._keys.dropout, epoch),
+            sources,
+            self._versions.rows(plan).take(order),
+            rates,
+            on_step=self._reporter(state, steps),
+        )
+        self._check_finite(result, state, steps)
+        self._reporter(state, steps)(steps)
+        stamps.append(time.perf_counter())
+        after = (result.state.params, result.state.state)
+        due = (epoch + 1) % self.config.eval_every == 0 or epoch + 1 == self.config.epochs
+        tested = self._evaluate(after) if self._evaluate and due else None
+        stamps.append(time.perf_counter())
+        new = self._advanced(state, result, plan, steps, float(rates[-1]), tested, np.diff(stamps))
+        return new, selected
+
+    def _advanced(self, state, result, plan: EpochPlan, steps, rate, tested, seconds) -> RunState:
+        used, ever_selected = state.used.copy(), state.selected.copy()
+        used[plan.positions] = True
+        if state.subset is not None:
+            ever_selected[state.subset.positions] = True
+        before = state.history[-1] if state.history else EpochRecord(0, 0.0, 0.0)
+        selection, augmentation, training, evaluation = map(float, seconds)
+        record = EpochRecord(
+            state.epoch + 1,
+            *result.sums.means(),
+            **_test_fields(tested),
+            learning_rate=rate,
+            examples=before.examples + len(plan),
+            steps=before.steps + steps,
+            distinct_used=int(used.sum()),
+            distinct_selected=int(ever_selected.sum()),
+            seconds_training=training,
+            seconds_selection=selection,
+            seconds_augmentation=augmentation,
+            seconds_evaluation=evaluation,
+        )
+        return RunState(
+            result.state,
+            used,
+            ever_selected,
+            state.subset,
+            [*state.history, record],
+            self._versions.kept(),
+        )
+
+    def _record(self, state, selected, run: RunFolder, checkpointer: Checkpointer) -> None:
+        try:
+            if selected is not None:
+                run.write_selection(selected, self._train_set.indices)
+            run.append(state.history[-1])
+        except OSError as error:
+            raise InputError(
+                f"the record of epoch {state.epoch} cannot be written to {run.path}: "
+                f"{error.strerror}; the run goes on from its last checkpoint when it is started "
+                "again"
+            ) from error
+        checkpointer.save_if_due(state, self.config.epochs)
+
+    def _reporter(self, state: RunState, steps: int) -> Callable[[int], None]:
+        done_before = state.history[-1].steps if state.history else 0
+        total = done_before + steps * (self.config.epochs - state.epoch)
+
+        def report(done: int) -> None:
+            if self._progress:
+                self._progress("training", done_before + done, total)
+
+        return report
+
+    def _check_finite(self, result: EpochResult, state: RunState, steps: int) -> None:
+        if result.not_finite is None:
+            return
+        epoch = state.epoch + 1
+        step = (state.history[-1].steps if state.history else 0) + result.not_finite + 1
+        raise DivergenceError(
+            f"the training loss of step {step} (epoch {epoch}, step {result.not_finite + 1} of "
+            f"{steps}) is not finite: try a learning rate below {self.config.learning_rate}",
+            epoch=epoch,
+            step=step,
+        )
 
 
-def evaluate_view(view: Any, dataset: Dataset) -> tuple[float, float]:
-    """Mean cross-entropy and accuracy in [0, 1] of a network in evaluation mode on a data set.
+def _targets(train_set: Dataset, soft_labels: Any) -> Float32[np.ndarray, "n C"]:
+    n, num_classes = len(train_set), train_set.num_classes
+    if soft_labels is None:
+        return np.eye(num_classes, dtype=np.float32)[train_set.labels]
+    given = np.asarray(soft_labels)
+    check_same_shape(given.shape, (n, num_classes), "an array of soft labels")
+    return np.asarray(check_targets(given, n, num_classes, "cross-entropy"), np.float32)
 
-    Args:
-      view: a `ModelView`, or what `models.as_view` takes.
-      dataset: any.
-    """
-    view = as_view(view)
-    evaluate = logits_program(view.apply_fn, mean=dataset.mean, std=dataset.std)
-    logits = evaluate(view.params, dataset.images)
-    losses = np.asarray(per_example_loss("cross-entropy")(logits, dataset.labels), np.float64)
-    return float(losses.mean()), float((logits.argmax(axis=1) == dataset.labels).mean())
+
+def _test_fields(tested: Any) -> dict[str, Any]:
+    if tested is None:
+        return {}
+    return {
+        "test_loss": tested.loss,
+        "test_accuracy": tested.accuracy,
+        "test_balanced_accuracy": tested.balanced_accuracy,
+        "test_class_accuracy": tuple(map(none_if_nan, tested.class_accuracy)),
+    }

@@ -1,24 +1,23 @@
 """Networks trained by name: trained once for a configuration, found again by all of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 
+from ntk_aug import coreset
 from ntk_aug.aliases import Progress
 from ntk_aug.checks import InputError
 from ntk_aug.data import Dataset
 from ntk_aug.models import ModelView, Network, build_network
 from ntk_aug.records import StrPath, environment, fingerprint
-from ntk_aug.training.config import TrainingConfig
-from ntk_aug.training.loop import initial_state, train, zero_examples
-from ntk_aug.training.run_folder import (
-    EpochRecord,
-    RunFolder,
-    recorded_example,
-    run_configuration,
-)
+from ntk_aug.training.config import MethodConfig, TrainingConfig
+from ntk_aug.training.history import EpochRecord
+from ntk_aug.training.initial import initial_state, zero_examples
+from ntk_aug.training.loop import train
+from ntk_aug.training.resume import restore_train_state
+from ntk_aug.training.run_folder import RunFolder, recorded_example, run_configuration
 
 
 class PretrainedNetwork(NamedTuple):
@@ -63,11 +62,15 @@ def train_named_model(
     config: TrainingConfig,
     *,
     options: Mapping[str, Any] | None = None,
+    method: MethodConfig | None = None,
     test_set: Dataset | None = None,
+    selection: coreset.Selection | None = None,
+    description: Mapping[str, Any] | None = None,
     folder: StrPath | None = None,
     cache: StrPath | None = None,
     keep_epochs: Sequence[int] = (),
     progress: Progress | None = None,
+    on_epoch: Callable[[EpochRecord], None] | None = None,
 ) -> PretrainedNetwork:
     """Trains a model by its name, or finds it trained.
 
@@ -76,11 +79,15 @@ def train_named_model(
       train_set: what it is trained on; gives the number of outputs.
       config: of the run.
       options: of the model.
-      test_set: evaluated after every epoch.
+      method: settings of selection and augmentation, as `train` takes them; so are the next two.
+      test_set: evaluated in evaluation mode.
+      selection: a weighted subset, for selector "given".
+      description: what the run's record says besides.
       folder: of the run; or
       cache: a folder of runs, in which this one has a folder named by its whole configuration.
       keep_epochs: epochs after which a checkpoint is kept, besides the last.
-      progress: called with ("training", epochs done, epochs).
+      progress: called with ("training", steps done, in all), and as `train` says.
+      on_epoch: called with the record of each epoch.
 
     Raises:
       InputError: as `build_network` and `train` do; neither folder nor cache given.
@@ -90,6 +97,7 @@ def train_named_model(
     options = {name: value for name, value in (options or {}).items() if value is not None}
     network = build_network(model, train_set.num_classes, **options)
     description = {
+        **(description or {}),
         "model": {
             "name": model,
             "options": options,
@@ -98,7 +106,7 @@ def train_named_model(
         "test": None if test_set is None else test_set.fingerprint(),
     }
     if cache is not None:
-        digest = fingerprint(run_configuration(description, train_set, config))[:16]
+        digest = fingerprint(run_configuration(description, train_set, config, method))[:16]
         name = f"{model}-{train_set.name}-{digest}".replace(":", "-").replace("/", "-")
         folder = Path(cache) / name
     assert folder is not None  # one of the two is given
@@ -106,11 +114,14 @@ def train_named_model(
         network,
         train_set,
         config,
+        method=method,
         test_set=test_set,
+        selection=selection,
         folder=folder,
         description=description,
         keep_epochs=keep_epochs,
         progress=progress,
+        on_epoch=on_epoch,
     )
     view = network.view(trained.params, trained.state)
     return PretrainedNetwork(view, RunFolder.read(folder), trained.history)
@@ -149,10 +160,11 @@ def load_trained_model(folder: StrPath, *, epoch: int | None = None) -> Pretrain
         ) from None
     # Another version of JAX writes the same program in other words, so only under the versions
     # that trained it does another program mean another model.
-    same_versions = all(run.environment.get(k) == environment()[k] for k in ("jax", "flax"))
+    recorded = run.environment
+    same_versions = all(recorded.get(k) == environment()[k] for k in ("jax", "flax"))
     if same_versions and network_fingerprint(network, example) != model["fingerprint"]:
         raise InputError(
             f"model {model['name']!r} is not what {folder} was trained with: its code has changed"
         )
-    state = run.restore(epoch, initial_state(network, example, config))
+    state = restore_train_state(run, epoch, initial_state(network, example, config))
     return PretrainedNetwork(network.view(state.params, state.state), run, run.history()[:epoch])

@@ -1,44 +1,54 @@
-"""The folder that a training run leaves behind, and is resumed and read from.
+"""The folder of a training run: its record, from which it is shown, resumed and read.
 
-config.json     what the run is, and the versions and device that it ran on
-metrics.jsonl   one JSON line per epoch
-checkpoints/    one checkpoint per kept epoch, by the number of epochs done
+config.json         what the run is: its format's version, and every setting, resolved
+environment.json    versions and device that it ran on, and those that it was resumed on
+metrics.jsonl       one JSON line per epoch
+selections/         one npz per selection, named by the epochs done: places in the data set's split
+                    (int32), weights and gains (float32), the estimate of the error
+checkpoints/        one folder per kept epoch, named by the epochs done
+result.json         last and best evaluation, and what the run took; there when it has ended
 """
 
+import contextlib
+import fcntl
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
 
+from ntk_aug import coreset
 from ntk_aug.checks import InputError, check_writable_folder
 from ntk_aug.data import Dataset
-from ntk_aug.records import StrPath, environment, read_json, replacing, to_json, write_json
-from ntk_aug.training.checkpoint import checkpoint_epochs, restore_checkpoint, save_checkpoint
-from ntk_aug.training.config import TrainingConfig
-from ntk_aug.training.step import TrainState
+from ntk_aug.records import (
+    StrPath,
+    environment,
+    read_json,
+    read_npz,
+    replacing,
+    to_json,
+    write_json,
+    write_npz,
+)
+from ntk_aug.training.checkpoint import checkpoint_epochs
+from ntk_aug.training.config import MethodConfig, TrainingConfig
+from ntk_aug.training.history import EpochRecord, summarize_history
+from ntk_aug.training.selecting import RecordedSelection
 
+FORMAT_VERSION = 2
 CONFIG_FILE = "config.json"
-
-
-class EpochRecord(NamedTuple):
-    """One line of metrics.jsonl: after `epoch` epochs; accuracies in [0, 1], None if not measured.
-
-    Training loss and accuracy are running ones: measured on each batch before its step.
-    """
-
-    epoch: int
-    train_loss: float
-    train_accuracy: float
-    test_loss: float | None
-    test_accuracy: float | None
+ENVIRONMENT_FILE = "environment.json"
+_DECIDE_BITS = ("jax", "jaxlib", "device", "num_devices", "processor", "xla_flags")
 
 
 def run_configuration(
-    description: Mapping[str, Any], train_set: Dataset, config: TrainingConfig
+    description: Mapping[str, Any],
+    train_set: Dataset,
+    config: TrainingConfig,
+    method: MethodConfig | None = None,
 ) -> dict[str, Any]:
     """All that a run's result depends on, as what JSON has; two runs are the same iff this is."""
     if train_set.are_images:
@@ -46,14 +56,17 @@ def run_configuration(
     else:
         examples = {"example": jax.tree.map(_as_record, train_set.example)}
     run = {
+        "format_version": FORMAT_VERSION,
         **description,
         "training": asdict(config),
+        "method": asdict(method or MethodConfig()),
         "data": {
             "name": train_set.name,
             "split": train_set.split,
             "num_examples": len(train_set),
             **examples,
             "class_names": train_set.class_names,
+            "class_sizes": np.bincount(train_set.labels, minlength=train_set.num_classes),
             "mean": train_set.mean,
             "std": train_set.std,
             "fingerprint": train_set.fingerprint(),
@@ -88,40 +101,36 @@ class RunFolder:
     Attributes:
       path: of the folder.
       config: of the run, as `run_configuration` gives it.
-      environment: versions and device that it ran on, as `records.environment` gives them.
     """
 
     path: Path
     config: dict[str, Any]
-    environment: dict[str, Any]
 
     @classmethod
-    def open(
-        cls,
-        folder: StrPath,
-        description: Mapping[str, Any],
-        train_set: Dataset,
-        config: TrainingConfig,
-    ) -> "RunFolder":
+    def open(cls, folder: StrPath, configuration: Mapping[str, Any]) -> "RunFolder":
         """Starts a run's folder, or finds it again.
+
+        Args:
+          folder: of the run.
+          configuration: as `run_configuration` gives it.
 
         Raises:
           InputError: the folder cannot be written, or holds something else than this very run.
         """
         path = Path(folder)
         check_writable_folder(path)
-        run = run_configuration(description, train_set, config)
-        if path.is_dir() and any(path.iterdir()):
-            recorded = cls.read(path).config
-            differing = [k for k in {*run, *recorded} if run.get(k) != recorded.get(k)]
+        if path.is_dir() and any(map(_is_of_a_user, path.iterdir())):
+            run = cls.read(path)
+            differing = _differing(run.config, configuration)
             if differing:
                 raise InputError(
-                    f"{folder} holds another run (it differs in {', '.join(sorted(differing))}); "
-                    "choose another folder"
+                    f"{folder} holds another run (it differs in {', '.join(differing)}); choose "
+                    "another folder"
                 )
         else:
             path.mkdir(parents=True, exist_ok=True)
-            write_json(path / CONFIG_FILE, {"run": run, "environment": environment()})
+            write_json(path / ENVIRONMENT_FILE, {**environment(), "resumed": []})
+            write_json(path / CONFIG_FILE, configuration)
         return cls.read(path)
 
     @classmethod
@@ -133,9 +142,34 @@ class RunFolder:
         if not (path / CONFIG_FILE).exists():
             raise InputError(f"{folder} holds no training run: it has no {CONFIG_FILE}")
         content = read_json(path / CONFIG_FILE)
-        if not isinstance(content, dict) or not isinstance(content.get("run"), dict):
+        if isinstance(content, dict) and isinstance(content.get("run"), dict):
+            raise InputError(
+                f"{folder} was written by ntk_aug 0.1 before its training records had a version; "
+                "train it again into another folder"
+            )
+        if not isinstance(content, dict) or "format_version" not in content:
             raise InputError(f"{path / CONFIG_FILE} does not describe a training run")
-        return cls(path, content["run"], content.get("environment", {}))
+        if content["format_version"] != FORMAT_VERSION:
+            raise InputError(
+                f"{folder} has records of format {content['format_version']}, expected "
+                f"{FORMAT_VERSION}: read it with the version of ntk_aug that wrote it"
+            )
+        return cls(path, content)
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Where the run is written; raises InputError if another process does so."""
+        with (self.path / ".lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise InputError(f"{self.path} is being written by another process") from None
+            yield
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        """Versions and device that it was started on, as `records.environment` gives them."""
+        return read_json(self.path / ENVIRONMENT_FILE)
 
     @property
     def checkpoints(self) -> Path:
@@ -143,43 +177,116 @@ class RunFolder:
         return self.path / "checkpoints"
 
     def epochs(self) -> list[int]:
-        """The epochs that have a whole checkpoint, ascending."""
+        """The epochs that have a checkpoint, ascending."""
         return checkpoint_epochs(self.checkpoints)
 
     def history(self) -> list[EpochRecord]:
-        """The epochs recorded so far."""
+        """The epochs recorded so far; a last line that was cut by a stop is left out."""
+        path = self.path / "metrics.jsonl"
         try:
-            lines = (self.path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-            return [EpochRecord(**json.loads(line)) for line in lines]
+            lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
         except FileNotFoundError:
             return []
-        except (json.JSONDecodeError, TypeError) as error:
-            raise InputError(f"{self.path / 'metrics.jsonl'} is broken: {error}") from None
+        if lines and not lines[-1].endswith("\n"):
+            del lines[-1]
+        try:
+            return [EpochRecord.from_json(json.loads(line)) for line in lines]
+        except (json.JSONDecodeError, TypeError, AttributeError) as error:
+            raise InputError(f"{path} is broken: {error}") from None
 
-    def save(self, train_state: TrainState, history: list[EpochRecord]) -> None:
-        """Writes the metrics, then the checkpoint of the epoch that the state is at."""
-        with replacing(self.path / "metrics.jsonl") as temporary:
-            temporary.write_text(
-                "".join(to_json(record._asdict(), indent=None) for record in history),
-                encoding="utf-8",
-            )
-        save_checkpoint(self.checkpoints, int(train_state.epoch), train_state._asdict())
+    def result(self) -> dict[str, Any] | None:
+        """What result.json says; None while the run has not ended."""
+        path = self.path / "result.json"
+        return read_json(path) if path.exists() else None
 
-    def restore(self, epoch: int, like: TrainState) -> TrainState:
-        """The state after `epoch` epochs; `like` gives structure, shapes and types.
+    def selection_epochs(self) -> list[int]:
+        """The epochs done at each recorded selection, ascending."""
+        files = (self.path / "selections").glob("*.npz")
+        return sorted(int(file.stem) for file in files if file.stem.isdecimal())
 
-        Raises:
-          InputError: no whole checkpoint of that epoch, or one of another network.
+    def selection(self, epoch: int) -> dict[str, np.ndarray]:
+        """What was selected after `epoch` epochs: the arrays of its npz.
+
+        "indices", "weights", "gains", "estimate", and the same behind "SELECTOR/" of selectors that
+        were only recorded.
         """
-        abstract = jax.eval_shape(lambda: like._asdict())
-        return TrainState(**restore_checkpoint(self.checkpoints, epoch, abstract))
+        return read_npz(self._selection_file(epoch))
 
-    def resume(self, initial: TrainState, epochs: int) -> tuple[TrainState, list[EpochRecord]]:
-        """The last checkpoint up to `epochs` with its history; without one, the initial state."""
-        kept = [epoch for epoch in self.epochs() if epoch <= epochs]
-        if not kept:
-            return initial, []
-        history = self.history()[: kept[-1]]
-        if len(history) < kept[-1]:
-            raise InputError(f"{self.path} is half-written: metrics.jsonl lacks epochs")
-        return self.restore(kept[-1], initial), history
+    def append(self, record: EpochRecord) -> None:
+        """Adds the line of an epoch."""
+        with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
+            file.write(to_json(record._asdict(), indent=None))
+
+    def cut_back(self, history: Sequence[EpochRecord]) -> None:
+        """Makes the record that of these epochs, as their checkpoint knows them."""
+        with replacing(self.path / "metrics.jsonl") as temporary:
+            lines = (to_json(record._asdict(), indent=None) for record in history)
+            temporary.write_text("".join(lines), encoding="utf-8")
+        for epoch in self.selection_epochs():
+            if epoch >= len(history):
+                self._selection_file(epoch).unlink()
+        (self.path / "result.json").unlink(missing_ok=True)
+
+    def write_selection(self, selected: RecordedSelection, places: np.ndarray) -> None:
+        """Writes what was selected.
+
+        Args:
+          selected: with places in the data set.
+          places: of the data set's examples in their split.
+        """
+        arrays = _selection_arrays(selected.selection, places)
+        for name, other in selected.others.items():
+            own = _selection_arrays(other, places)
+            arrays |= {f"{name}/{field}": array for field, array in own.items()}
+        write_npz(self._selection_file(selected.subset.epoch), arrays)
+
+    def write_result(self, history: Sequence[EpochRecord]) -> None:
+        """Writes the result of the whole run."""
+        write_json(self.path / "result.json", summarize_history(history))
+
+    def note_resumption(self, epoch: int) -> list[str]:
+        """Records that the run goes on after `epoch` epochs.
+
+        Returns:
+          What differs from where it was started, of all that bits depend on: "jaxlib: 1 then, 2
+          now".
+        """
+        then, now = self.environment, environment()
+        write_json(
+            self.path / ENVIRONMENT_FILE,
+            {**then, "resumed": [*then.get("resumed", []), {"epoch": epoch, **now}]},
+        )
+        return [
+            f"{name}: {then.get(name)} then, {now[name]} now"
+            for name in _DECIDE_BITS
+            if then.get(name) != now[name]
+        ]
+
+    def _selection_file(self, epoch: int) -> Path:
+        return self.path / "selections" / f"{epoch:05}.npz"
+
+
+def _is_of_a_user(child: Path) -> bool:
+    """Not what a process that was killed at its start has left."""
+    return not child.name.startswith(".") and child.name != ENVIRONMENT_FILE
+
+
+def _selection_arrays(selection: coreset.Selection, places: np.ndarray) -> dict[str, np.ndarray]:
+    return {
+        "indices": places[selection.indices].astype(np.int32),
+        "weights": np.asarray(selection.weights, np.float32),
+        "gains": np.asarray(selection.gains, np.float32),
+        "estimate": np.asarray(selection.estimate, np.float64),
+    }
+
+
+def _differing(recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """The settings that differ, such as "training.epochs"."""
+    found = []
+    for name in sorted({*recorded, *wanted}):
+        one, other = recorded.get(name), wanted.get(name)
+        if isinstance(one, Mapping) and isinstance(other, Mapping):
+            found += [f"{name}.{part}" for part in _differing(one, other)]
+        elif one != other:
+            found.append(name)
+    return found

@@ -1,17 +1,14 @@
-"""An epoch of training: permutation, gather, augmentation and steps, compiled; evaluation."""
+"""One step of training, as a pure function."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from ntk_aug.aliases import Augmentation, Inputs, IntLike, KeyArray, Params
-from ntk_aug.augment import augment_batch
-from ntk_aug.data import unit_range
-from ntk_aug.inputs import num_examples, take_examples
+from ntk_aug.aliases import Array, Float, FloatLike, Inputs, Int, KeyArray, Params
+from ntk_aug.inputs import cast_inputs
 from ntk_aug.losses import per_example_loss
 from ntk_aug.models import Network
 
@@ -19,7 +16,7 @@ _cross_entropy = per_example_loss("cross-entropy")
 
 
 class TrainState(NamedTuple):
-    """What an epoch carries to the next.
+    """What a step carries to the next.
 
     Attributes:
       params: trained parameters.
@@ -31,7 +28,7 @@ class TrainState(NamedTuple):
     params: Params
     state: Any
     opt_state: optax.OptState
-    epoch: jax.Array
+    epoch: Int[Array, ""]
 
 
 class Keys(NamedTuple):
@@ -39,154 +36,109 @@ class Keys(NamedTuple):
 
     init: KeyArray
     order: KeyArray
-    augmentation: KeyArray
+    weak: KeyArray
     dropout: KeyArray
+    strong: KeyArray
+    selection: KeyArray
 
     @classmethod
     def of_seed(cls, seed: int) -> "Keys":
-        """The four keys of a run's seed."""
-        return cls(*jax.random.split(jax.random.key(seed), 4))
+        """The keys of a run's seed."""
+        return cls(*jax.random.split(jax.random.key(seed), len(cls._fields)))
 
 
 class MetricSums(NamedTuple):
-    """Sums over images, to be divided once at the end; the last partial batch counts in full.
+    """Sums over the images of some steps, to be divided once at the end.
 
-    For training they are of what each image had when its own batch was processed.
+    They are of what each image had when its own batch was processed.
 
     Attributes:
-      loss: of the cross-entropies.
-      hits: number of images whose largest logit is that of their class.
+      loss: of weight times cross-entropy, with smoothed targets where these are trained on.
+      weight: of the weights.
+      hits: number of images whose largest logit is that of their most likely class.
       num_images: of images.
     """
 
-    loss: jax.Array
-    hits: jax.Array
-    num_images: IntLike
+    loss: Float[Array, ""]
+    weight: Float[Array, ""]
+    hits: Int[Array, ""]
+    num_images: Int[Array, ""]
+
+    @classmethod
+    def zero(cls) -> "MetricSums":
+        """The sums of no step."""
+        return cls(*(jnp.zeros((), dtype) for dtype in (jnp.float32,) * 2 + (jnp.int32,) * 2))
 
     def means(self) -> tuple[float, float]:
-        """Mean loss, and accuracy in [0, 1]."""
-        num_images = float(self.num_images)
-        return float(self.loss) / num_images, float(self.hits) / num_images
+        """Weighted mean of the losses, and the share of hits in [0, 1]."""
+        weight, num_images = float(self.weight), float(self.num_images)
+        return float(self.loss) / weight if weight else 0.0, float(self.hits) / num_images
 
 
-def steps_per_epoch(num_examples: int, batch_size: int) -> int:
-    """How many steps see every example once; the last may have fewer than batch_size."""
-    return -(-num_examples // batch_size)
+Step = Callable[..., tuple[TrainState, MetricSums]]
+"""step(state, key, images, soft labels, weights, learning rate) -> (state, sums)."""
 
 
-def epoch_program(
+def training_step(
     network: Network,
     optimizer: optax.GradientTransformation,
-    augmentation: Augmentation | None,
     preprocess: Callable[[Inputs], Inputs],
-    keys: Keys,
-    batch_size: int,
     *,
-    scan: bool | None = None,
-) -> Callable[..., tuple[TrainState, MetricSums]]:
-    """Builds the function (train_state, images, labels, indices) -> (train_state, sums).
+    label_smoothing: float = 0.0,
+    precision: str = "float32",
+) -> Step:
+    """Builds one step of SGD on the mean of weight times cross-entropy over a batch.
 
-    Images are a whole data set on the device, uint8 or floats in [0, 1], or examples of another
-    kind as a `data.Dataset` has them. The last step takes the images that are left and no others,
-    because a batch's statistics are those of all its images.
+    The step is step(state, key, images, soft labels [b, C], weights [b], learning rate) -> (state,
+    sums). Every row counts: none is a filling, because a batch's statistics are those of all its
+    images. Weights act on the loss alone.
 
     Args:
       network: to be trained.
-      optimizer: of its parameters.
-      augmentation: of single images, redrawn in every epoch; None for examples of another kind.
-      preprocess: from a batch of images in [0, 1] to the network's inputs.
-      keys: of the run.
-      batch_size: images per step.
-      scan: compile the whole epoch as one program, with a scan over its steps; otherwise one step,
-        which is called for each batch. None: a scan unless JAX runs on the CPU, where XLA does not
-        recognise the weight gradients of convolutions inside a loop (a ResNet20 takes 70 times
-        longer). Both give the same up to rounding.
+      optimizer: of its parameters, see `build_optimizer`.
+      preprocess: from images in [0, 1] to the network's inputs.
+      label_smoothing: share of each target that is spread over all classes.
+      precision: "float32" or "bfloat16": of forward and backward pass. Parameters, state and loss
+        are float32 in either.
     """
 
-    def step(carry, epoch, number, positions, images, labels, indices):
-        params, state, opt_state, sums = carry
-        key = jax.random.fold_in(jax.random.fold_in(keys.dropout, epoch), number)
-        batch = unit_range(take_examples(images, positions))
-        if augmentation is not None:
-            batch = augment_batch(
-                augmentation, keys.augmentation, batch, indices[positions], epoch=epoch
-            )
-        targets = labels[positions]
+    def cast(tree: Any) -> Any:
+        return tree if precision == "float32" else cast_inputs(tree, precision)
+
+    def step(
+        state: TrainState,
+        key: KeyArray,
+        images: Inputs,
+        soft_labels: Float[Array, "b C"],
+        weights: Float[Array, " b"],
+        learning_rate: FloatLike,
+    ) -> tuple[TrainState, MetricSums]:
+        inputs = cast(preprocess(images))
+        targets = optax.smooth_labels(soft_labels, label_smoothing)
 
         def mean_loss(params):
-            logits, new_state = network.apply(params, state, preprocess(batch), True, key)
-            losses = _cross_entropy(logits, targets)
-            return jnp.mean(losses), (logits, new_state)
+            logits, new = network.apply(cast(params), state.state, inputs, True, key)
+            logits = logits.astype(jnp.float32)
+            losses = weights * _cross_entropy(logits, targets)
+            return jnp.mean(losses), (logits, losses, new)
 
-        (loss, (logits, state)), gradient = jax.value_and_grad(mean_loss, has_aux=True)(params)
-        updates, opt_state = optimizer.update(gradient, opt_state, params)
+        gradient, (logits, losses, new) = jax.grad(mean_loss, has_aux=True)(state.params)
+        direction, opt_state = optimizer.update(gradient, state.opt_state, state.params)
+        updates = jax.tree.map(lambda d: -learning_rate * d, direction)
+        hits = jnp.argmax(logits, axis=-1) == jnp.argmax(soft_labels, axis=-1)
         sums = MetricSums(
-            sums.loss + loss * len(targets),
-            sums.hits + jnp.sum(jnp.argmax(logits, axis=-1) == targets),
-            sums.num_images + len(targets),
+            jnp.sum(losses),
+            jnp.sum(weights),
+            jnp.sum(hits, dtype=jnp.int32),
+            jnp.asarray(len(weights), jnp.int32),
         )
-        return optax.apply_updates(params, updates), state, opt_state, sums
+        kept = jax.tree.map(_in_the_type_of, new, state.state)
+        params = optax.apply_updates(state.params, updates)
+        return TrainState(params, kept, opt_state, state.epoch), sums
 
-    def epoch_of_steps(run_step, run_full_steps, train_state, *arrays):
-        n, epoch = num_examples(arrays[0]), train_state.epoch
-        size = min(batch_size, n)
-        full_steps = n // size
-        order = jax.random.permutation(jax.random.fold_in(keys.order, epoch), n)
-        batches = order[: full_steps * size].reshape(full_steps, size)
-        zero = MetricSums(jnp.zeros(()), jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32))
-        carry = run_full_steps((*train_state[:3], zero), epoch, batches, *arrays)
-        if full_steps * size < n:
-            carry = run_step(carry, epoch, full_steps, order[full_steps * size :], *arrays)
-        *trained, sums = carry
-        return TrainState(*trained, epoch + 1), sums
-
-    def scan_full_steps(carry, epoch, batches, *arrays):
-        return jax.lax.scan(
-            lambda carry, batch: (step(carry, epoch, *batch, *arrays), None),
-            carry,
-            (jnp.arange(len(batches)), batches),
-        )[0]
-
-    compiled_step = jax.jit(step)
-
-    def call_full_steps(carry, epoch, batches, *arrays):
-        for number, positions in enumerate(batches):
-            carry = compiled_step(carry, epoch, number, positions, *arrays)
-        return carry
-
-    if scan is None:
-        scan = jax.default_backend() != "cpu"
-    if scan:
-        return jax.jit(partial(epoch_of_steps, step, scan_full_steps))
-    return partial(epoch_of_steps, compiled_step, call_full_steps)
+    return step
 
 
-def evaluation_program(
-    apply: Callable[..., Any], preprocess: Callable[[Inputs], Inputs], batch_size: int = 500
-) -> Callable[..., MetricSums]:
-    """Builds the jitted function (variables, images, labels) -> sums, in evaluation mode.
-
-    Args:
-      apply: (variables, network inputs) -> logits.
-      preprocess: from images in [0, 1] to network inputs.
-      batch_size: images at once.
-    """
-
-    @jax.jit
-    def evaluate(variables, images, labels):
-        n = num_examples(images)
-        size = min(batch_size, n)
-        positions = jnp.resize(jnp.arange(n), (steps_per_epoch(n, size), size))
-        counted = jnp.arange(positions.size).reshape(positions.shape) < n
-
-        def batch_sums(batch):
-            members, counted = batch
-            logits = apply(variables, preprocess(unit_range(take_examples(images, members))))
-            losses = _cross_entropy(logits, labels[members])
-            hits = jnp.argmax(logits, axis=-1) == labels[members]
-            return jnp.sum(losses * counted), jnp.sum(hits * counted)
-
-        losses, hits = jax.lax.map(batch_sums, (positions, counted))
-        return MetricSums(jnp.sum(losses), jnp.sum(hits), n)
-
-    return evaluate
+def _in_the_type_of(new, old):
+    """Statistics of a bfloat16 pass in the type in which they are kept."""
+    return new.astype(old.dtype) if jnp.issubdtype(old.dtype, jnp.floating) else new

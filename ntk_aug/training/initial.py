@@ -1,0 +1,60 @@
+"""The state of a network before its training, and what is refused of it."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from ntk_aug.checks import check_same_shape
+from ntk_aug.data import Dataset
+from ntk_aug.inputs import as_example_shapes
+from ntk_aug.models import Network, check_logits, network_takes
+from ntk_aug.training.config import TrainingConfig
+from ntk_aug.training.optimizer import build_optimizer
+from ntk_aug.training.step import Keys, TrainState
+
+
+def initial_state(network: Network, image_shape: Any, config: TrainingConfig) -> TrainState:
+    """The state before the first epoch; depends on the shape of the images, not on their values.
+
+    Args:
+      network: to be initialised.
+      image_shape: (h, w, c), or shape and type of one example of another kind, as
+        `data.Dataset.example` gives it.
+      config: gives the seed.
+
+    Raises:
+      InputError: the network does not take such examples.
+    """
+    example = zero_examples(image_shape, 1)
+    with network_takes(example):
+        params, state = network.init(Keys.of_seed(config.seed).init, example)
+    opt_state = build_optimizer(config).init(params)
+    return TrainState(params, state, opt_state, jnp.zeros((), jnp.int32))
+
+
+def zero_examples(example: Any, n: int) -> Any:
+    """A batch of n examples that are all zeros.
+
+    Args:
+      example: (h, w, c), or shape and type of one example.
+      n: how many.
+    """
+    shapes = as_example_shapes(example, "float32")
+    return jax.tree.map(lambda leaf: jnp.zeros((n, *leaf.shape), leaf.dtype), shapes)
+
+
+def check_outputs(network: Network, train_state: TrainState, train_set: Dataset) -> None:
+    """Raises InputError unless the network gives one logit per class of the data set.
+
+    Args:
+      network: that is to be trained.
+      train_state: at any weights.
+      train_set: what it is to be trained on.
+    """
+    image = zero_examples(train_set.example, 1)
+    logits = jax.eval_shape(
+        lambda: network.apply(train_state.params, train_state.state, image, False, None)[0]
+    )
+    check_logits(logits, 1)
+    check_same_shape(logits.shape, (1, train_set.num_classes), "the network's output for one image")

@@ -1,0 +1,180 @@
+"""Selection within a training run: which examples, from the network as it is, every R epochs."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from ntk_aug import coreset
+from ntk_aug.aliases import Float, Int, Progress
+from ntk_aug.checks import InputError
+from ntk_aug.data import Dataset
+from ntk_aug.models import Network
+from ntk_aug.training.config import GIVEN_SELECTION, MethodConfig
+from ntk_aug.training.plan import SelectedSubset
+from ntk_aug.training.step import Keys
+
+
+class RecordedSelection(NamedTuple):
+    """What was selected at one time.
+
+    Attributes:
+      subset: that is trained on or augmented.
+      selection: the same with what its selector says of it; indices are places in the data set.
+      others: by name, what other selectors would have picked from the same network.
+    """
+
+    subset: SelectedSubset
+    selection: coreset.Selection
+    others: dict[str, coreset.Selection]
+
+
+class SubsetSelection:
+    """Selects from a data set by a network, at any weights; compiled once."""
+
+    def __init__(
+        self,
+        network: Network,
+        dataset: Dataset,
+        soft_labels: Float[np.ndarray, "n C"] | None,
+        method: MethodConfig,
+        keys: Keys,
+        *,
+        given: coreset.Selection | None = None,
+        progress: Progress | None = None,
+    ):
+        """Prepares the programs, and refuses what cannot be selected.
+
+        Args:
+          network: that is trained.
+          dataset: to select from.
+          soft_labels: what the loss is by, in place of the labels.
+          method: settings of selection.
+          keys: of the run.
+          given: the subset to be used, where the method's selector is "given".
+          progress: called with (stage, done, in all).
+
+        Raises:
+          InputError: a budget that is missing, out of range, or nothing for a class; a given subset
+            where none is asked for, or the other way round, or one that is not of this data set.
+        """
+        self._dataset, self._method = dataset, method
+        self._select_key, projection_key = jax.random.split(keys.selection)
+        self._given, self._progress = given, progress
+        if (given is None) == (method.selector == GIVEN_SELECTION):
+            raise InputError(
+                f"selector is {method.selector!r} and {'no' if given is None else 'a'} subset is "
+                "given, expected a subset with selector 'given', and with no other"
+            )
+        selectors = method.also_record
+        if given is not None:
+            _check_given(given, dataset)
+            self.max_selected = len(given.indices)
+        else:
+            selectors = (method.selector, *selectors)
+        self._budget = _budget(method)
+        budgets = [self._limit(selector) for selector in selectors]
+        if given is None:
+            self.max_selected = budgets[0]
+        self._examples = coreset.ExamplesProgram(
+            lambda variables, inputs: network.apply(*variables, inputs, False, None)[0],
+            dataset,
+            proxy=method.proxy,
+            soft_labels=soft_labels,
+            dimension=method.dimension,
+            projection_key=projection_key if method.dimension is not None else None,
+            view_of=lambda variables: network.view(*variables),
+            progress=progress,
+        )
+
+    def is_due(self, epoch: int) -> bool:
+        """Whether the subset is to be selected before the epoch that follows `epoch` others."""
+        if self._method.selector == "none":
+            return False
+        return epoch == 0 if self._given is not None else epoch % self._method.reselect_every == 0
+
+    def __call__(self, epoch: int, variables: Any) -> RecordedSelection:
+        """Selects after `epoch` epochs.
+
+        Args:
+          epoch: epochs done; folded into the key.
+          variables: (parameters, state) of the network.
+
+        Raises:
+          InputError: gradients or losses that are not finite, or beyond the memory.
+        """
+        examples = None
+        if self._given is None or self._method.also_record:
+            examples = self._examples(variables)
+        found = self._given or self._select(self._method.selector, epoch, examples)
+        others = {
+            name: self._select(name, epoch, examples) for name in self._method.also_record
+        }
+        subset = SelectedSubset(
+            np.asarray(found.indices, np.int64), np.asarray(found.weights, np.float64), epoch
+        )
+        return RecordedSelection(subset, found, others)
+
+    def _select(self, selector: str, epoch: int, examples: Any) -> coreset.Selection:
+        return coreset.select(
+            jax.random.fold_in(self._select_key, epoch),
+            examples,
+            selector,
+            split=self._method.split,
+            per_class=self._method.per_class,
+            progress=self._progress,
+            **self._options(selector),
+        )
+
+    def _limit(self, selector: str) -> int:
+        labels, num_classes = self._dataset.labels, self._dataset.num_classes
+        if selector == "none":
+            return 0
+        budgets = coreset.selection_budgets(
+            labels,
+            num_classes,
+            selector,
+            split=self._method.split,
+            per_class=self._method.per_class,
+            **self._options(selector),
+        )
+        return int(budgets.sum())
+
+    def _options(self, selector: str) -> dict[str, Any]:
+        """The budget, and the tolerance where the selector knows one."""
+        entry = coreset.find_selector(selector)
+        if not entry.takes_budget:
+            return {}
+        knows_tolerance = entry.options is not None and "tolerance" in entry.options
+        if selector == self._method.selector or knows_tolerance:
+            return {**self._budget, "tolerance": self._method.tolerance}
+        return dict(self._budget)
+
+
+def _budget(method: MethodConfig) -> Mapping[str, Any]:
+    factor = 2 if method.placement == "in-place-twice" else 1
+    return {
+        name: None if value is None else factor * value
+        for name, value in (("fraction", method.fraction), ("count", method.count))
+    }
+
+
+def _check_given(given: coreset.Selection, dataset: Dataset) -> None:
+    indices, weights = np.asarray(given.indices), np.asarray(given.weights)
+    n = len(dataset)
+    if not len(indices) or indices.ndim != 1 or len(np.unique(indices)) < len(indices):
+        raise InputError(
+            f"the given subset has indices of shape {indices.shape}, expected places in the data "
+            "set, at least one and none twice"
+        )
+    if not np.issubdtype(indices.dtype, np.integer) or indices.min() < 0 or indices.max() >= n:
+        raise InputError(
+            f"the given subset has indices {indices.min()} to {indices.max()}, expected integers "
+            f"from 0 to {n - 1}"
+        )
+    if weights.shape != indices.shape or not (np.isfinite(weights) & (weights >= 0)).all():
+        raise InputError(
+            f"the given subset has weights of shape {weights.shape}, expected one finite number of "
+            f"at least 0 for each of its {len(indices)} examples"
+        )

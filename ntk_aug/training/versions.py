@@ -1,0 +1,277 @@
+"""Augmented versions of the examples that an epoch trains on, drawn when they are due.
+
+Weak and strong versions have keys of their own. A version depends on the run's key, the epoch of
+its last redraw, the example's place in its split, and its number; never on the batch, the order, or
+which other examples there are. It is kept until it is due to be drawn anew.
+"""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ntk_aug.aliases import Array, Float32, Int, KeyArray, Progress
+from ntk_aug.augment import WuAugmentation, augment_batch, augment_by_loss, build_augmentation
+from ntk_aug.checks import InputError
+from ntk_aug.data import Dataset, normalize, unit_range
+from ntk_aug.inputs import take_examples
+from ntk_aug.losses import per_example_loss
+from ntk_aug.models import Network, StreamedProgram
+from ntk_aug.training.config import MethodConfig, TrainingConfig
+from ntk_aug.training.epoch import ORIGINAL, STRONG_STORE, WEAK_STORE, Rows, Sources
+from ntk_aug.training.plan import WEAK, EpochPlan, is_wu, versions_per_example
+from ntk_aug.training.step import Keys
+
+# No program is compiled for fewer images than this: their number changes with the selection.
+_LEAST_IMAGES = 256
+
+
+class ExampleVersions:
+    """The images of each epoch's plan."""
+
+    def __init__(
+        self,
+        network: Network,
+        dataset: Dataset,
+        soft_labels: Float32[np.ndarray, "n C"],
+        config: TrainingConfig,
+        method: MethodConfig,
+        *,
+        max_selected: int,
+        progress: Progress | None = None,
+    ):
+        """Prepares the programs; no image is augmented.
+
+        Args:
+          network: whose loss the method of Wu et al. chooses by.
+          dataset: what is trained on.
+          soft_labels: of its examples.
+          config: settings of the training.
+          method: settings of selection and augmentation.
+          max_selected: the most examples that are ever selected.
+          progress: called with ("augmentation", images done, in all).
+
+        Raises:
+          InputError: augmentation of examples that are no images, or an augmentation that changes
+            their shape.
+        """
+        self._dataset, self._soft_labels, self._method = dataset, soft_labels, method
+        self._progress = progress
+        self._keys = Keys.of_seed(config.seed)
+        self._max_selected = max_selected
+        self._max_weak = len(dataset) if method.train_on == "full" else max_selected
+        self.original = jax.tree.map(jnp.asarray, dataset.images)
+        self._sources = Sources(self.original)
+        self._weak_drawn: tuple[int, np.ndarray] | None = None
+        self._strong_drawn: tuple[int, np.ndarray] | None = None
+        self.strong_labels: Float32[np.ndarray, "s C"] | None = None
+        weak = check_augmentation(dataset, config.weak)
+        self._weak = StreamedProgram(partial(_augmented, weak))
+        self._strong: StreamedProgram | None = None
+        if method.augments:
+            strong = check_augmentation(dataset, method.augment)
+            if is_wu(method):
+                self._strong = StreamedProgram(
+                    partial(_chosen_by_loss, network, strong, dataset, method)
+                )
+                self._pixels = jnp.asarray(as_pixels(dataset.images))
+            else:
+                self._strong = StreamedProgram(partial(_augmented, strong))
+
+    def draw(self, plan: EpochPlan, variables: Any) -> Sources:
+        """The images that the plan's rows are taken from; versions that are due are drawn anew.
+
+        Args:
+          plan: of the epoch.
+          variables: (parameters, state) of the network before it.
+        """
+        if (plan.versions == WEAK).any():
+            places = self._weak_places(plan)
+            if not _same(self._weak_drawn, (plan.weak_epoch, places)):
+                images = self._run(self._weak, self._keys.weak, plan.weak_epoch, 0, places)
+                self._sources = self._sources._replace(weak=_on_device(images, self._max_weak))
+                self._weak_drawn = plan.weak_epoch, places
+        if (plan.versions >= 0).any():
+            places = plan.positions[plan.versions == 0]
+            if not _same(self._strong_drawn, (plan.strong_epoch, places)):
+                self._draw_strong(plan.strong_epoch, places, variables)
+        return self._sources
+
+    def rows(self, plan: EpochPlan) -> Rows:
+        """Where each row of the plan is found in the drawn images, and what it is trained for."""
+        soft_labels = self._soft_labels[plan.positions]
+        source = np.select(
+            [plan.versions == WEAK, plan.versions >= 0], [WEAK_STORE, STRONG_STORE], ORIGINAL
+        )
+        place = plan.positions.copy()
+        if (plan.versions == WEAK).any():
+            places = self._weak_places(plan)
+            number = np.zeros(len(self._dataset), np.int32)
+            number[places] = np.arange(len(places))
+            weak = source == WEAK_STORE
+            place[weak] = number[plan.positions[weak]]
+        strong = source == STRONG_STORE
+        place[strong] = np.arange(strong.sum())
+        if self.strong_labels is not None and strong.any():
+            soft_labels[strong] = self.strong_labels
+        return Rows(source.astype(np.int32), place, soft_labels, plan.weights)
+
+    @property
+    def must_be_kept(self) -> bool:
+        """Whether strong versions cannot be drawn again from the network as it is later."""
+        return is_wu(self._method) and self._method.strong_every > 1
+
+    def kept(self) -> dict[str, np.ndarray]:
+        """What a checkpoint needs, where `must_be_kept`: the strong versions as they were drawn."""
+        if not self.must_be_kept or self._strong_drawn is None:
+            return {}
+        epoch, places = self._strong_drawn
+        count = len(places) * versions_per_example(self._method)
+        assert self._sources.strong is not None  # drawn
+        assert self.strong_labels is not None
+        return {
+            "strong_epoch": np.asarray(epoch),
+            "strong_places": places,
+            "strong_images": as_pixels(np.asarray(self._sources.strong)[:count]),
+            "strong_labels": self.strong_labels,
+        }
+
+    def restore(self, kept: dict[str, np.ndarray]) -> None:
+        """Puts back what `kept` gave."""
+        if "strong_epoch" not in kept:
+            return
+        images = np.asarray(unit_range(kept["strong_images"]))
+        self._keep_strong(int(kept["strong_epoch"]), kept["strong_places"], images)
+        self.strong_labels = kept["strong_labels"]
+
+    def _weak_places(self, plan: EpochPlan) -> np.ndarray:
+        """Examples of which a weak version is drawn: all where all are trained on."""
+        if self._method.train_on == "full":
+            return np.arange(len(self._dataset))
+        return plan.positions[plan.versions == WEAK]
+
+    def _draw_strong(self, epoch: int, places: np.ndarray, variables: Any) -> None:
+        assert self._strong is not None  # the plan has strong versions
+        draws = [
+            self._run(self._strong, self._keys.strong, epoch, draw, places, variables)
+            for draw in range(self._method.draws)
+        ]
+        if is_wu(self._method):
+            # [places, keep, ...] of each draw: all places of the first version, then of the next
+            images, labels = (
+                np.concatenate([np.concatenate(np.moveaxis(d[part], 1, 0)) for d in draws])
+                for part in range(2)
+            )
+            self.strong_labels = labels
+        else:
+            images = np.concatenate(draws)
+        self._keep_strong(epoch, places, images)
+
+    def _keep_strong(self, epoch: int, places: np.ndarray, images: np.ndarray) -> None:
+        most = self._max_selected * versions_per_example(self._method)
+        self._sources = self._sources._replace(strong=_on_device(images, most))
+        self._strong_drawn = epoch, places
+
+    def _run(
+        self,
+        program: StreamedProgram,
+        key: KeyArray,
+        epoch: int,
+        draw: int,
+        places: np.ndarray,
+        variables: Any = None,
+    ) -> Any:
+        """The results of a program for the examples at these places."""
+        count = len(places)
+        filled = min(_LEAST_IMAGES, max(self._max_selected, count))
+        padded = np.resize(places, max(filled, count))
+        drawn = (key, np.int32(epoch), np.int32(draw))
+        others: tuple[Array, ...] = (self._dataset.indices[padded],)
+        if program is self._strong and is_wu(self._method):
+            others += (self._dataset.labels[padded],)
+            chosen_by = (variables, self._pixels, self._dataset.labels)
+        else:
+            chosen_by = ()
+        results = program(
+            (drawn, *chosen_by),
+            take_examples(self._dataset.images, padded),
+            *others,
+            progress=self._progress,
+            stage="augmentation",
+        )
+        return jax.tree.map(lambda array: array[:count], results)
+
+
+def check_augmentation(dataset: Dataset, spec: str) -> Any:
+    """The augmentation of a data set that `spec` names; of examples that are no images, none.
+
+    Raises:
+      InputError: an augmentation other than "identity" of examples that are no images.
+    """
+    augmentation = build_augmentation(spec)
+    if not dataset.are_images and spec != "identity":
+        shapes = jax.tree.map(lambda leaf: ("n", *leaf.shape), dataset.example)
+        raise InputError(
+            f"augmentation {spec!r} is of images [n, h, w, c], and {dataset.name} holds "
+            f"{str(shapes).replace(chr(39), '')}: only 'identity' fits"
+        )
+    return augmentation
+
+
+def as_pixels(images: Array) -> np.ndarray:
+    """Images as uint8: floats in [0, 1] rounded to whole values 0 .. 255."""
+    images = np.asarray(images)
+    if images.dtype == np.uint8:
+        return images
+    return np.clip(np.round(images * 255), 0, 255).astype(np.uint8)
+
+
+def _augmented(augmentation, variables, images, indices):
+    ((key, epoch, draw),) = variables
+    return augment_batch(
+        augmentation, key, unit_range(images), indices, epoch=epoch, draw=draw
+    )
+
+
+def _chosen_by_loss(
+    network: Network, augmentation: WuAugmentation, dataset: Dataset, method: MethodConfig,
+    variables: Any, images: Array, indices: Int[Array, " n"], labels: Int[Array, " n"],
+) -> tuple[Array, Array]:
+    """Candidates of Wu et al. that the network's loss has chosen, and their soft labels."""
+    (key, epoch, draw), (params, state), train_pixels, train_labels = variables
+
+    def losses(candidates, soft_labels):
+        inputs = normalize(candidates, dataset.mean, dataset.std)
+        logits = network.apply(params, state, inputs, False, None)[0]
+        return per_example_loss("cross-entropy")(logits, soft_labels)
+
+    pixels = images if images.dtype == jnp.uint8 else jnp.round(images * 255).astype(jnp.uint8)
+    return augment_by_loss(
+        augmentation,
+        key,
+        pixels,
+        labels,
+        indices,
+        per_example_loss=losses,
+        train_images=train_pixels,
+        train_labels=train_labels,
+        num_classes=dataset.num_classes,
+        num_candidates=method.candidates,
+        keep=method.keep,
+        selection=method.candidate_selection,
+        epoch=epoch,
+        draw=draw,
+    )
+
+
+def _same(drawn: tuple[int, np.ndarray] | None, due: tuple[int, np.ndarray]) -> bool:
+    return drawn is not None and drawn[0] == due[0] and np.array_equal(drawn[1], due[1])
+
+
+def _on_device(images: np.ndarray, capacity: int) -> jax.Array:
+    """The images, filled up to the most that there will be, so that no step compiles anew."""
+    store = np.zeros((max(capacity, len(images)), *images.shape[1:]), images.dtype)
+    store[: len(images)] = images
+    return jnp.asarray(store)
