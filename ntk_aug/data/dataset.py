@@ -194,6 +194,8 @@ def _checked_examples(examples: Any, name: str) -> Any:
 def unit_range(images: Inputs) -> Inputs:
     """Images [n, h, w, c] as float32 in [0, 1]: uint8 is divided by 255, floats only cast.
 
+    The quotients are rounded to the nearest float32, inside of jit as outside of it.
+
     Examples that are no images stay as they are, floating point as float32.
 
     Raises:
@@ -204,7 +206,10 @@ def unit_range(images: Inputs) -> Inputs:
             raise InputError(
                 f"images have shape {images.shape}, expected [n, height, width, channels]"
             )
-        return jnp.asarray(images, jnp.float32) / 255
+        values = jnp.asarray(images, jnp.float32)
+        # Inside of jit, XLA makes a division by a constant a multiplication by its rounded inverse,
+        # which is the quotient only for half of the 256 values. This divisor is no constant.
+        return values / jnp.where(values < 0, 1, 255)
     return cast_inputs(jax.tree.map(jnp.asarray, images), "float32")
 
 

@@ -157,9 +157,7 @@ def _check_manifest(path: Path) -> None:
         found = _hashes(path)
     except (InputError, KeyError, TypeError, OSError) as error:
         raise BrokenCheckpointError(f"checkpoint {path} cannot be read: {error}") from None
-    wrong = sorted(
-        name for name in {*expected, *found} if expected.get(name) != found.get(name)
-    )
+    wrong = sorted(name for name in {*expected, *found} if expected.get(name) != found.get(name))
     if wrong:
         raise BrokenCheckpointError(
             f"checkpoint {path} is not as it was written: {wrong[0]} "

@@ -98,8 +98,8 @@ class MethodConfig:
     """Algorithm 1: which examples are selected, how they are augmented, and how they weigh.
 
     Attributes:
-      selector: a key of `coreset.SELECTORS`, or a user's `module:function`; "given": the subset that
-        `train` is handed. "none": plain training.
+      selector: a key of `coreset.SELECTORS`, or a user's `module:function`; "given": the subset
+        that `train` is handed. "none": plain training.
       fraction: the budget as a share of the training examples; either this or `count`.
       count: the budget in examples.
       split: of the budget among classes, "proportional" or "equal".

@@ -1,6 +1,5 @@
 """How long a training run will take, from one measured step."""
 
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -17,12 +16,8 @@ def estimate_training_seconds(
 ) -> float:
     """Trains on one batch, compiled and timed, and scales to all steps; evaluation is left out."""
     batch = train_set.take(np.arange(min(config.batch_size, len(train_set))))
-    stamps: list[float] = []
-    train(
-        network,
-        batch,
-        replace(config, epochs=2, warmup_epochs=0),  # the first compiles
-        on_epoch=lambda record: stamps.append(time.perf_counter()),
-    )
+    trained = train(network, batch, replace(config, epochs=2, warmup_epochs=0))
+    second = trained.history[1]  # the first compiles
+    seconds_per_step = second.seconds_training + second.seconds_augmentation
     steps = steps_per_epoch(len(train_set), config.batch_size)
-    return config.epochs * steps * (stamps[-1] - stamps[-2])
+    return config.epochs * steps * seconds_per_step

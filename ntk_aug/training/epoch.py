@@ -87,9 +87,7 @@ class EpochResult(NamedTuple):
 class EpochProgram:
     """Runs the steps of epochs; made once for a run, and compiled once."""
 
-    def __init__(
-        self, step: Step, batch_size: int, *, max_rows: int, compiled: bool | None = None
-    ):
+    def __init__(self, step: Step, batch_size: int, *, max_rows: int, compiled: bool | None = None):
         """Prepares the programs; nothing is compiled before the first epoch.
 
         Args:

@@ -30,7 +30,9 @@ def initial_state(network: Network, image_shape: Any, config: TrainingConfig) ->
     with network_takes(example):
         params, state = network.init(Keys.of_seed(config.seed).init, example)
     opt_state = build_optimizer(config).init(params)
-    return TrainState(params, state, opt_state, jnp.zeros((), jnp.int32))
+    initial = TrainState(params, state, opt_state, jnp.zeros((), jnp.int32))
+    # Steps give their buffers away, and a network may hold one array under two names.
+    return jax.tree.map(jnp.copy, initial)
 
 
 def zero_examples(example: Any, n: int) -> Any:

@@ -139,9 +139,7 @@ def train(
     }
     recorded = RunFolder.open(
         folder,
-        run_configuration(
-            {**(description or {}), "given": given}, train_set, config, run.method
-        ),
+        run_configuration({**(description or {}), "given": given}, train_set, config, run.method),
     )
     with recorded.locked():
         checkpointer = Checkpointer(recorded, keep_epochs, seconds_between_checkpoints)

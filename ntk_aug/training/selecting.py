@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from ntk_aug import coreset
-from ntk_aug.aliases import Float, Int, Progress
+from ntk_aug.aliases import Float, Progress
 from ntk_aug.checks import InputError
 from ntk_aug.data import Dataset
 from ntk_aug.models import Network
@@ -108,9 +108,7 @@ class SubsetSelection:
         if self._given is None or self._method.also_record:
             examples = self._examples(variables)
         found = self._given or self._select(self._method.selector, epoch, examples)
-        others = {
-            name: self._select(name, epoch, examples) for name in self._method.also_record
-        }
+        others = {name: self._select(name, epoch, examples) for name in self._method.also_record}
         subset = SelectedSubset(
             np.asarray(found.indices, np.int64), np.asarray(found.weights, np.float64), epoch
         )

@@ -230,14 +230,18 @@ def as_pixels(images: Array) -> np.ndarray:
 
 def _augmented(augmentation, variables, images, indices):
     ((key, epoch, draw),) = variables
-    return augment_batch(
-        augmentation, key, unit_range(images), indices, epoch=epoch, draw=draw
-    )
+    return augment_batch(augmentation, key, unit_range(images), indices, epoch=epoch, draw=draw)
 
 
 def _chosen_by_loss(
-    network: Network, augmentation: WuAugmentation, dataset: Dataset, method: MethodConfig,
-    variables: Any, images: Array, indices: Int[Array, " n"], labels: Int[Array, " n"],
+    network: Network,
+    augmentation: WuAugmentation,
+    dataset: Dataset,
+    method: MethodConfig,
+    variables: Any,
+    images: Array,
+    indices: Int[Array, " n"],
+    labels: Int[Array, " n"],
 ) -> tuple[Array, Array]:
     """Candidates of Wu et al. that the network's loss has chosen, and their soft labels."""
     (key, epoch, draw), (params, state), train_pixels, train_labels = variables

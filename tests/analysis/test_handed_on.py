@@ -53,13 +53,13 @@ def test_every_option_of_pretraining_arrives(digits, tanh_mlp, monkeypatch):
         learning_rate=0.3,
         momentum=0.4,
         weight_decay=0.02,
-        augmentation="rotation:5",
+        weak="rotation:5",
         seed=13,
     )
     for model, rate in (("mlp", 0.05), ("resnet20", 0.1), ("own:net", 0.1)):
         assert networks.training_config(SpectrumOptions(model=model)).learning_rate == rate
     config = {"model": {"name": "mlp", "options": {}}, "training": {}, "data": {}}
-    run = training.RunFolder(Path("folder"), config, {})
+    run = training.RunFolder(Path("folder"), config)
     recorder = Recorder(training.PretrainedNetwork(tanh_mlp, run, []))
     monkeypatch.setattr(training, "train_named_model", recorder)
     test_set = digits.take(np.arange(3))
@@ -147,4 +147,5 @@ def test_measured_times_are_scaled_to_all_images(tanh_mlp, monkeypatch, digits):
     config = training.TrainingConfig(epochs=7, batch_size=5)
     network = models.build_network("mlp", 3, width=2)
     found = training.estimate_training_seconds(network, digits, config)
-    assert found == 7 * 3  # epochs of 5, 5 and 2 images, a second each
+    # Epochs of 5, 5 and 2 images: for each step a second for the images, and one for the step.
+    assert found == 7 * 3 * 2

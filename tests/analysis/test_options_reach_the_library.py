@@ -147,7 +147,7 @@ def test_a_selection_hands_its_options_to_the_library(recorded, tmp_path):
         learning_rate=0.02,
         momentum=0.5,
         weight_decay=0.001,
-        augmentation="noise:0.1",
+        weak="noise:0.1",
         seed=5,
     )
     for (_, dataset), options in programs:
