@@ -87,8 +87,8 @@ PUBLIC = {
 
 # Modules beside the sub-packages; all that they define without an underscore is public.
 MODULES = (
-    *("aliases", "checks", "compiler", "cores", "imports", "inputs", "losses", "programs"),
-    *("progress", "records"),
+    *("aliases", "checks", "compiler", "cores", "host_random", "imports", "inputs", "losses"),
+    *("programs", "progress", "records"),
 )
 
 # Arguments that have a default and may yet be given by position, each for a reason:
