@@ -40,8 +40,8 @@ PUBLIC = {
         random_gradient_errors random_subset select selection_budgets
     """,
     "data": """
-        DATASETS Dataset DatasetEntry SPLITS draw_examples load_dataset load_digits load_images_file
-        load_tfds normalize select_classes unit_range
+        DATASETS Dataset DatasetEntry SPLITS corrupt_labels draw_examples load_dataset load_digits
+        load_images_file load_tfds long_tailed normalize select_classes unit_range
     """,
     "jacobian": """
         FlippedMasks JacobianOperator JacobianRows LABELLED_ROWS LastLayer LayerGradients
