@@ -20,15 +20,16 @@ PUBLIC = {
         POLICIES PUBLISHED_CANDIDATES Plan Policy PolicyAugmentation PolicyDraw SELECTIONS StageDraw
         Step WEAK WuAugmentation WuDraw apply_linear_map apply_operation apply_policy augment_batch
         augment_by_loss augmix_magnitudes build_augmentation center_crop color_jitter crop
-        crop_and_resize crop_padded cutmix describe_draw draw_crop_offset draw_cutmix draw_mixup
-        draw_policy draw_resized_crop example_key flip_horizontal flip_vertical from_pixels
-        gaussian_blur leaves_unit_range magnitude_of may_leave_unit_range mix_batch mixup
-        mixup_truncated operation_parameters pad parse_table place_operation randaugment
-        random_color_jitter random_crop random_crop_padded random_cutmix random_flip_horizontal
-        random_flip_vertical random_gaussian_blur random_gaussian_noise random_mixup
-        random_noise_in_ball random_noise_on_sphere random_operation random_part random_resized_crop
-        random_rotate random_shift random_window random_zoom resize resize_short_side rotate
-        select_candidates to_pixels use_dispatch wu_policy
+        crop_and_resize crop_padded cutmix describe_augmentation describe_draw draw_crop_offset
+        draw_cutmix draw_mixup draw_policy draw_resized_crop example_key flip_horizontal
+        flip_vertical from_pixels gaussian_blur leaves_unit_range magnitude_of may_leave_unit_range
+        mix_batch mixup mixup_truncated operation_parameters pad parse_table place_operation
+        randaugment random_color_jitter random_crop random_crop_padded random_cutmix
+        random_flip_horizontal random_flip_vertical random_gaussian_blur random_gaussian_noise
+        random_mixup random_noise_in_ball random_noise_on_sphere random_operation random_part
+        random_resized_crop random_rotate random_shift random_window random_zoom resize
+        resize_short_side rotate select_candidates to_pixels use_dispatch weak_augmentation
+        wu_policy
     """,
     "coreset": """
         ALGORITHMS ClassSelection DEFAULT_ALGORITHM DEFAULT_MEMORY_BYTES DEFAULT_RIDGE
@@ -40,8 +41,8 @@ PUBLIC = {
         random_gradient_errors random_subset select selection_budgets
     """,
     "data": """
-        DATASETS Dataset DatasetEntry SPLITS draw_examples load_dataset load_digits load_images_file
-        load_tfds normalize select_classes unit_range
+        DATASETS Dataset DatasetEntry SPLITS corrupt_labels draw_examples load_dataset load_digits
+        load_images_file load_tfds long_tailed normalize select_classes unit_range
     """,
     "jacobian": """
         FlippedMasks JacobianOperator JacobianRows LABELLED_ROWS LastLayer LayerGradients
@@ -87,8 +88,8 @@ PUBLIC = {
 
 # Modules beside the sub-packages; all that they define without an underscore is public.
 MODULES = (
-    *("aliases", "checks", "compiler", "cores", "imports", "inputs", "losses", "programs"),
-    *("progress", "records"),
+    *("aliases", "checks", "compiler", "cores", "host_random", "imports", "inputs", "losses"),
+    *("programs", "progress", "records"),
 )
 
 # Arguments that have a default and may yet be given by position, each for a reason:
