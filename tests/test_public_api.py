@@ -40,8 +40,8 @@ PUBLIC = {
         random_gradient_errors random_subset select selection_budgets
     """,
     "data": """
-        DATASETS Dataset DatasetEntry SPLITS draw_examples load_dataset load_digits load_images_file
-        load_tfds normalize select_classes unit_range
+        DATASETS Dataset DatasetEntry SPLITS corrupt_labels draw_examples load_dataset load_digits
+        load_images_file load_tfds long_tailed normalize select_classes unit_range
     """,
     "jacobian": """
         FlippedMasks JacobianOperator JacobianRows LABELLED_ROWS LastLayer LayerGradients
@@ -87,8 +87,8 @@ PUBLIC = {
 
 # Modules beside the sub-packages; all that they define without an underscore is public.
 MODULES = (
-    *("aliases", "checks", "compiler", "cores", "imports", "inputs", "losses", "programs"),
-    *("progress", "records"),
+    *("aliases", "checks", "compiler", "cores", "host_random", "imports", "inputs", "losses"),
+    *("programs", "progress", "records"),
 )
 
 # Arguments that have a default and may yet be given by position, each for a reason:

@@ -115,13 +115,15 @@ ON_HOST = {
 """Functions that work on the host, where the checker looks at each use as it comes."""
 
 SEEDS_NUMPY = {
+    "corrupt_labels",
+    "long_tailed",
     "random_gradient_errors",
     "random_subset",
     "select",
     "facility_location",
     "facility_location_per_class",
 }
-"""They seed NumPy's generator with the key: see `coreset/test_randomness.py`."""
+"""They seed NumPy's generator with the key: see `AXES`, and `coreset/test_randomness.py`."""
 
 # To projected_rows, and to augment_batch.
 HANDS_ON = {"network_examples", "ExamplesProgram", "AugmentedVersions"}
@@ -254,6 +256,21 @@ def class_of(seed=0, number=0, classes=2, per_class=4):
     return drawn.indices[drawn.labels == number] // classes
 
 
+def tail_of(seed=0, number=0, imbalance=2, classes=3):
+    """The first ten places within one class that `long_tailed` keeps; of class 0 it keeps 20."""
+    labels = np.repeat(np.arange(classes), 40)
+    dataset = data.Dataset.from_arrays(np.zeros((len(labels), 1, 1, 1), np.uint8), labels)
+    drawn = data.long_tailed(seed, dataset, imbalance, largest=20)
+    places = drawn.indices[drawn.labels == number] % 40
+    return places[:10]
+
+
+def wrong_labels_of(seed=0):
+    """The labels of forty examples of class 0, half of which `corrupt_labels` changes."""
+    dataset = data.Dataset("own", "train", np.zeros((40, 1, 1, 1)), np.zeros(40, int), tuple("abc"))
+    return data.corrupt_labels(seed, dataset, 0.5).labels
+
+
 AXES = {
     "augment_batch": (
         noise_of,
@@ -266,6 +283,8 @@ AXES = {
         {"beside": (7, 0)},
     ),
     "draw_examples": (class_of, {"seed": 1, "number": 1}, {"classes": 2}),
+    "long_tailed": (tail_of, {"seed": 1, "number": 1}, {"imbalance": 4, "classes": 2}),
+    "corrupt_labels": (wrong_labels_of, {"seed": 1}, {}),
 }
 """What is drawn: (function, axes over which it differs, axes over which it does not)."""
 

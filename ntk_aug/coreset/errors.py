@@ -6,7 +6,8 @@ from scipy import sparse
 from ntk_aug.aliases import Array, Float, Float64, Int, KeyLike, Labels
 from ntk_aug.checks import InputError, check_at_least, check_labels, check_same_shape
 from ntk_aug.coreset.similarity import GradientFactors, Gradients, as_factors
-from ntk_aug.coreset.subset import generator, places_by_class
+from ntk_aug.coreset.subset import places_by_class
+from ntk_aug.host_random import generator
 
 
 def gradient_error(

@@ -8,7 +8,7 @@ from ntk_aug.aliases import KeyLike
 from ntk_aug.coreset.lazy import first_of_best
 from ntk_aug.coreset.location import GrowingSelection
 from ntk_aug.coreset.similarity import GradientFactors
-from ntk_aug.coreset.subset import generator
+from ntk_aug.host_random import generator
 
 
 class StochasticGreedy(GrowingSelection):

@@ -2,11 +2,11 @@
 
 from typing import NamedTuple
 
-import jax
 import numpy as np
 
 from ntk_aug.aliases import Array, Float, Float64, Int, KeyLike, Labels
-from ntk_aug.checks import InputError, as_key, check_count
+from ntk_aug.checks import InputError, check_count
+from ntk_aug.host_random import generator
 
 
 class Subset(NamedTuple):
@@ -32,15 +32,6 @@ def places_by_class(labels: Labels, num_classes: int) -> list[Int[np.ndarray, " 
     """
     ends = np.cumsum(np.bincount(labels, minlength=num_classes))
     return np.split(np.argsort(labels, kind="stable"), ends[:-1])
-
-
-def generator(key: KeyLike) -> np.random.Generator:
-    """NumPy's generator, seeded with a JAX key.
-
-    For drawing on the host: JAX's own permutations are compiled again for every number of examples,
-    which takes longer than all the draws where classes are many.
-    """
-    return np.random.default_rng(np.asarray(jax.random.key_data(as_key(key))).ravel())
 
 
 def random_subset(key: KeyLike, n: int, count: int) -> Subset:

@@ -10,7 +10,7 @@ from ntk_aug.coreset.incremental import IncrementalGreedy
 from ntk_aug.coreset.lazy import LazyGreedy
 from ntk_aug.coreset.location import GrowingSelection
 from ntk_aug.coreset.similarity import GradientFactors
-from ntk_aug.coreset.subset import generator
+from ntk_aug.host_random import generator
 
 
 def two_stage_greedy(

@@ -1,4 +1,4 @@
-"""Subsets of a data set: chosen classes, and images drawn uniformly by seed."""
+"""Subsets of a data set: chosen classes, examples drawn uniformly, and long tails."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,6 +9,7 @@ import numpy as np
 from ntk_aug.aliases import KeyLike
 from ntk_aug.checks import InputError, as_key, check_count
 from ntk_aug.data.dataset import Dataset
+from ntk_aug.host_random import generator
 
 
 def select_classes(dataset: Dataset, classes: Sequence[str | int]) -> Dataset:
@@ -69,3 +70,66 @@ def draw_examples(key: KeyLike, dataset: Dataset, n: int, *, per_class: bool = F
         order = np.asarray(jax.random.permutation(own_key, len(positions)))
         chosen.append(positions[order[:n]])
     return dataset.take(np.sort(np.concatenate(chosen)))
+
+
+def long_tailed(
+    key: KeyLike, dataset: Dataset, imbalance: float, *, largest: int | None = None
+) -> Dataset:
+    """Draws a subset whose class sizes fall exponentially; in data-set order.
+
+    Class k of C keeps int(n_max * mu**(k / (C - 1))) examples, with mu = 1 / imbalance. Each class
+    is drawn uniformly with a key of its own, and a longer tail is a subset of a shorter one.
+
+    Args:
+      key: draws the examples of each class.
+      dataset: at least two classes, each with examples.
+      imbalance: the largest class's size over the smallest's, at least 1.
+      largest: n_max, the examples of class 0. None: the most that leaves each class its share,
+        which is the class size where all classes have the same.
+
+    Raises:
+      InputError: an imbalance below 1, one that leaves a class no example, a class that has fewer
+        examples than its share of `largest`, or fewer than two classes.
+
+    Reference:
+      Cui, Jia, Lin, Song, Belongie: Class-balanced loss based on effective number of samples, 2019.
+    """
+    names = dataset.class_names
+    if not 1 <= imbalance < np.inf:
+        raise InputError(f"imbalance is {imbalance}, expected a number of at least 1")
+    if len(names) < 2:
+        raise InputError(f"{dataset.name} has 1 class, expected at least 2 for a long tail")
+    sizes = np.bincount(dataset.labels, minlength=len(names))
+    if not sizes.all():
+        empty = names[int(np.argmin(sizes))]
+        raise InputError(f"class {empty!r} has no example in {dataset.name} ({dataset.split})")
+    shares = (1 / imbalance) ** (np.arange(len(names)) / (len(names) - 1))
+    if largest is None:
+        largest = int(min(sizes[0], ((sizes + 1) / shares).min()))
+        while (_kept(largest, shares) > sizes).any():
+            largest -= 1
+    check_count(largest, len(dataset), "largest (examples of the first class)")
+    kept = _kept(largest, shares)
+    lacking = np.flatnonzero(kept > sizes)
+    if len(lacking):
+        first = lacking[0]
+        raise InputError(
+            f"class {names[first]!r} has {sizes[first]} examples in {dataset.name}, expected at "
+            f"least {kept[first]}: its share where the first class has {largest}"
+        )
+    if not kept.all():
+        raise InputError(
+            f"imbalance is {imbalance:g}, which leaves class {names[int(np.argmin(kept))]!r} no "
+            f"example, expected at most {largest}: the examples of the first class"
+        )
+    key = as_key(key)
+    chosen = []
+    for number, count in enumerate(kept):
+        order = generator(jax.random.fold_in(key, number)).permutation(sizes[number])
+        chosen.append(np.flatnonzero(dataset.labels == number)[order[:count]])
+    return dataset.take(np.sort(np.concatenate(chosen)))
+
+
+def _kept(largest: int, shares: np.ndarray) -> np.ndarray:
+    """The published class sizes; the margin keeps 49 * (1 / 49), a little below 1, at 1."""
+    return np.floor(largest * shares * (1 + 1e-12)).astype(np.int64)

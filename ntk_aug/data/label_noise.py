@@ -1,0 +1,37 @@
+"""Label noise: wrong labels for an exact share of the examples."""
+
+from dataclasses import replace
+
+from ntk_aug.aliases import KeyLike
+from ntk_aug.checks import InputError
+from ntk_aug.data.dataset import Dataset
+from ntk_aug.host_random import generator
+
+
+def corrupt_labels(key: KeyLike, dataset: Dataset, fraction: float) -> Dataset:
+    """Gives a share of the examples a wrong label, uniform over the other classes.
+
+    Args:
+      key: draws the examples, uniformly without replacement, and their labels.
+      dataset: any.
+      fraction: share of wrong labels in [0, 1]; exactly round(fraction * n) labels change.
+
+    Returns:
+      The data set with the new labels. Everything else is kept, its name too.
+
+    Raises:
+      InputError: a fraction outside [0, 1], or labels to change where there is only one class.
+    """
+    if not 0 <= fraction <= 1:
+        raise InputError(f"fraction (of wrong labels) is {fraction}, expected 0 to 1")
+    count = round(fraction * len(dataset))
+    if count and dataset.num_classes < 2:
+        raise InputError(f"{dataset.name} has 1 class, expected at least 2 for wrong labels")
+    draws = generator(key)
+    places = draws.choice(len(dataset), count, replace=False)
+    labels = dataset.labels.copy()
+    if count:
+        # A step of 1 .. C - 1 classes never comes back to the old label.
+        steps = draws.integers(1, dataset.num_classes, count)
+        labels[places] = (labels[places] + steps) % dataset.num_classes
+    return replace(dataset, labels=labels)
