@@ -1,62 +1,72 @@
-"""Named training runs: one entry per network that a figure or table stands on."""
+"""Training runs by name, and groups of them: what `python -m experiments` knows."""
 
-from dataclasses import dataclass
+import difflib
+from typing import Any
 
-from ntk_aug.training import TrainingConfig
-
-
-@dataclass(frozen=True)
-class Preset:
-    """One training run.
-
-    Attributes:
-      description: what it is for.
-      data: name of the data set.
-      classes: names of the classes; empty for all.
-      model: a spec for `models.build_network`.
-      options: of the model.
-      config: of the training.
-    """
-
-    description: str
-    data: str
-    classes: tuple[str, ...]
-    model: str
-    options: dict
-    config: TrainingConfig
+from experiments import paper_presets, small_presets
+from experiments.settings import Preset
+from ntk_aug.checks import InputError
 
 
-PRESETS = {
-    "digits-mlp": Preset(
-        description="an MLP on all ten digits; seconds, works without a download",
-        data="digits",
-        classes=(),
-        model="mlp",
-        options={"width": 128, "activation": "relu"},
-        config=TrainingConfig(epochs=15, learning_rate=0.05),
-    ),
-    "digits-mlp-3": Preset(
-        description="the demo's network: tanh MLP on the digits 0, 1, 2",
-        data="digits",
-        classes=("0", "1", "2"),
-        model="mlp",
-        options={"width": 128, "activation": "tanh"},
-        config=TrainingConfig(epochs=15, learning_rate=0.05),
-    ),
-    "mnist-mlp-3": Preset(
-        description="Figure 1's MNIST network: one hidden layer, on the digits 0, 1, 2",
-        data="mnist",
-        classes=("0", "1", "2"),
-        model="mlp",
-        options={"width": 128, "activation": "relu"},
-        config=TrainingConfig(epochs=15, learning_rate=0.05),
-    ),
-    "cifar10-resnet20-3": Preset(
-        description="Figure 1's CIFAR-10 network: airplane, automobile, bird",
-        data="cifar10",
-        classes=("airplane", "automobile", "bird"),
-        model="resnet20",
-        options={},
-        config=TrainingConfig(epochs=15, learning_rate=0.1),
-    ),
-}
+def _tables() -> tuple[dict[str, Preset], dict[str, tuple[str, ...]]]:
+    families = {
+        "plain": dict(small_presets.plain_networks()),
+        "digits-quick": dict(small_presets.of_mlps("digits", "digits", small_presets.DIGITS)),
+        "digits-network": dict(small_presets.digits_by_network()),
+        "mnist-mlp": dict(small_presets.of_mlps("mnist-mlp", "mnist", small_presets.MNIST)),
+        "cifar10-resnet20-cpu": dict(small_presets.cifar10_on_cpus()),
+        "t1": dict(paper_presets.table_1()),
+        "t2": dict(paper_presets.table_2()),
+        "t4": dict(paper_presets.table_4()),
+        "t7": dict(paper_presets.table_7()),
+        "f5": dict(paper_presets.figures_5_and_7()),
+        "label-noise": dict(paper_presets.label_noise()),
+    }
+    presets = {name: preset for family in families.values() for name, preset in family.items()}
+    groups = {name: tuple(family) for name, family in families.items()}
+    groups["f4"] = groups["t2"]
+    groups["f7"] = groups["f5"]
+    columns = {"t1": tuple(paper_presets.COLUMNS), "t4": paper_presets.T4_COLUMNS}
+    for table, names in columns.items():
+        for column in names:
+            groups[f"{table}-{column}"] = tuple(
+                name for name in groups[table] if name.startswith(f"{table}-{column}-")
+            )
+    # T4 is of T1's runs and those of further sizes.
+    for column in columns["t4"]:
+        groups[f"t4-{column}"] = groups[f"t1-{column}"] + groups[f"t4-{column}"]
+    groups["t4"] = tuple(name for column in columns["t4"] for name in groups[f"t4-{column}"])
+    return presets, groups
+
+
+PRESETS, GROUPS = _tables()
+
+
+def find_preset(name: str) -> Preset:
+    """The preset of a name; raises InputError that lists the nearest names."""
+    if name in PRESETS:
+        return PRESETS[name]
+    if name in GROUPS:
+        raise InputError(f"{name!r} is a group of presets, expected one of {_listed(GROUPS[name])}")
+    raise InputError(_unknown(name, PRESETS, "preset"))
+
+
+def find_presets(name: str) -> dict[str, Preset]:
+    """The presets of a group, or the one of this name; raises InputError likewise."""
+    if name in GROUPS:
+        return {member: PRESETS[member] for member in GROUPS[name]}
+    if name in PRESETS:
+        return {name: PRESETS[name]}
+    raise InputError(_unknown(name, (*GROUPS, *PRESETS), "preset or group"))
+
+
+def _unknown(name: str, known: Any, what: str) -> str:
+    near = difflib.get_close_matches(name, known, n=5, cutoff=0.5)
+    near += [other for other in known if name in other and other not in near]
+    nearest = f"; the nearest are {_listed(near)}" if near else ""
+    return f"unknown {what} {name!r}{nearest}; `python -m experiments list` shows all"
+
+
+def _listed(names: Any) -> str:
+    names = list(names)
+    return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")

@@ -1,0 +1,194 @@
+"""`python -m experiments run`: trains one preset, or a model and data of one's own."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Annotated, Any, NamedTuple
+
+import tyro
+
+from experiments.inputs import data_line, load_splits, read_selection
+from experiments.overrides import (
+    ExperimentOverrides,
+    MethodOverrides,
+    TrainingOverrides,
+    given_overrides,
+)
+from experiments.presets import find_preset
+from experiments.settings import PARTS, Experiment, flat_settings, setting_names, with_overrides
+from ntk_aug import coreset, data, models, training
+from ntk_aug.checks import InputError
+from ntk_aug.progress import progress_bars
+from ntk_aug.records import to_json
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Trains a network and records the run: settings, metrics, selections, checkpoints.
+
+    With PRESET, all settings are the preset's but for those that are given. Without it, give your
+    own: --images or --data, --model, and what you need of the rest. The same command again finds
+    the finished run, or goes on from its last checkpoint.
+    """
+
+    preset: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="[PRESET]")] = None
+    """Name of a preset; `list` shows them."""
+    images: str | None = None
+    """Your own examples in place of --data: an npz file with images [n, h, w(, c)] and labels [n],
+    or x and y. Without test_images and test_labels every fifth image is the test split."""
+    selection: str | None = None
+    """Train on this weighted subset: an npz file with indices (places in the training split) and
+    weights, such as `python -m analysis select` writes."""
+    data_dir: str | None = None
+    """Where prepared data sets lie; default: the environment variable TFDS_DATA_DIR."""
+    out: str | None = None
+    """Folder of the run; default: runs/PRESET/SEED."""
+    keep_epochs: tuple[int, ...] = ()
+    """Keep checkpoints after these epochs, besides the last (0: before the first)."""
+    experiment: Annotated[ExperimentOverrides, tyro.conf.OmitArgPrefixes] = field(
+        default_factory=ExperimentOverrides
+    )
+    training: Annotated[TrainingOverrides, tyro.conf.OmitArgPrefixes] = field(
+        default_factory=TrainingOverrides
+    )
+    method: Annotated[MethodOverrides, tyro.conf.OmitArgPrefixes] = field(
+        default_factory=MethodOverrides
+    )
+
+
+class ResolvedRun(NamedTuple):
+    """A run whose every setting is known.
+
+    Attributes:
+      preset: its name; None without one.
+      experiment: all settings.
+      overrides: those that are not the preset's.
+    """
+
+    preset: str | None
+    experiment: Experiment
+    overrides: dict[str, Any]
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """What the run's record says of it besides training, method, model and data."""
+        own = {name: getattr(self.experiment, name) for name in setting_names(Experiment)}
+        return json.loads(
+            to_json({"preset": self.preset, "overrides": self.overrides, "experiment": own})
+        )
+
+    @property
+    def recorded(self) -> dict[str, Any]:
+        """What config.json says of all settings, whatever the data and the code."""
+        parts = {name: asdict(getattr(self.experiment, name)) for name in PARTS}
+        return {**self.description, **json.loads(to_json(parts))}
+
+
+def run(options: RunOptions) -> None:
+    """Trains as the options say."""
+    resolved = resolve_options(options)
+    experiment = resolved.experiment
+    splits = load_splits(experiment, images=options.images, data_dir=options.data_dir)
+    subset = read_selection(options.selection, splits[0]) if options.selection else None
+    print(data_line(experiment, *splits))
+    out = options.out or default_folder(resolved, splits[0])
+    network = train_resolved(
+        resolved, splits, out, selection=subset, keep_epochs=options.keep_epochs
+    )
+    print_result(network)
+
+
+def resolve_options(options: RunOptions) -> ResolvedRun:
+    """The settings of a run: the preset's, or the defaults of a model, and what is given."""
+    overrides = given_overrides(options.experiment, options.training, options.method)
+    if options.images and "data" in overrides:
+        raise InputError("--images and --data exclude each other")
+    if options.selection:
+        overrides = _with_given_selection(overrides)
+    if options.preset is not None:
+        return resolve(options.preset, find_preset(options.preset).experiment, overrides)
+    return resolve(None, _experiment_of_model(overrides.get("model", "mlp")), overrides)
+
+
+def resolve(
+    preset: str | None, experiment: Experiment, overrides: Mapping[str, Any]
+) -> ResolvedRun:
+    """An experiment with overrides, of which those count that change something."""
+    changed = with_overrides(experiment, overrides)
+    before, after = flat_settings(experiment), flat_settings(changed)
+    return ResolvedRun(
+        preset, changed, {name: after[name] for name in after if after[name] != before[name]}
+    )
+
+
+def _with_given_selection(overrides: dict[str, Any]) -> dict[str, Any]:
+    if overrides.get("selector", "given") != "given":
+        raise InputError(
+            f"--selection gives the subset and --selector is {overrides['selector']!r}, expected "
+            "one of the two"
+        )
+    unless_given = {"train_on": "subset", "fraction": None, "count": None}
+    return {**unless_given, **overrides, "selector": "given"}
+
+
+def _experiment_of_model(model: str) -> Experiment:
+    entry = models.MODELS.get(model)
+    rate = entry.learning_rate if entry else models.DEFAULT_LEARNING_RATE
+    return Experiment(training=training.TrainingConfig(learning_rate=rate))
+
+
+def default_folder(resolved: ResolvedRun, train_set: data.Dataset, root: str = "runs") -> str:
+    """Where a run is written unless it is said: ROOT/PRESET/SEED, or by data and model."""
+    name = resolved.preset or f"{train_set.name}-{resolved.experiment.model}"
+    safe = name.replace("/", "-").replace(":", "-")
+    return f"{root}/{safe}/{resolved.experiment.training.seed}"
+
+
+def train_resolved(
+    resolved: ResolvedRun,
+    splits: tuple[data.Dataset, data.Dataset],
+    out: str,
+    *,
+    selection: coreset.Selection | None = None,
+    keep_epochs: tuple[int, ...] = (),
+    prefix: str = "",
+) -> training.PretrainedNetwork:
+    """Trains, or goes on, or finds the finished run; with progress on standard error.
+
+    Args:
+      resolved: all settings.
+      splits: training and test split.
+      out: folder of the run.
+      selection: for selector "given".
+      keep_epochs: epochs after which a checkpoint is kept, besides the last.
+      prefix: of the lines of progress.
+    """
+    experiment = resolved.experiment
+    with progress_bars(prefix) as progress:
+        return training.train_named_model(
+            experiment.model,
+            splits[0],
+            experiment.training,
+            options=experiment.options,
+            method=experiment.method,
+            test_set=splits[1],
+            selection=selection,
+            description=resolved.description,
+            folder=out,
+            keep_epochs=keep_epochs,
+            progress=progress,
+        )
+
+
+def print_result(network: training.PretrainedNetwork) -> None:
+    """Prints the last evaluation, the best beside it, and where the run is."""
+    result = network.run.result()
+    last = (result or {}).get("last")
+    if result and last:
+        best = result["best"]
+        print(
+            f"test     accuracy {100 * last['test_accuracy']:.2f} % after {last['epoch']} epochs "
+            f"(best {100 * best['test_accuracy']:.2f} % after {best['epoch']}), "
+            f"loss {last['test_loss']:.4f}"
+        )
+    print(f"run      {network.run.path}")

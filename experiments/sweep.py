@@ -1,0 +1,175 @@
+"""`python -m experiments sweep`: presets at several seeds, with mean and standard deviation."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import numpy as np
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from experiments.inputs import data_line, load_splits
+from experiments.overrides import (
+    ExperimentOverrides,
+    MethodOverrides,
+    given_overrides,
+    override_options,
+)
+from experiments.presets import find_presets
+from experiments.run import ResolvedRun, resolve, train_resolved
+from ntk_aug import data, training
+from ntk_aug.checks import InputError, check_at_least
+from ntk_aug.imports import UserCodeError
+
+SweepTrainingOverrides = override_options(
+    training.TrainingConfig, "Training, in place of the presets'.", leave_out=("seed",)
+)
+
+
+@dataclass(frozen=True)
+class SweepOptions:
+    """Trains a preset, or each of a group, at several seeds; prints mean and standard deviation.
+
+    Finished runs are kept, stopped ones go on. A run that fails is told, and the others go on.
+    """
+
+    preset: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="PRESET-or-GROUP")]
+    """Name of a preset or of a group of them; `list` shows them."""
+    seeds: int = 5
+    """How many seeds."""
+    first_seed: int = 0
+    """The first of them; the others follow."""
+    data_dir: str | None = None
+    """Where prepared data sets lie; default: the environment variable TFDS_DATA_DIR."""
+    out: str = "runs"
+    """Folder of the runs, each in PRESET/SEED of it."""
+    experiment: Annotated[ExperimentOverrides, tyro.conf.OmitArgPrefixes] = field(
+        default_factory=ExperimentOverrides
+    )
+    training: Annotated[SweepTrainingOverrides, tyro.conf.OmitArgPrefixes] = field(
+        default_factory=SweepTrainingOverrides
+    )
+    method: Annotated[MethodOverrides, tyro.conf.OmitArgPrefixes] = field(
+        default_factory=MethodOverrides
+    )
+
+
+class Spread(NamedTuple):
+    """Mean and standard deviation (of a sample: divided by n - 1) of some runs.
+
+    Attributes:
+      mean: NaN of none.
+      std: NaN of fewer than two.
+    """
+
+    mean: float
+    std: float
+
+
+def sweep(options: SweepOptions) -> None:
+    """Trains all runs and prints the table; raises InputError at the end if some have failed."""
+    check_at_least(options.seeds, 1, "--seeds")
+    runs = resolve_sweep(options)
+    results: dict[str, list[dict[str, Any]]] = {}
+    failed = 0
+    splits = _Splits(options.data_dir)
+    for number, resolved in enumerate(runs):
+        folder = run_folder(options, resolved)
+        results.setdefault(str(resolved.preset), [])
+        try:
+            result = finished_result(folder, resolved)
+            if result is None:
+                prefix = f"{number + 1}/{len(runs)} {folder} "
+                train_resolved(resolved, splits(resolved), str(folder), prefix=prefix)
+                result = training.RunFolder.read(folder).result()
+        except InputError as error:
+            if isinstance(error, UserCodeError) and error.user_traceback:
+                print(error.user_traceback, end="", file=sys.stderr)
+            print(f"{folder} failed: {error}", file=sys.stderr)
+            failed += 1
+            continue
+        assert result is not None  # the run has ended
+        results[str(resolved.preset)].append(result)
+    print_results(results)
+    if failed:
+        raise InputError(f"{failed} of {len(runs)} runs failed, as told above")
+
+
+def resolve_sweep(options: SweepOptions) -> list[ResolvedRun]:
+    """The runs of a sweep: all presets at the first seed, then at the next."""
+    overrides = given_overrides(options.experiment, options.training, options.method)
+    presets = find_presets(options.preset)
+    return [
+        resolve(name, preset.experiment, {**overrides, "seed": seed})
+        for seed in range(options.first_seed, options.first_seed + options.seeds)
+        for name, preset in presets.items()
+    ]
+
+
+def run_folder(options: SweepOptions, resolved: ResolvedRun) -> Path:
+    """Where a run of a sweep is written."""
+    return Path(options.out) / str(resolved.preset) / str(resolved.experiment.training.seed)
+
+
+def finished_result(folder: Path, resolved: ResolvedRun) -> dict[str, Any] | None:
+    """The result of this run if the folder holds it and it has ended; no data are loaded."""
+    if not (folder / "result.json").exists():
+        return None
+    run = training.RunFolder.read(folder)
+    same = all(run.config.get(name) == value for name, value in resolved.recorded.items())
+    return run.result() if same else None
+
+
+class _Splits:
+    """The data of runs, one after the other; those of the last run are kept."""
+
+    def __init__(self, data_dir: str | None):
+        self._data_dir = data_dir
+        self._key: Any = None
+        self._loaded: tuple[data.Dataset, data.Dataset] | None = None
+
+    def __call__(self, resolved: ResolvedRun) -> tuple[data.Dataset, data.Dataset]:
+        experiment = resolved.experiment
+        key = (
+            experiment.data,
+            experiment.classes,
+            experiment.imbalance,
+            experiment.label_noise,
+            experiment.data_seed,
+        )
+        if self._loaded is None or key != self._key:
+            self._loaded = load_splits(experiment, data_dir=self._data_dir)
+            self._key = key
+            print(data_line(experiment, *self._loaded))
+        return self._loaded
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """Mean and standard deviation of a sample."""
+    mean = float(np.mean(values)) if values else np.nan
+    return Spread(mean, float(np.std(values, ddof=1)) if len(values) > 1 else np.nan)
+
+
+def print_results(results: dict[str, list[dict[str, Any]]]) -> None:
+    """Prints a row for each preset: test accuracy of the last and of the best epoch, seconds."""
+    table = Table("preset", "seeds", "test accuracy, %", "best epoch's, %", "seconds")
+    for name, of_seeds in results.items():
+        cells = [name, str(len(of_seeds))]
+        for which in ("last", "best"):
+            found = [result[which]["test_accuracy"] for result in of_seeds if result[which]]
+            cells.append(format_spread(spread([100 * value for value in found])))
+        seconds = [sum(result["seconds"].values()) for result in of_seeds]
+        cells.append(f"{np.mean(seconds):.1f}" if seconds else "-")
+        table.add_row(*cells)
+    Console(width=max(Console().width, 100)).print(table)
+
+
+def format_spread(value: Spread, digits: int = 2) -> str:
+    """Mean +- standard deviation; "-" of what is not known."""
+    if np.isnan(value.mean):
+        return "-"
+    std = "" if np.isnan(value.std) else f" +- {value.std:.{digits}f}"
+    return f"{value.mean:.{digits}f}{std}"
