@@ -21,10 +21,9 @@ def test_loss_and_accuracies_agree_with_scikit_learn(fitted, digits, batch_size)
     view, logits = fitted
     found = training.evaluate(view, digits, batch_size=batch_size)
     predicted = logits.argmax(axis=1)
-    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    assert found.loss == pytest.approx(
-        metrics.log_loss(digits.labels, probabilities.astype(np.float64)), rel=1e-5
-    )
+    unscaled = np.exp(logits.astype(np.float64))
+    probabilities = unscaled / unscaled.sum(axis=1, keepdims=True)
+    assert found.loss == pytest.approx(metrics.log_loss(digits.labels, probabilities), rel=1e-5)
     assert found.accuracy == metrics.accuracy_score(digits.labels, predicted)
     recalls = metrics.recall_score(digits.labels, predicted, average=None, zero_division=0)
     assert found.class_accuracy == pytest.approx(recalls)

@@ -5,6 +5,7 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+import light_wu
 import numpy as np
 import pytest
 
@@ -52,7 +53,7 @@ def test_each_row_is_its_examples_augmentation_by_the_key_of_its_version(digits,
     ):
         key, draw = (KEYS.weak, 0) if version == training.WEAK else (KEYS.strong, version)
         assert source == (WEAK_STORE if version == training.WEAK else STRONG_STORE)
-        own = augment.example_key(key, 0, digits.indices[place], draw)
+        own = augment.example_key(key, 0, int(digits.indices[place]), int(draw))
         np.testing.assert_allclose(image, noise(own, pixels[place]), rtol=1e-5, atol=1e-6)
     # The same augmentation, and yet weak and strong version 0 of an example are different draws.
     selected = np.isin(plan.positions, SUBSET.positions)
@@ -94,7 +95,9 @@ def test_a_version_does_not_depend_on_who_else_is_there(digits, network):
 def wu_setting(digits, network):
     pixels = np.asarray(np.round(data.unit_range(digits.images) * 255), np.uint8)
     whole = dataclasses.replace(digits, images=pixels)
-    method = dataclasses.replace(METHOD, augment="wu-digits", draws=1, candidates=3, keep=2)
+    method = dataclasses.replace(
+        METHOD, augment="light_wu:candidate", draws=1, candidates=3, keep=2
+    )
     state = training.initial_state(network, digits.image_shape, CONFIG)
     return whole, method, (state.params, state.state)
 
@@ -112,7 +115,7 @@ def test_wu_is_the_whole_method_mixup_and_the_choice_by_the_loss_included(wu_set
     expected, labels = jax.jit(
         partial(
             augment.augment_by_loss,
-            augment.build_augmentation("wu-digits"),
+            light_wu.candidate,
             per_example_loss=loss,
             num_classes=3,
             num_candidates=3,
