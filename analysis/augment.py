@@ -31,7 +31,8 @@ class AugmentOptions:
     images: str | None = None
     """Your own images: an npz file with images [n, h, w(, c)] and labels [n]."""
     policy: str = "autoaugment-cifar10"
-    """Augmentation: a name, name:strength, or module:function for your own; see --list."""
+    """Augmentation: a name, name:strength, or module:function for your own; several joined by "+"
+    are applied in order; see --list."""
     n: int = 6
     """Images: rows of the sheet, at most 50, drawn uniformly."""
     draws: int = 8

@@ -77,10 +77,12 @@ def run_select(options: SelectOptions) -> None:
     stages = ("network", "gradients", "selection", "comparison")
     summary["seconds"] = dict(zip(stages, np.diff(stamps).tolist(), strict=True))
     summary["environment"] = records.environment()
-    arrays = selection._replace(indices=train.indices[selection.indices].astype(np.int64))
+    arrays = selection._asdict()
+    del arrays["estimate"]  # one number, which the summary holds
+    arrays["indices"] = train.indices[selection.indices].astype(np.int64)
     sheet = sheet_examples(train, selection, losses) if train.are_images else {}
     with records.staged_folder(options.out, marker=MARKER, overwrite=options.overwrite) as folder:
-        write_selection(folder, summary, arrays._asdict(), sheet)
+        write_selection(folder, summary, arrays, sheet)
         draw_outputs(folder, summary, sheet)
     print_table(Path(options.out), summary)
     return None

@@ -144,10 +144,7 @@ def describe(
     seconds: float,
 ) -> dict:
     """All of summary.json: what was done, with what, and what was found."""
-    descriptions = {
-        spec: getattr(augment.AUGMENTATIONS.get(spec.partition(":")[0]), "description", "your own")
-        for spec in options.augment
-    }
+    descriptions = {spec: augment.describe_augmentation(spec) for spec in options.augment}
     return {
         "options": asdict(options),
         "data": {

@@ -40,7 +40,8 @@ class SpectrumOptions(NetworkOptions):
     pretrain_on: str = "classes"
     """Pretrain on all training images of the chosen classes, or on the n of the study: study."""
     augment: tuple[str, ...] = ("identity", "rotation:30", "flip-crop", "noise:0.5", "noise:2")
-    """Augmentations to study: names, name:strength, or module:function for your own."""
+    """Augmentations to study: names, name:strength, or module:function for your own; each may be
+    several joined by "+", applied in order."""
     draws: int = 1
     """Augmented versions of all images per augmentation."""
     rows: str = "logits"

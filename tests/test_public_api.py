@@ -20,15 +20,16 @@ PUBLIC = {
         POLICIES PUBLISHED_CANDIDATES Plan Policy PolicyAugmentation PolicyDraw SELECTIONS StageDraw
         Step WEAK WuAugmentation WuDraw apply_linear_map apply_operation apply_policy augment_batch
         augment_by_loss augmix_magnitudes build_augmentation center_crop color_jitter crop
-        crop_and_resize crop_padded cutmix describe_draw draw_crop_offset draw_cutmix draw_mixup
-        draw_policy draw_resized_crop example_key flip_horizontal flip_vertical from_pixels
-        gaussian_blur leaves_unit_range magnitude_of may_leave_unit_range mix_batch mixup
-        mixup_truncated operation_parameters pad parse_table place_operation randaugment
-        random_color_jitter random_crop random_crop_padded random_cutmix random_flip_horizontal
-        random_flip_vertical random_gaussian_blur random_gaussian_noise random_mixup
-        random_noise_in_ball random_noise_on_sphere random_operation random_part random_resized_crop
-        random_rotate random_shift random_window random_zoom resize resize_short_side rotate
-        select_candidates to_pixels use_dispatch wu_policy
+        crop_and_resize crop_padded cutmix describe_augmentation describe_draw draw_crop_offset
+        draw_cutmix draw_mixup draw_policy draw_resized_crop example_key flip_horizontal
+        flip_vertical from_pixels gaussian_blur leaves_unit_range magnitude_of may_leave_unit_range
+        mix_batch mixup mixup_truncated operation_parameters pad parse_table place_operation
+        randaugment random_color_jitter random_crop random_crop_padded random_cutmix
+        random_flip_horizontal random_flip_vertical random_gaussian_blur random_gaussian_noise
+        random_mixup random_noise_in_ball random_noise_on_sphere random_operation random_part
+        random_resized_crop random_rotate random_shift random_window random_zoom resize
+        resize_short_side rotate select_candidates to_pixels use_dispatch weak_augmentation
+        wu_policy
     """,
     "coreset": """
         ALGORITHMS ClassSelection DEFAULT_ALGORITHM DEFAULT_MEMORY_BYTES DEFAULT_RIDGE

@@ -32,6 +32,7 @@ LABELS = np.arange(6) % 3
 POLICY = Policy(parse_table("Cutout 0.5 *\nCutout-shifted * *\nRotate 1 *"), 3, magnitudes="wu")
 WU = WuAugmentation(Policy(parse_table("Mixup * *\nCutout-shifted 0.5 *"), 2, magnitudes="wu"))
 AUGMIX = augment.build_augmentation("augmix")
+COMPOSED = augment.build_augmentation("weak-cifar10+augmix+noise")
 TRAINING_SET = {"train_images": PIXELS, "train_labels": LABELS, "num_classes": 3}
 
 
@@ -87,6 +88,7 @@ TRACED = {
     "random_zoom": lambda key: augment.random_zoom(key, IMAGE),
     "select_candidates": lambda key: augment.select_candidates(key, jnp.arange(4.0), 2),
     "PolicyAugmentation.draw": lambda key: augment.PolicyAugmentation(POLICY).draw(key, 8, 8),
+    "ComposedAugmentation.__call__": lambda key: COMPOSED(key, IMAGE),
     "AugMixAugmentation.draw": lambda key: AUGMIX.draw(key, 8, 8),
     "WuAugmentation.draw": lambda key: WU.draw(key, 8, 8),
     "WuAugmentation.draw_candidate": lambda key: WU.draw_candidate(key, 9, 8, 8),

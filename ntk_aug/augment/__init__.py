@@ -64,7 +64,12 @@ from ntk_aug.augment.random_operations import (
     random_color_jitter,
     random_operation,
 )
-from ntk_aug.augment.registry import AUGMENTATIONS, AugmentationEntry, build_augmentation
+from ntk_aug.augment.registry import (
+    AUGMENTATIONS,
+    AugmentationEntry,
+    build_augmentation,
+    describe_augmentation,
+)
 from ntk_aug.augment.resizing import (
     crop_and_resize,
     draw_resized_crop,
@@ -73,7 +78,14 @@ from ntk_aug.augment.resizing import (
     resize_short_side,
 )
 from ntk_aug.augment.unit_range import leaves_unit_range, may_leave_unit_range
-from ntk_aug.augment.weak import WEAK, random_part, random_shift, random_window, random_zoom
+from ntk_aug.augment.weak import (
+    WEAK,
+    random_part,
+    random_shift,
+    random_window,
+    random_zoom,
+    weak_augmentation,
+)
 from ntk_aug.augment.wu import (
     CandidateDraw,
     ChainDraw,
@@ -123,6 +135,7 @@ __all__ = [
     "crop_and_resize",
     "crop_padded",
     "cutmix",
+    "describe_augmentation",
     "describe_draw",
     "draw_crop_offset",
     "draw_cutmix",
@@ -169,5 +182,6 @@ __all__ = [
     "select_candidates",
     "to_pixels",
     "use_dispatch",
+    "weak_augmentation",
     "wu_policy",
 ]

@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 
 from ntk_aug.aliases import Array, Augmentation, Inputs, Int, IntLike, KeyArray, KeyLike
+from ntk_aug.augment.composition import holds_policy
 from ntk_aug.augment.pixels import check_unit_range
-from ntk_aug.augment.policy_augmentation import Drawing
 from ntk_aug.checks import InputError, as_key, check_same_shape
 from ntk_aug.imports import UserCodeError
 from ntk_aug.inputs import num_examples
@@ -51,7 +51,7 @@ def augment_batch(
     """
     indices, images = jnp.asarray(indices), jax.tree.map(jnp.asarray, images)
     check_same_shape(indices.shape, (num_examples(images),), "the array of indices")
-    if isinstance(augmentation, Drawing):
+    if holds_policy(augmentation):
         check_unit_range(images)
     _check_signature(augmentation)
     key = as_key(key)

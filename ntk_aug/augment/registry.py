@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from ntk_aug.aliases import Augmentation
 from ntk_aug.augment.blur import random_gaussian_blur
+from ntk_aug.augment.composition import ComposedAugmentation, holds_policy, split_parts
 from ntk_aug.augment.geometry import random_rotate
 from ntk_aug.augment.magnitudes import augmix_magnitudes, mapping_name
 from ntk_aug.augment.noise import (
@@ -18,10 +19,11 @@ from ntk_aug.augment.noise import (
 from ntk_aug.augment.policies import AUGMIX, POLICIES, randaugment, wu_policy
 from ntk_aug.augment.policy_augmentation import AugMixAugmentation, Drawing, PolicyAugmentation
 from ntk_aug.augment.random_operations import random_color_jitter, random_operation
-from ntk_aug.augment.weak import WEAK, random_shift
+from ntk_aug.augment.unit_range import may_leave_unit_range
+from ntk_aug.augment.weak import WEAK, random_shift, random_window, random_zoom
 from ntk_aug.augment.wu import WuAugmentation
 from ntk_aug.checks import InputError, check_choice
-from ntk_aug.imports import guarded, import_function, is_import_path
+from ntk_aug.imports import UserCodeError, guarded, import_function, is_import_path
 
 
 class AugmentationEntry(NamedTuple):
@@ -32,12 +34,14 @@ class AugmentationEntry(NamedTuple):
       default: the strength if none is given; None if it takes none.
       maximum: the largest strength allowed.
       description: one line, with the unit of the strength.
+      whole_values: whether it acts on the 256 whole values of pixels: it needs images in [0, 1].
     """
 
     build: Callable[[float], Augmentation]
     default: float | None
     maximum: float
     description: str
+    whole_values: bool = False
 
 
 def _rotation(interpolation):
@@ -77,7 +81,7 @@ def _augmix(severity):
 def _policy_entry(method, policy):
     rows = f"{policy.rounds} of {len(policy.table)} rows"
     description = f"{method}: {rows}, magnitudes {mapping_name(policy.magnitudes)}"
-    return AugmentationEntry(_constant(PolicyAugmentation(policy)), None, 0, description)
+    return AugmentationEntry(_constant(PolicyAugmentation(policy)), None, 0, description, True)
 
 
 _METHODS = {"autoaugment": "AutoAugment", "trivialaugment": "TrivialAugment"}
@@ -88,11 +92,15 @@ _WU = {
     "digits": (78, False),
     "mnist": (33, False),
     "fashion_mnist": (73, True),
-    "svhn": ((110, 110, 114), False),
+    "svhn_cropped": ((110, 110, 114), False),
+    "svhn": ((110, 110, 114), False),  # the same, by a shorter name
     "cifar10": ((125, 123, 114), True),
     "cifar100": ((129, 124, 112), True),
     "imagenet": ((124, 116, 104), True),
 }
+
+
+_RESIZING = (random_zoom, random_window)  # as Pillow resizes, so on whole values
 
 
 def _wu_entry(fill, mirror):
@@ -102,6 +110,7 @@ def _wu_entry(fill, mirror):
         0,
         "Wu et al. 2020, one candidate, without Mixup: 2 of 16 operations, shift, "
         + ("mirror, Cutout" if mirror else "Cutout"),
+        True,
     )
 
 
@@ -150,15 +159,16 @@ AUGMENTATIONS = {
         0.2,
         10,
         "brightness, contrast and colour by factors uniform in 1 +- STRENGTH, in random order",
+        True,
     ),
     "cutout": AugmentationEntry(
-        _cutout, 0.5, 2, "a black square of STRENGTH of the side about a random pixel"
+        _cutout, 0.5, 2, "a black square of STRENGTH of the side about a random pixel", True
     ),
     "randaugment": AugmentationEntry(
-        _randaugment, 9, 30, "RandAugment: 2 of 14 operations at level STRENGTH of 0 .. 30"
+        _randaugment, 9, 30, "RandAugment: 2 of 14 operations at level STRENGTH of 0 .. 30", True
     ),
     "augmix": AugmentationEntry(
-        _augmix, 3, 10, "AugMix of severity STRENGTH: 3 chains of 1 to 3 operations, mixed"
+        _augmix, 3, 10, "AugMix of severity STRENGTH: 3 chains of 1 to 3 operations, mixed", True
     ),
     **{
         name: _policy_entry(_METHODS[name.partition("-")[0]], policy)
@@ -167,7 +177,9 @@ AUGMENTATIONS = {
     },
     **{f"wu-{name}": _wu_entry(*options) for name, options in _WU.items()},
     **{
-        f"weak-{name}": AugmentationEntry(_constant(augmentation), None, 0, description)
+        f"weak-{name}": AugmentationEntry(
+            _constant(augmentation), None, 0, description, augmentation in _RESIZING
+        )
         for name, (augmentation, description) in WEAK.items()
     },
 }
@@ -176,18 +188,64 @@ AUGMENTATIONS = {
 def build_augmentation(spec: str) -> Augmentation:
     """Builds an augmentation from its name, `name:strength`, or a user's `module:function`.
 
+    Several of them joined by "+", as in "weak-cifar10+autoaugment-cifar10", are applied in this
+    order, each with a key split from the given one.
+
     A user's function is an augmentation itself: function(key, image) -> image. One whose images
     may leave [0, 1] says so by `leaves_unit_range`, as all named kinds of noise do.
 
     Raises:
       InputError: an unknown name (the known ones are listed), or a strength that is no number or
-        out of range.
+        out of range. Of several, the message names the part. A part that acts on whole pixel
+        values, such as a policy, after one that may leave [0, 1].
       UserCodeError: when it is called, an error of the user's function.
     """
+    names = split_parts(spec)
+    if len(names) == 1:
+        return _build_part(spec)
+    parts: list[Augmentation] = []
+    for name in names:
+        try:
+            parts.append(_build_part(name))
+        except UserCodeError:  # names the part, and has the user's lines
+            raise
+        except InputError as error:
+            raise InputError(f"part {name!r} of augmentation {spec!r}: {error}") from error
+        leaving = [
+            n for n, part in zip(names, parts[:-1], strict=False) if may_leave_unit_range(part)
+        ]
+        if leaving and _acts_on_whole_values(name, parts[-1]):
+            raise InputError(
+                f"part {name!r} of augmentation {spec!r} acts on whole pixel values, expected no "
+                f"part before it whose images leave [0, 1]: put {leaving[-1]!r} after it"
+            )
+    return ComposedAugmentation(tuple(names), tuple(parts))
+
+
+def describe_augmentation(spec: str) -> str:
+    """What an augmentation does, in one line: the descriptions of its parts.
+
+    Args:
+      spec: as `build_augmentation` takes it; a user's function is "your own".
+
+    Raises:
+      InputError: an empty part.
+    """
+    entries = [AUGMENTATIONS.get(name.partition(":")[0]) for name in split_parts(spec)]
+    return "; then ".join(entry.description if entry else "your own" for entry in entries)
+
+
+def _acts_on_whole_values(name, augmentation):
+    entry = AUGMENTATIONS.get(name.partition(":")[0])
+    return holds_policy(augmentation) if entry is None else entry.whole_values
+
+
+def _build_part(spec):
     if is_import_path(spec, AUGMENTATIONS):
         function = import_function(spec)
         # An augmentation of the library's own kinds stays what it is.
-        return function if isinstance(function, Drawing) else guarded(spec, function)
+        own = isinstance(function, Drawing | ComposedAugmentation)
+        return function if own else guarded(spec, function)
     name, _, strength_text = spec.partition(":")
     entry = AUGMENTATIONS[check_choice(name, AUGMENTATIONS, "augmentation")]
     if entry.default is None:

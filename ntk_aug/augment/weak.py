@@ -59,7 +59,8 @@ _shift_only = partial(random_shift, mirror=False)
 WEAK = {
     "digits": (_shift_only, "shift by up to 1/8 of the side"),
     "mnist": (_shift_only, "shift by up to 1/8 of the side"),
-    "svhn": (_shift_only, "shift by up to 1/8 of the side"),
+    "svhn_cropped": (_shift_only, "shift by up to 1/8 of the side"),
+    "svhn": (_shift_only, "shift by up to 1/8 of the side"),  # the same, by a shorter name
     "fashion_mnist": (random_shift, "mirror, shift by up to 1/8 of the side"),
     "cifar10": (random_shift, "mirror, shift by up to 1/8 of the side"),
     "cifar100": (random_shift, "mirror, shift by up to 1/8 of the side"),
@@ -71,3 +72,15 @@ WEAK = {
     "imagenet": (random_window, "short side to 256, crop of 224, mirror; the result is 224 x 224"),
 }
 """By data set: (augmentation, description)."""
+
+
+def weak_augmentation(dataset_name: str) -> str:
+    """The name of a data set's weak augmentation, for `build_augmentation`.
+
+    Args:
+      dataset_name: as `data.load_dataset` takes it.
+
+    Returns:
+      "weak-cifar10" of "cifar10"; "identity" of a data set without one in `WEAK`.
+    """
+    return f"weak-{dataset_name}" if dataset_name in WEAK else "identity"

@@ -1,5 +1,6 @@
 """Selecting from labelled examples by any selector: groups, budgets, and weights of the whole."""
 
+import math
 from typing import Any, NamedTuple
 
 import jax
@@ -30,12 +31,15 @@ class Selection(NamedTuple):
         except those of gradient matching, which are what it found.
       gains: what each added to the selector's objective, or its score; NaN where it has none.
       labels: of each selected example.
+      estimate: of the selector "coreset", the sum over groups of sum_i min_j ||g_i - g_j||, which
+        bounds the gradient error (see `FacilityLocation`); NaN of all others.
     """
 
     indices: Int[np.ndarray, " k"]
     weights: Float64[np.ndarray, " k"]
     gains: Float64[np.ndarray, " k"]
     labels: Int[np.ndarray, " k"]
+    estimate: float = math.nan
 
 
 def select(
@@ -107,22 +111,28 @@ def select(
             progress=progress,
             **options,
         )
-        weights = coreset.weights.astype(np.float64)
-        return Selection(coreset.indices, weights, coreset.gains, examples.labels[coreset.indices])
+        return Selection(
+            coreset.indices,
+            coreset.weights.astype(np.float64),
+            coreset.gains,
+            examples.labels[coreset.indices],
+            coreset.estimate,
+        )
     if entry.uses is not None:
         getattr(examples, entry.uses)  # here, where it can be interrupted, and not in a thread
     keys = [jax.random.fold_in(key, number) for number in range(len(budgets))]
     members = places_by_class(groups, len(budgets))
 
-    def select_of_group(number: int) -> Selection:
+    def select_of_group(number: int) -> tuple[np.ndarray, ...]:
         own, budget = members[number], int(budgets[number])
         part = examples.take(own) if per_class else examples
         subset = entry.select(keys[number], part, budget, **options)
         indices, weights, gains = _complete(subset, len(own), budget, name)
-        return Selection(own[indices], weights, gains, part.labels[indices])
+        return own[indices], weights, gains, part.labels[indices]
 
     found = map_classes(select_of_group, [1] * len(budgets), num_threads=threads, progress=progress)
-    return Selection(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
+    indices, weights, gains, labels = map(np.concatenate, zip(*found, strict=True))
+    return Selection(indices, weights, gains, labels)
 
 
 def selection_budgets(

@@ -30,7 +30,8 @@ WU = {
     "digits": (78, False),
     "mnist": (33, False),  # 255 * 0.1307
     "fashion_mnist": (73, True),  # 255 * 0.2860
-    "svhn": ((110, 110, 114), False),  # 109.9, 109.7, 113.8
+    "svhn_cropped": ((110, 110, 114), False),  # 109.9, 109.7, 113.8
+    "svhn": ((110, 110, 114), False),
     "cifar10": ((125, 123, 114), True),  # 255 * (0.4914, 0.4822, 0.4465)
     "cifar100": ((129, 124, 112), True),  # 255 * (0.5071, 0.4865, 0.4409)
     "imagenet": ((124, 116, 104), True),  # 255 * (0.485, 0.456, 0.406)
@@ -161,7 +162,7 @@ def test_policies_have_the_published_parameters(name):
 
 
 def test_the_weak_augmentations_are_those_of_the_data_sets():
-    shifts = {"digits", "mnist", "svhn"}  # digits are not mirrored
+    shifts = {"digits", "mnist", "svhn_cropped", "svhn"}  # digits are not mirrored
     assert {
         name
         for name, (augmentation, _) in augment.WEAK.items()

@@ -20,6 +20,7 @@ def results(name, image):
         ("digits", 1),
         ("mnist", 1),
         ("svhn", 1),
+        ("svhn_cropped", 1),
         ("fashion_mnist", 2),
         ("cifar10", 2),
     ],

@@ -1,0 +1,109 @@
+"""Several augmentations one after the other, each with a key of its own."""
+
+import functools
+import re
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import jax
+import jax.numpy as jnp
+
+from ntk_aug.aliases import Augmentation, Image, KeyLike
+from ntk_aug.augment.pixels import CHANNELS
+from ntk_aug.augment.policy_augmentation import Drawing
+from ntk_aug.augment.unit_range import may_leave_unit_range
+from ntk_aug.checks import InputError, as_key
+from ntk_aug.imports import UserCodeError
+
+# Up to a "+" or the end; the sign and the exponent of a strength (":+1", ":1e+2") have their own.
+_PART = re.compile(r"((?::[+-]?[\d._]+(?:[eE][+-]?\d+)?|[^+])*)(?:\+|$)")
+
+
+def split_parts(spec: str) -> list[str]:
+    """The parts of "name+name:strength+module:function", in order.
+
+    Raises:
+      InputError: an empty part, as in "noise+".
+    """
+    parts, end = [], -1  # as if a "+" stood before the first part
+    while end < len(spec):
+        found = _PART.match(spec, end + 1)
+        assert found is not None  # the pattern matches at every place
+        parts.append(found.group(1))
+        end = found.end(1)
+    if len(parts) > 1 and "" in parts:
+        raise InputError(f"augmentation {spec!r} has an empty part, expected names joined by '+'")
+    return parts
+
+
+@dataclass(frozen=True)
+class ComposedAugmentation:
+    """Applies its parts in order; each draws from its own of the keys split from the given one.
+
+    Attributes:
+      names: of the parts, for messages.
+      parts: augmentations of one image.
+      leaves_unit_range: whether one of the parts may leave [0, 1], and so the whole.
+    """
+
+    names: tuple[str, ...]
+    parts: tuple[Augmentation, ...]
+    leaves_unit_range: bool = field(init=False)
+
+    def __post_init__(self):
+        leaves = any(map(may_leave_unit_range, self.parts))
+        object.__setattr__(self, "leaves_unit_range", leaves)
+
+    def __call__(self, key: KeyLike, image: Image) -> Image:
+        """Augments an image.
+
+        Raises:
+          InputError: the error of a part, which it names.
+        """
+        keys = jax.random.split(as_key(key), len(self.parts))
+        for name, part, own in zip(self.names, self.parts, keys, strict=True):
+            try:
+                image = part(own, image)
+            except UserCodeError:  # names the user's function itself
+                raise
+            except InputError as error:
+                raise InputError(f"part {name!r}: {error}") from error
+        return image
+
+    def describe(self, key: KeyLike, height: int, width: int) -> str:
+        """What a call with this key does to an image of this size, in words.
+
+        A part that cannot tell is told by its name.
+        """
+        keys = jax.random.split(as_key(key), len(self.parts))
+        told = []
+        for name, part, own, size in zip(
+            self.names, self.parts, keys, _sizes(self.parts, height, width), strict=True
+        ):
+            describe = getattr(part, "describe", None)
+            told.append(name if describe is None else describe(own, *size))
+        return " + ".join(told)
+
+
+def holds_policy(augmentation: Augmentation) -> bool:
+    """Whether it is a policy, or has one among its parts: it acts on whole values of pixels."""
+    if isinstance(augmentation, ComposedAugmentation):
+        return any(map(holds_policy, augmentation.parts))
+    return isinstance(augmentation, Drawing)
+
+
+@functools.lru_cache(maxsize=16)
+def _sizes(parts, height, width):
+    """(h, w) of the image that each part is given."""
+    sizes = [(height, width)]
+    for part in parts[:-1]:
+        sizes.append(_size_after(part, *sizes[-1]))
+    return sizes
+
+
+def _size_after(part, height, width):
+    for channels in CHANNELS:
+        image = jax.ShapeDtypeStruct((height, width, channels), jnp.float32)
+        with suppress(InputError):  # a user's function may take images of other channels only
+            return jax.eval_shape(part, jax.random.key(0), image).shape[:2]
+    return height, width
