@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from experiments.settings import Experiment, Preset
+from ntk_aug.augment import weak_augmentation
 from ntk_aug.training import MethodConfig, TrainingConfig
 
 METHODS = ("random", "max-loss", "coreset")
@@ -28,8 +29,6 @@ COLUMNS: Mapping[str, tuple[str, dict[str, Any]]] = {
     ),
     "svhn": ("SVHN/ResNet32", {"data": "svhn_cropped", "model": "resnet32"}),
 }
-_WEAK = {"cifar10": "weak-cifar10", "svhn_cropped": "weak-svhn"}
-_WU = {"cifar10": "wu-cifar10", "svhn_cropped": "wu-svhn"}
 
 
 def paper_experiment(
@@ -45,7 +44,7 @@ def paper_experiment(
       **settings: of the experiment, besides those of the column.
     """
     given = {**COLUMNS[column][1], **settings}
-    strong = {} if method["selector"] == "none" else {"augment": _WU[given["data"]]}
+    strong = {} if method["selector"] == "none" else {"augment": f"wu-{given['data']}"}
     return Experiment(
         **given,
         training=TrainingConfig(
@@ -55,7 +54,7 @@ def paper_experiment(
             batch_size=128,
             momentum=0.9,
             weight_decay=1e-4,
-            weak=_WEAK[given["data"]],
+            weak=weak_augmentation(given["data"]),
             weak_every=weak_every,
         ),
         method=MethodConfig(**{"split": SPLIT, **strong, **method}),

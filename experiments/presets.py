@@ -19,6 +19,7 @@ def _tables() -> tuple[dict[str, Preset], dict[str, tuple[str, ...]]]:
         "t2": dict(paper_presets.table_2()),
         "t4": dict(paper_presets.table_4()),
         "t7": dict(paper_presets.table_7()),
+        "f2": dict(paper_presets.figure_2()),
         "f5": dict(paper_presets.figures_5_and_7()),
         "label-noise": dict(paper_presets.label_noise()),
     }
@@ -58,6 +59,17 @@ def find_presets(name: str) -> dict[str, Preset]:
     if name in PRESETS:
         return {name: PRESETS[name]}
     raise InputError(_unknown(name, (*GROUPS, *PRESETS), "preset or group"))
+
+
+def matching_presets(name: str | None) -> dict[str, Preset]:
+    """All presets, those of a group, or those whose names contain `name`; at least one."""
+    if name is None:
+        return dict(PRESETS)
+    if name not in GROUPS:
+        found = {preset: PRESETS[preset] for preset in PRESETS if name in preset}
+        if found:
+            return found
+    return find_presets(name)
 
 
 def _unknown(name: str, known: Any, what: str) -> str:
