@@ -18,18 +18,18 @@ _LONGEST = 60
 # What the others say already, or what nobody reads.
 _NOT_COMPARED = ("format_version", "overrides")
 _MEASURES = {
-    "last.test_accuracy": ("last test accuracy, %", 100.0),
-    "last.test_balanced_accuracy": ("last, each class alike, %", 100.0),
-    "last.test_loss": ("last test loss", 1.0),
-    "best.test_accuracy": ("best test accuracy, %", 100.0),
-    "best.epoch": ("best epoch", 1.0),
-    "train_loss": ("train loss", 1.0),
-    "train_accuracy": ("train accuracy, %", 100.0),
-    "epochs": ("epochs", 1.0),
-    "steps": ("steps", 1.0),
-    "examples": ("images processed", 1.0),
-    "distinct_used": ("distinct examples used", 1.0),
-    "distinct_selected": ("distinct examples selected", 1.0),
+    "last.test_accuracy": ("last test accuracy, %", 100, ",.4f"),
+    "last.test_balanced_accuracy": ("last, each class alike, %", 100, ",.4f"),
+    "last.test_loss": ("last test loss", 1, ",.4f"),
+    "best.test_accuracy": ("best test accuracy, %", 100, ",.4f"),
+    "best.epoch": ("best epoch", 1, ",.0f"),
+    "train_loss": ("train loss", 1, ",.4f"),
+    "train_accuracy": ("train accuracy, %", 100, ",.4f"),
+    "epochs": ("epochs", 1, ",.0f"),
+    "steps": ("steps", 1, ",.0f"),
+    "examples": ("images processed", 1, ",.0f"),
+    "distinct_used": ("distinct examples used", 1, ",.0f"),
+    "distinct_selected": ("distinct examples selected", 1, ",.0f"),
 }
 
 
@@ -99,11 +99,11 @@ def selection_overlaps(
 def _result_rows(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[tuple[str, ...]]:
     rows = []
     flat = [flat_config({**summary}) for summary in (first, second)]
-    for name, (title, factor) in _MEASURES.items():
+    for name, (title, factor, form) in _MEASURES.items():
         values = [None if f.get(name) is None else factor * f[name] for f in flat]
-        cells = ["-" if value is None else _shown(value) for value in values]
+        cells = ["-" if value is None else format(value, form) for value in values]
         one, other = values
-        difference = "-" if one is None or other is None else f"{_shown(other - one, '+')}"
+        difference = "-" if one is None or other is None else format(other - one, f"+{form}")
         rows.append((title, *cells, difference))
     return rows
 
@@ -161,10 +161,6 @@ def _print_table(headers: tuple[str, ...], rows: list[tuple[str, ...]], empty: s
     for row in rows:
         table.add_row(*row)
     Console(width=max(Console().width, 100)).print(table)
-
-
-def _shown(value: float, sign: str = "") -> str:
-    return format(value, f"{sign},.4f" if value % 1 else f"{sign},.0f")
 
 
 def _percent(share: float) -> str:

@@ -170,7 +170,7 @@ def train_resolved(
       prefix: of the lines of progress.
     """
     experiment = resolved.experiment
-    with run_progress(prefix) as progress:
+    with run_progress(prefix=prefix) as progress:
         teller = EpochTeller(progress, experiment.training.epochs)
         return training.train_named_model(
             experiment.model,

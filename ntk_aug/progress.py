@@ -36,7 +36,7 @@ class RunProgress:
 
 
 @contextlib.contextmanager
-def run_progress(prefix: str = "") -> Iterator[RunProgress]:
+def run_progress(*, prefix: str = "") -> Iterator[RunProgress]:
     """Gives the progress of one training run.
 
     On a terminal the run has one bar: its training steps, the time left by the pace since the first
