@@ -29,16 +29,22 @@ def load_splits(
       InputError: data that are missing or broken, an unknown class, or a long tail that the classes
         do not allow.
     """
-    splits = []
-    for split in data.SPLITS:
-        if images is None:
-            dataset = data.load_dataset(experiment.data, split, data_dir=data_dir)
-        else:
-            dataset = data.load_images_file(images, split)
-        if experiment.classes:
-            dataset = data.select_classes(dataset, experiment.classes)
-        splits.append(dataset)
-    train_set, test_set = splits
+    if images is None:
+        train_set, test_set = (
+            data.load_dataset(experiment.data, split, data_dir=data_dir) for split in data.SPLITS
+        )
+    else:
+        train_set, test_set = (data.load_images_file(images, split) for split in data.SPLITS)
+    return prepared_splits(experiment, train_set, test_set)
+
+
+def prepared_splits(
+    experiment: Experiment, train_set: data.Dataset, test_set: data.Dataset
+) -> tuple[data.Dataset, data.Dataset]:
+    """The chosen classes of both splits, and the training split's long tail and wrong labels."""
+    if experiment.classes:
+        train_set = data.select_classes(train_set, experiment.classes)
+        test_set = data.select_classes(test_set, experiment.classes)
     key = jax.random.key(experiment.data_seed)
     if experiment.imbalance is not None:
         own_key = jax.random.fold_in(key, _OF_LONG_TAIL)

@@ -22,7 +22,12 @@ def override_options(kind: type, title: str, *, leave_out: tuple[str, ...] = ())
     made = [
         (
             name,
-            Annotated[hints[name] | None, tyro.conf.arg(help=texts[name])],
+            Annotated[
+                hints[name] | None,
+                tyro.conf.arg(
+                    help=texts[name], metavar=_metavar(hints[name]), help_behavior_hint=""
+                ),
+            ],
             dataclasses.field(default=None),
         )
         for name in setting_names(kind)
@@ -31,6 +36,14 @@ def override_options(kind: type, title: str, *, leave_out: tuple[str, ...] = ())
     made_type = dataclasses.make_dataclass(f"{kind.__name__}Overrides", made, frozen=True)
     made_type.__doc__ = title
     return made_type
+
+
+def _metavar(hint: Any) -> str:
+    """How the value of an option is written in the help text: INT, or [INT ...]."""
+    if typing.get_origin(hint) is tuple:
+        return f"[{_metavar(typing.get_args(hint)[0])} ...]"
+    kinds = [kind for kind in typing.get_args(hint) or (hint,) if kind is not type(None)]
+    return "True|False" if kinds == [bool] else kinds[0].__name__.upper()
 
 
 def given_overrides(*options: Any) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from experiments.settings import Experiment, Preset
+from ntk_aug.augment import weak_augmentation
 from ntk_aug.training import MethodConfig, TrainingConfig
 
 METHODS = ("random", "max-loss", "coreset")
@@ -28,8 +29,6 @@ COLUMNS: Mapping[str, tuple[str, dict[str, Any]]] = {
     ),
     "svhn": ("SVHN/ResNet32", {"data": "svhn_cropped", "model": "resnet32"}),
 }
-_WEAK = {"cifar10": "weak-cifar10", "svhn_cropped": "weak-svhn"}
-_WU = {"cifar10": "wu-cifar10", "svhn_cropped": "wu-svhn"}
 
 
 def paper_experiment(
@@ -45,7 +44,7 @@ def paper_experiment(
       **settings: of the experiment, besides those of the column.
     """
     given = {**COLUMNS[column][1], **settings}
-    strong = {} if method["selector"] == "none" else {"augment": _WU[given["data"]]}
+    strong = {} if method["selector"] == "none" else {"augment": f"wu-{given['data']}"}
     return Experiment(
         **given,
         training=TrainingConfig(
@@ -55,43 +54,50 @@ def paper_experiment(
             batch_size=128,
             momentum=0.9,
             weight_decay=1e-4,
-            weak=_WEAK[given["data"]],
+            weak=weak_augmentation(given["data"]),
             weak_every=weak_every,
         ),
         method=MethodConfig(**{"split": SPLIT, **strong, **method}),
     )
 
 
-def table_1() -> Iterator[tuple[str, Preset]]:
-    """T1: the full data and an augmented subset, by data set, method and size."""
-    for column, (title, _) in COLUMNS.items():
-        for name, selected in [("none", None), *_methods(T1_PERCENT), ("all", None)]:
-            row = name if selected is None else f"{name.rpartition('-')[0]} {selected}"
-            yield _t1_preset(f"t1-{column}-{name}", column, name, f"T1: {row}, {title}")
+def table_1(column: str) -> Iterator[tuple[str, Preset]]:
+    """T1: the full data and an augmented subset, by method and size.
+
+    Args:
+      column: of the table, a data set with its network.
+    """
+    for name in ("none", *_methods(T1_PERCENT), "all"):
+        yield _t1_preset("T1", column, name)
 
 
-def table_4() -> Iterator[tuple[str, Preset]]:
-    """T4: the sizes that T1 has not, where T4 has columns."""
-    for column in T4_COLUMNS:
-        for name, selected in _methods(T4_PERCENT):
-            row = f"T4: {name.rpartition('-')[0]} {selected}, {COLUMNS[column][0]}"
-            yield _t1_preset(f"t4-{column}-{name}", column, name, row)
+def table_4(column: str) -> Iterator[tuple[str, Preset]]:
+    """T4: the sizes that T1 has not; its other runs are those of T1.
+
+    Args:
+      column: one of `T4_COLUMNS`.
+    """
+    for name in _methods(T4_PERCENT):
+        yield _t1_preset("T4", column, name)
 
 
-def _methods(sizes: tuple[int, ...]) -> list[tuple[str, str]]:
-    return [(f"{method}-{size}", f"{size} %") for method in METHODS for size in sizes]
+def _methods(sizes: tuple[int, ...]) -> list[str]:
+    return [f"{method}-{size}" for method in METHODS for size in sizes]
 
 
-def _t1_preset(name: str, column: str, method: str, row: str) -> tuple[str, Preset]:
+def _t1_preset(table: str, column: str, method: str) -> tuple[str, Preset]:
     if method in ("none", "all"):
+        row = method
         settings: dict[str, Any] = {"selector": method}
         what = "weak augmentation only" if method == "none" else "all images augmented as well"
     else:
         selector, _, percent = method.rpartition("-")
+        row = f"{selector} {percent} %"
         settings = {"selector": selector, "fraction": int(percent) / 100}
         what = f"all images, and {percent} % by {selector} augmented as well"
     experiment = paper_experiment(column, {"reselect_every": 20, **settings}, weak_every=20)
-    return name, Preset(experiment, row, what)
+    preset = Preset(experiment, f"{table}: {row}, {COLUMNS[column][0]}", what)
+    return f"{table.lower()}-{column}-{method}", preset
 
 
 def table_2() -> Iterator[tuple[str, Preset]]:

@@ -1,6 +1,8 @@
 """Training runs by name, and groups of them: what `python -m experiments` knows."""
 
 import difflib
+import itertools
+from collections.abc import Iterable
 from typing import Any
 
 from experiments import paper_presets, small_presets
@@ -15,10 +17,11 @@ def _tables() -> tuple[dict[str, Preset], dict[str, tuple[str, ...]]]:
         "digits-network": dict(small_presets.digits_by_network()),
         "mnist-mlp": dict(small_presets.of_mlps("mnist-mlp", "mnist", small_presets.MNIST)),
         "cifar10-resnet20-cpu": dict(small_presets.cifar10_on_cpus()),
-        "t1": dict(paper_presets.table_1()),
+        "t1": _joined(map(paper_presets.table_1, paper_presets.COLUMNS)),
         "t2": dict(paper_presets.table_2()),
-        "t4": dict(paper_presets.table_4()),
+        "t4": _joined(map(paper_presets.table_4, paper_presets.T4_COLUMNS)),
         "t7": dict(paper_presets.table_7()),
+        "f2": dict(paper_presets.figure_2()),
         "f5": dict(paper_presets.figures_5_and_7()),
         "label-noise": dict(paper_presets.label_noise()),
     }
@@ -26,17 +29,20 @@ def _tables() -> tuple[dict[str, Preset], dict[str, tuple[str, ...]]]:
     groups = {name: tuple(family) for name, family in families.items()}
     groups["f4"] = groups["t2"]
     groups["f7"] = groups["f5"]
-    columns = {"t1": tuple(paper_presets.COLUMNS), "t4": paper_presets.T4_COLUMNS}
-    for table, names in columns.items():
-        for column in names:
-            groups[f"{table}-{column}"] = tuple(
-                name for name in groups[table] if name.startswith(f"{table}-{column}-")
-            )
+    for column in paper_presets.COLUMNS:
+        groups[f"t1-{column}"] = tuple(dict(paper_presets.table_1(column)))
     # T4 is of T1's runs and those of further sizes.
-    for column in columns["t4"]:
-        groups[f"t4-{column}"] = groups[f"t1-{column}"] + groups[f"t4-{column}"]
-    groups["t4"] = tuple(name for column in columns["t4"] for name in groups[f"t4-{column}"])
+    for column in paper_presets.T4_COLUMNS:
+        further = tuple(dict(paper_presets.table_4(column)))
+        groups[f"t4-{column}"] = groups[f"t1-{column}"] + further
+    groups["t4"] = tuple(
+        name for column in paper_presets.T4_COLUMNS for name in groups[f"t4-{column}"]
+    )
     return presets, groups
+
+
+def _joined(parts: Iterable[Iterable[tuple[str, Preset]]]) -> dict[str, Preset]:
+    return dict(itertools.chain.from_iterable(parts))
 
 
 PRESETS, GROUPS = _tables()
@@ -58,6 +64,17 @@ def find_presets(name: str) -> dict[str, Preset]:
     if name in PRESETS:
         return {name: PRESETS[name]}
     raise InputError(_unknown(name, (*GROUPS, *PRESETS), "preset or group"))
+
+
+def matching_presets(name: str | None) -> dict[str, Preset]:
+    """All presets, those of a group, or those whose names contain `name`; at least one."""
+    if name is None:
+        return dict(PRESETS)
+    if name not in GROUPS:
+        found = {preset: PRESETS[preset] for preset in PRESETS if name in preset}
+        if found:
+            return found
+    return find_presets(name)
 
 
 def _unknown(name: str, known: Any, what: str) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, NamedTuple
 
 import tyro
 
+from experiments.dry_run import print_plan
 from experiments.inputs import data_line, load_splits, read_selection
 from experiments.overrides import (
     ExperimentOverrides,
@@ -18,7 +19,7 @@ from experiments.presets import find_preset
 from experiments.settings import PARTS, Experiment, flat_settings, setting_names, with_overrides
 from ntk_aug import coreset, data, models, training
 from ntk_aug.checks import InputError
-from ntk_aug.progress import progress_bars
+from ntk_aug.progress import RunProgress, run_progress
 from ntk_aug.records import to_json
 
 
@@ -45,6 +46,8 @@ class RunOptions:
     """Folder of the run; default: runs/PRESET/SEED."""
     keep_epochs: tuple[int, ...] = ()
     """Keep checkpoints after these epochs, besides the last (0: before the first)."""
+    dry_run: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Say what the settings come to, how much memory and time it takes, and stop."""
     experiment: Annotated[ExperimentOverrides, tyro.conf.OmitArgPrefixes] = field(
         default_factory=ExperimentOverrides
     )
@@ -91,6 +94,9 @@ def run(options: RunOptions) -> None:
     splits = load_splits(experiment, images=options.images, data_dir=options.data_dir)
     subset = read_selection(options.selection, splits[0]) if options.selection else None
     print(data_line(experiment, *splits))
+    if options.dry_run:
+        print_plan(experiment, *splits, selection=subset)
+        return
     out = options.out or default_folder(resolved, splits[0])
     network = train_resolved(
         resolved, splits, out, selection=subset, keep_epochs=options.keep_epochs
@@ -164,7 +170,8 @@ def train_resolved(
       prefix: of the lines of progress.
     """
     experiment = resolved.experiment
-    with progress_bars(prefix) as progress:
+    with run_progress(prefix=prefix) as progress:
+        teller = EpochTeller(progress, experiment.training.epochs)
         return training.train_named_model(
             experiment.model,
             splits[0],
@@ -177,7 +184,38 @@ def train_resolved(
             folder=out,
             keep_epochs=keep_epochs,
             progress=progress,
+            on_epoch=teller,
         )
+
+
+class EpochTeller:
+    """Tells each epoch's loss, accuracy and pace to the progress of a run."""
+
+    def __init__(self, progress: RunProgress, epochs: int):
+        """Starts with no epoch.
+
+        Args:
+          progress: of the run.
+          epochs: in all.
+        """
+        self._progress, self._epochs = progress, epochs
+        self._examples: int | None = None
+        self._accuracy = ""
+
+    def __call__(self, record: training.EpochRecord) -> None:
+        """Tells of one epoch; the test accuracy is that of the last evaluation."""
+        text = f"epoch {record.epoch}/{self._epochs}, loss {record.train_loss:.3f}"
+        if record.test_accuracy is not None:
+            self._accuracy = f", test accuracy {100 * record.test_accuracy:.1f} %"
+        text += self._accuracy or f", training accuracy {100 * record.train_accuracy:.1f} %"
+        # How many images a resumed run's first epoch took, its record does not say.
+        if record.epoch == 1:
+            self._examples = 0
+        if self._examples is not None and record.seconds_training > 0:
+            pace = (record.examples - self._examples) / record.seconds_training
+            text += f", {pace:,.0f} images/s"
+        self._examples = record.examples
+        self._progress.tell(text)
 
 
 def print_result(network: training.PretrainedNetwork) -> None:

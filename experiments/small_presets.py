@@ -46,6 +46,7 @@ def _small(data: str, training: TrainingConfig, **method: Any) -> Experiment:
 
 
 def of_mlps(prefix: str, data: str, training: TrainingConfig) -> Iterator[tuple[str, Preset]]:
+    """T1's methods at 10 %, with an MLP: `prefix`-none, -random-10, -max-loss-10, ..."""
     for name, method in SMALL_METHODS.items():
         selector, _, percent = name.rpartition("-")
         what = {"none": "weak augmentation only", "all": "all images augmented as well"}
@@ -75,6 +76,7 @@ def digits_by_network() -> Iterator[tuple[str, Preset]]:
 
 
 def cifar10_on_cpus() -> Iterator[tuple[str, Preset]]:
+    """T2's row of 0.2 % with fewer selections and evaluations: half an hour on CPUs."""
     for selector in ("random", "coreset"):
         for version in ("weak", "strong"):
             experiment = subset_experiment(selector, version, 100, reselect_every=20)

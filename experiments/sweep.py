@@ -11,7 +11,10 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
+from experiments.catalogue import format_hours
+from experiments.cost import estimate_cost
 from experiments.inputs import data_line, load_splits
+from experiments.known_data import KNOWN_DATA, known_sizes, sizes_of
 from experiments.overrides import (
     ExperimentOverrides,
     MethodOverrides,
@@ -46,6 +49,10 @@ class SweepOptions:
     """Where prepared data sets lie; default: the environment variable TFDS_DATA_DIR."""
     out: str = "runs"
     """Folder of the runs, each in PRESET/SEED of it."""
+    keep_epochs: tuple[int, ...] = ()
+    """Keep checkpoints of every run after these epochs, besides the last."""
+    dry_run: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Say how many hours the runs take, and stop."""
     experiment: Annotated[ExperimentOverrides, tyro.conf.OmitArgPrefixes] = field(
         default_factory=ExperimentOverrides
     )
@@ -73,9 +80,12 @@ def sweep(options: SweepOptions) -> None:
     """Trains all runs and prints the table; raises InputError at the end if some have failed."""
     check_at_least(options.seeds, 1, "--seeds")
     runs = resolve_sweep(options)
+    splits = _Splits(options.data_dir)
+    if options.dry_run:
+        print_hours(options, runs, splits)
+        return
     results: dict[str, list[dict[str, Any]]] = {}
     failed = 0
-    splits = _Splits(options.data_dir)
     for number, resolved in enumerate(runs):
         folder = run_folder(options, resolved)
         results.setdefault(str(resolved.preset), [])
@@ -83,7 +93,13 @@ def sweep(options: SweepOptions) -> None:
             result = finished_result(folder, resolved)
             if result is None:
                 prefix = f"{number + 1}/{len(runs)} {folder} "
-                train_resolved(resolved, splits(resolved), str(folder), prefix=prefix)
+                train_resolved(
+                    resolved,
+                    splits(resolved),
+                    str(folder),
+                    keep_epochs=options.keep_epochs,
+                    prefix=prefix,
+                )
                 result = training.RunFolder.read(folder).result()
         except InputError as error:
             if isinstance(error, UserCodeError) and error.user_traceback:
@@ -145,6 +161,27 @@ class _Splits:
             self._key = key
             print(data_line(experiment, *self._loaded))
         return self._loaded
+
+
+def print_hours(options: SweepOptions, runs: Sequence[ResolvedRun], splits: "_Splits") -> None:
+    """Prints the estimated hours of the runs that have not ended."""
+    table = Table("preset", box=None)
+    for header in ("runs", "ended", "hours each"):
+        table.add_column(header, justify="right")
+    total = 0.0
+    by_preset: dict[str, list[ResolvedRun]] = {}
+    for resolved in runs:
+        by_preset.setdefault(str(resolved.preset), []).append(resolved)
+    for name, own in by_preset.items():
+        experiment = own[0].experiment
+        known = experiment.data in KNOWN_DATA
+        sizes = known_sizes(experiment) if known else sizes_of(*splits(own[0]))
+        seconds = estimate_cost(experiment, sizes).seconds
+        ended = sum(finished_result(run_folder(options, r), r) is not None for r in own)
+        total += seconds * (len(own) - ended)
+        table.add_row(name, str(len(own)), str(ended), format_hours(seconds))
+    Console(width=max(Console().width, 100)).print(table)
+    print(f"{format_hours(total)} hours in all on two CPU cores, without compilation")
 
 
 def spread(values: Sequence[float]) -> Spread:

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -10,6 +10,54 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from ntk_aug.aliases import Progress as ProgressCallback
 
 SECONDS_BETWEEN_LINES = 30
+MAIN_STAGE = "training"
+"""The stage that a run's bar shows; others are told beside it."""
+
+
+class RunProgress:
+    """What a training run tells: a callback (stage, done, total), and a text on its last epoch."""
+
+    def __init__(self, update: Callable[[str, int, int, str], None]):
+        """Starts without a text.
+
+        Args:
+          update: shows (stage, done, total, text).
+        """
+        self._update = update
+        self._text = ""
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """Shows how far a stage is, with the text."""
+        self._update(stage, done, total, self._text)
+
+    def tell(self, text: str) -> None:
+        """Sets the text that is shown from now on, such as the loss of the last epoch."""
+        self._text = text
+
+
+@contextlib.contextmanager
+def run_progress(*, prefix: str = "") -> Iterator[RunProgress]:
+    """Gives the progress of one training run.
+
+    On a terminal the run has one bar: its training steps, the time left by the pace since the first
+    of them, the text of its last epoch, and the stage that it is in, such as a selection. In a file
+    or a pipe it is a line from time to time, as `progress_bars` writes.
+
+    Args:
+      prefix: of the bar or of each line.
+    """
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        lines = _progress_lines(console, prefix)
+        yield RunProgress(lines)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
+        TextColumn("{task.fields[text]}"),
+    )
+    with Progress(*columns, console=console) as bars:
+        yield RunProgress(_run_bar(bars, prefix))
 
 
 @contextlib.contextmanager
@@ -40,12 +88,36 @@ def progress_bars(prefix: str = "") -> Iterator[ProgressCallback]:
         yield update
 
 
-def _progress_lines(console: Console, prefix: str) -> ProgressCallback:
+def _run_bar(bars: Progress, prefix: str) -> Callable[[str, int, int, str], None]:
+    task = None
+    # When the first steps were done, and how many: compilation and resumed steps are left out.
+    reference: tuple[float, int] | None = None
+    left = ""
+
+    def update(stage: str, done: int, total: int, text: str) -> None:
+        nonlocal task, reference, left
+        if task is None:
+            task = bars.add_task(prefix + stage, total=None, text="")
+        if stage == MAIN_STAGE:
+            now = time.monotonic()
+            since, done_then = reference = reference or (now, done)
+            if done_then < done <= total:
+                seconds = (total - done) * (now - since) / (done - done_then)
+                left = f"{_duration(seconds)} left" if done < total else _duration(now - since)
+            bars.update(task, completed=done, total=total)
+        shown = [f"{done:,}/{total:,}", text, left]
+        description = f"{prefix}{stage}"
+        bars.update(task, description=description, text=" | ".join(filter(None, shown)))
+
+    return update
+
+
+def _progress_lines(console: Console, prefix: str) -> Callable[..., None]:
     start = last_line = last_call = time.monotonic()
     # By stage, a time and what was done by then; the first step, which often compiles, is left out.
     reference: dict[str, tuple[float, int]] = {}
 
-    def update(stage: str, done: int, total: int) -> None:
+    def update(stage: str, done: int, total: int, text: str = "") -> None:
         nonlocal last_line, last_call
         now = time.monotonic()
         since, done_then = reference.get(stage, (last_call, 0))
@@ -57,7 +129,7 @@ def _progress_lines(console: Console, prefix: str) -> ProgressCallback:
             if done_then < done <= total:
                 left = (total - done) * (now - since) / (done - done_then)
                 line += f", about {_duration(left)} left"
-            console.print(line, style=None)
+            console.print(line + (f"; {text}" if text else ""), style=None, soft_wrap=True)
 
     return update
 

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from rich.console import Console
 from rich.progress import Progress
@@ -76,3 +78,63 @@ def test_a_bar_tells_the_time_left(monkeypatch, capsys):
     shown = capsys.readouterr().err
     assert "10/30" in shown
     assert "0:01:00" in shown  # 20 more of 3 s each
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """A terminal of 160 columns, whose bars are drawn when they are asked for."""
+
+    def console(stderr):
+        return Console(stderr=stderr, force_terminal=True, width=160)
+
+    monkeypatch.setattr(progress, "Console", console)
+
+
+def last_line(shown):
+    return re.sub(r"\x1b\[[\d;?]*[a-zA-Z]", "", shown).splitlines()[-1].rstrip()
+
+
+def test_a_run_has_one_bar_with_its_last_epoch(terminal, clock, capsys):
+    with progress.run_progress(prefix="run 1/2 ") as run:
+        run("logits", 400, 1000)
+        for done, now in ((10, 100), (20, 130)):
+            clock["now"] = now
+            run("training", done, 40)
+        run.tell("epoch 1/2, loss 0.531")
+        clock["now"] = 160
+        run("training", 30, 40)
+        run("classes", 3, 10)
+    line = last_line(capsys.readouterr().err)
+    assert line.startswith("run 1/2 classes ")
+    # 10 steps in 30 s since the first of them were done: compilation is left out.
+    assert line.endswith("3/10 | epoch 1/2, loss 0.531 | 30 s left")
+
+
+def test_a_finished_bar_tells_the_time_it_took(terminal, clock, capsys):
+    with progress.run_progress() as run:
+        for done, now in ((1, 5), (40, 205)):
+            clock["now"] = now
+            run("training", done, 40)
+    line = last_line(capsys.readouterr().err)
+    assert line.startswith("training ")
+    assert line.endswith("40/40 | 3 min")
+
+
+def test_a_run_in_a_log_tells_its_last_epoch_with_each_line(clock, capsys):
+    text = "epoch 12/200, loss 0.531, test accuracy 61.2 %, 250 images/s"
+    with progress.run_progress(prefix="runs/t1-cifar10-coreset-10/0 ") as run:
+        run("training", 1, 100)
+        run.tell(text)
+        clock["now"] = 20
+        run("training", 10, 100)  # quiet
+        clock["now"] = 40
+        run("training", 21, 100)
+    assert capsys.readouterr().err.splitlines() == [
+        f"runs/t1-cifar10-coreset-10/0 training 21/100 after 40 s, about 3 min left; {text}"
+    ]
+
+
+def test_a_short_run_in_a_log_is_quiet(clock, capsys):
+    with progress.run_progress() as run:
+        run("training", 5, 5)
+    assert capsys.readouterr().err == ""

@@ -1,0 +1,179 @@
+"""What a run costs: images that are trained on, floating-point operations, seconds on two cores.
+
+The operations of a forward pass are those that XLA counts; nothing is compiled. The rates are of
+two CPU cores: on another machine only the ratios between runs mean something.
+"""
+
+import math
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from experiments.settings import Experiment
+from ntk_aug import augment, coreset, models, training
+
+# Measured on two cores of an x86-64 server: ResNet20 at batch 128 trains at about 250 images/s,
+# where a step counts three times the operations of its forward pass. Forward alone is faster.
+TRAINING_FLOPS = 56e9
+FORWARD_FLOPS = 90e9
+STEP_SECONDS = 3e-4
+"""Of each step besides: almost all of a small network's."""
+AUGMENTED_VALUE_SECONDS = 2.5e-8
+"""Of a policy, per value of the image."""
+WU_VALUE_SECONDS = 1e-7
+"""Of a candidate of Wu et al."""
+DISTANCE_SECONDS = 5e-9
+"""Of facility location, per pair of examples of a class."""
+
+# Backward passes cost about twice the forward pass.
+_WITH_BACKWARD = 3
+
+
+class Sizes(NamedTuple):
+    """What a data set is, as far as a run's cost and budgets depend on it.
+
+    Attributes:
+      class_sizes: training images of each class.
+      test: images of the test split.
+      example: shape and type of one input of a network.
+    """
+
+    class_sizes: tuple[int, ...]
+    test: int
+    example: Any
+
+
+class Cost(NamedTuple):
+    """What a whole run takes; compilation is left out.
+
+    Attributes:
+      selected: examples at a time, at most.
+      images: that steps are taken on.
+      steps: of the optimiser.
+      forward_images: that pass forward only: evaluation, selection, candidates of Wu et al.
+      drawn_images: that are augmented strongly.
+      num_params: of the network.
+      training_flops: floating-point operations of the steps.
+      forward_flops: of all else.
+      seconds: on two cores.
+    """
+
+    selected: int
+    images: int
+    steps: int
+    forward_images: int
+    drawn_images: int
+    num_params: int
+    training_flops: float
+    forward_flops: float
+    seconds: float
+
+
+def estimate_cost(experiment: Experiment, sizes: Sizes, *, given: int | None = None) -> Cost:
+    """Estimates a run from its settings and the sizes of its data.
+
+    Args:
+      experiment: all settings.
+      sizes: of the data.
+      given: examples of a subset that is given, for selector "given".
+
+    Raises:
+      InputError: a budget that the classes do not allow.
+    """
+    config, method = experiment.training, experiment.method
+    n, epochs = sum(sizes.class_sizes), config.epochs
+    selected = num_selected(experiment, sizes.class_sizes) if given is None else given
+    subset = training.SelectedSubset(np.arange(selected), np.ones(selected), 0)
+    rows = len(training.plan_epoch(config, method, n, 0, subset))
+    steps = epochs * training.steps_per_epoch(rows, config.batch_size)
+    flops, num_params = forward_flops(
+        experiment.model, tuple(experiment.options.items()), len(sizes.class_sizes), sizes.example
+    )
+    evaluations = math.ceil(epochs / config.eval_every)
+    selections, passes = _selections(experiment, given is not None)
+    draws = math.ceil(epochs / method.strong_every) if method.augments else 0
+    is_wu = method.augments and _is_wu(method.augment)
+    drawn = draws * selected * method.draws * (method.candidates if is_wu else 1)
+    forward = evaluations * sizes.test + selections * passes * n + (drawn if is_wu else 0)
+    of_training = float(_WITH_BACKWARD * flops * epochs * rows)
+    of_forward = float(flops * forward)
+    values = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(sizes.example))
+    pairs = sum(size**2 for size in sizes.class_sizes)
+    by_pairs = [s for s in (method.selector, *method.also_record) if _by_gradients(s)]
+    seconds = (
+        of_training / TRAINING_FLOPS
+        + of_forward / FORWARD_FLOPS
+        + steps * STEP_SECONDS
+        + drawn * values * (WU_VALUE_SECONDS if is_wu else AUGMENTED_VALUE_SECONDS)
+        + selections * len(by_pairs) * pairs * DISTANCE_SECONDS
+    )
+    return Cost(
+        selected, epochs * rows, steps, forward, drawn, num_params, of_training, of_forward, seconds
+    )
+
+
+def num_selected(experiment: Experiment, class_sizes: Sequence[int]) -> int:
+    """How many examples the selector takes at most; raises InputError as the run itself would."""
+    method = experiment.method
+    budget: dict[str, Any] = {"fraction": method.fraction, "count": method.count}
+    if method.selector == "none":
+        return 0
+    if method.placement == "in-place-twice":
+        budget = {name: value and 2 * value for name, value in budget.items()}
+    entry = coreset.find_selector(method.selector)
+    if not entry.takes_budget:
+        budget = {}
+    elif method.tolerance is not None:
+        budget["tolerance"] = method.tolerance
+    labels = np.repeat(np.arange(len(class_sizes), dtype=np.int32), class_sizes)
+    budgets = coreset.selection_budgets(
+        labels,
+        len(class_sizes),
+        method.selector,
+        split=method.split,
+        per_class=method.per_class,
+        **budget,
+    )
+    return int(budgets.sum())
+
+
+@cache
+def forward_flops(
+    model: str, options: tuple[tuple[str, Any], ...], num_classes: int, example: Any
+) -> tuple[float, int]:
+    """Operations of the forward pass of one example, and the network's number of parameters."""
+    network = models.build_network(model, num_classes, **dict(options))
+    batch = training.zero_examples(example, 1)
+    params, state = jax.eval_shape(network.init, jax.random.key(0), batch)
+    lowered = jax.jit(lambda p, s, x: network.apply(p, s, x, False, None)[0]).lower(
+        params, state, batch
+    )
+    analysis = lowered.cost_analysis() or {}
+    return float(analysis.get("flops", 0.0)), models.num_params(params)
+
+
+def _is_wu(spec: str) -> bool:
+    return isinstance(augment.build_augmentation(spec), augment.WuAugmentation)
+
+
+def _selections(experiment: Experiment, given: bool) -> tuple[int, int]:
+    """How often a network is asked what to select, and for how many forward passes' work."""
+    method, epochs = experiment.method, experiment.training.epochs
+    selectors = (*(() if given else (method.selector,)), *method.also_record)
+    uses = [entry for entry in map(coreset.find_selector, selectors) if _asks_network(entry)]
+    if not uses:
+        return 0, 0
+    whole = method.proxy.startswith("network") and any(_by_gradients(s) for s in selectors)
+    times = 1 if given else math.ceil(epochs / method.reselect_every)
+    return times, _WITH_BACKWARD if whole else 1
+
+
+def _asks_network(entry: coreset.SelectorEntry) -> bool:
+    return entry.uses is not None or entry.options is None  # a user's own: not known
+
+
+def _by_gradients(selector: str) -> bool:
+    return selector != "given" and coreset.find_selector(selector).uses == "gradients"
