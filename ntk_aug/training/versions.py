@@ -134,7 +134,7 @@ class ExampleVersions:
         return {
             "strong_epoch": np.asarray(epoch),
             "strong_places": places,
-            "strong_images": as_pixels(np.asarray(self._sources.strong)[:count]),
+            "strong_images": np.asarray(self._sources.strong)[:count],
             "strong_labels": self.strong_labels,
         }
 
@@ -142,8 +142,8 @@ class ExampleVersions:
         """Puts back what `kept` gave."""
         if "strong_epoch" not in kept:
             return
-        images = np.asarray(unit_range(kept["strong_images"]))
-        self._keep_strong(int(kept["strong_epoch"]), kept["strong_places"], images)
+        places = kept["strong_places"]
+        self._keep_strong(int(kept["strong_epoch"]), places, kept["strong_images"])
         self.strong_labels = kept["strong_labels"]
 
     def _weak_places(self, plan: EpochPlan) -> np.ndarray:

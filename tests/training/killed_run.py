@@ -1,6 +1,12 @@
-"""A short training run that says what it is doing, to be killed: python killed_run.py FOLDER."""
+"""A short training run that says what it is doing, to be killed: python killed_run.py FOLDER SIZE.
+
+SIZE is "small", which compiles in a few seconds, or "large": batch statistics, and Wu et al.
+"""
 
 import sys
+from dataclasses import replace
+
+import numpy as np
 
 from ntk_aug import coreset, data, models, training
 from ntk_aug.training import checkpoint
@@ -12,23 +18,26 @@ METHOD = training.MethodConfig(
     selector="coreset",
     count=4,
     reselect_every=2,
-    augment="light_wu:candidate",
+    augment="noise:0.2",
     strong_every=3,
-    candidates=3,
     also_record=("random",),
 )
+SIZES = {
+    "small": ("mlp", {"width": 8}, METHOD),
+    "large": ("resnet4", {}, replace(METHOD, augment="light_wu:candidate", candidates=3)),
+}
 
 
-def run(folder=None):
-    """Trains in a folder, or without one."""
+def run(folder, size):
+    """Trains in a folder."""
     three = data.select_classes(data.load_dataset("digits", "train"), ["0", "1", "2"])
-    train_set, test_set = three.take(slice(0, 18)), three.take(slice(18, 30))
+    model, options, method = SIZES[size]
     return training.train(
-        models.build_network("resnet4", 3),
-        train_set,
+        models.build_network(model, 3, **options),
+        three.take(np.arange(18)),
         CONFIG,
-        method=METHOD,
-        test_set=test_set,
+        method=method,
+        test_set=three.take(np.arange(18, 30)),
         folder=folder,
         seconds_between_checkpoints=0,
         on_epoch=lambda record: print("epoch", record.epoch, flush=True),
@@ -49,4 +58,4 @@ if __name__ == "__main__":
     coreset.select = telling(coreset.select, "selects")
     checkpoint.write_npz = telling(checkpoint.write_npz, "writes")
     checkpoint.write_json = telling(checkpoint.write_json, "writes the manifest")
-    run(sys.argv[1])
+    run(*sys.argv[1:])

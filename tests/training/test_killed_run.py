@@ -19,7 +19,7 @@ SCRIPT = Path(killed_run.__file__)
 MOMENTS = ("selects", "writes", "writes the manifest", "epoch")
 
 
-def start(folder, cache):
+def start(folder, cache, size):
     environment = {
         **os.environ,
         "JAX_COMPILATION_CACHE_DIR": str(cache),
@@ -27,13 +27,13 @@ def start(folder, cache):
         "PYTHONPATH": os.pathsep.join(str(SCRIPT.parents[n]) for n in (0, 1, 2)),
         "TF_CPP_MIN_LOG_LEVEL": "3",
     }
-    command = [sys.executable, str(SCRIPT), str(folder)]
+    command = [sys.executable, str(SCRIPT), str(folder), size]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
 
 
-def killed_at(folder, cache, moment, delay):
+def killed_at(folder, cache, size, moment, delay):
     """Starts the run and kills it at its second such moment, or later; whether it was killed."""
-    with start(folder, cache) as process:
+    with start(folder, cache, size) as process:
         seen = 0
         for line in process.stdout:
             seen += line.startswith(moment)
@@ -44,18 +44,17 @@ def killed_at(folder, cache, moment, delay):
         return process.returncode == -signal.SIGKILL
 
 
-def check_ends_as_never_killed(tmp_path, kills):
-    folder, rng = tmp_path / "run", random.Random(0)
-    was_killed = [
-        killed_at(folder, tmp_path / "cache", moment, rng.uniform(0, 0.05)) for moment in kills
-    ]
+def check_ends_as_never_killed(tmp_path, size, kills):
+    folder, cache, rng = tmp_path / "run", tmp_path / "cache", random.Random(0)
+    was_killed = [killed_at(folder, cache, size, moment, rng.uniform(0, 0.05)) for moment in kills]
     assert sum(was_killed) >= 3
-    with start(folder, tmp_path / "cache") as process:
+    with start(folder, cache, size) as process:
         process.communicate()
     assert process.returncode == 0
 
-    whole = killed_run.run(tmp_path / "whole")
-    network = models.build_network("resnet4", 3)
+    whole = killed_run.run(tmp_path / "whole", size)
+    model, options, _ = killed_run.SIZES[size]
+    network = models.build_network(model, 3, **options)
     runs = [training.RunFolder.read(tmp_path / name) for name in ("run", "whole")]
     example = killed_run.data.load_dataset("digits", "train").example
     like = training.initial_state(network, example, killed_run.CONFIG)._asdict()
@@ -82,10 +81,10 @@ def check_ends_as_never_killed(tmp_path, kills):
 
 
 def test_a_run_killed_three_times_ends_as_one_that_never_was(tmp_path):
-    check_ends_as_never_killed(tmp_path, ("selects", "writes the manifest", "epoch"))
+    check_ends_as_never_killed(tmp_path, "small", ("selects", "writes the manifest", "epoch"))
 
 
 @pytest.mark.slow
 def test_a_run_killed_ten_times_ends_as_one_that_never_was(tmp_path):
     moments = random.Random(1).choices(MOMENTS, k=10)
-    check_ends_as_never_killed(tmp_path, moments)
+    check_ends_as_never_killed(tmp_path, "large", moments)
