@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 from ntk_aug.aliases import Progress as ProgressCallback
 
@@ -17,22 +18,27 @@ MAIN_STAGE = "training"
 class RunProgress:
     """What a training run tells: a callback (stage, done, total), and a text on its last epoch."""
 
-    def __init__(self, update: Callable[[str, int, int, str], None]):
+    def __init__(self, update: Callable[[str, int, int, str], None], *, redraw: bool = False):
         """Starts without a text.
 
         Args:
           update: shows (stage, done, total, text).
+          redraw: whether a new text is shown at once, or with the next call.
         """
-        self._update = update
+        self._update, self._redraw = update, redraw
         self._text = ""
+        self._last: tuple[str, int, int] | None = None
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         """Shows how far a stage is, with the text."""
+        self._last = stage, done, total
         self._update(stage, done, total, self._text)
 
     def tell(self, text: str) -> None:
         """Sets the text that is shown from now on, such as the loss of the last epoch."""
         self._text = text
+        if self._redraw and self._last is not None:
+            self._update(*self._last, text)
 
 
 @contextlib.contextmanager
@@ -52,12 +58,12 @@ def run_progress(*, prefix: str = "") -> Iterator[RunProgress]:
         yield RunProgress(lines)
         return
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", table_column=Column(no_wrap=True)),
         BarColumn(bar_width=20),
-        TextColumn("{task.fields[text]}"),
+        TextColumn("{task.fields[text]}", table_column=Column(no_wrap=True)),
     )
     with Progress(*columns, console=console) as bars:
-        yield RunProgress(_run_bar(bars, prefix))
+        yield RunProgress(_run_bar(bars, prefix), redraw=True)
 
 
 @contextlib.contextmanager
@@ -105,7 +111,7 @@ def _run_bar(bars: Progress, prefix: str) -> Callable[[str, int, int, str], None
                 seconds = (total - done) * (now - since) / (done - done_then)
                 left = f"{_duration(seconds)} left" if done < total else _duration(now - since)
             bars.update(task, completed=done, total=total)
-        shown = [f"{done:,}/{total:,}", text, left]
+        shown = [f"{done:,}/{total:,}", left, text]
         description = f"{prefix}{stage}"
         bars.update(task, description=description, text=" | ".join(filter(None, shown)))
 

@@ -107,7 +107,7 @@ def test_a_run_has_one_bar_with_its_last_epoch(terminal, clock, capsys):
     line = last_line(capsys.readouterr().err)
     assert line.startswith("run 1/2 classes ")
     # 10 steps in 30 s since the first of them were done: compilation is left out.
-    assert line.endswith("3/10 | epoch 1/2, loss 0.531 | 30 s left")
+    assert line.endswith("3/10 | 30 s left | epoch 1/2, loss 0.531")
 
 
 def test_a_finished_bar_tells_the_time_it_took(terminal, clock, capsys):
@@ -115,9 +115,10 @@ def test_a_finished_bar_tells_the_time_it_took(terminal, clock, capsys):
         for done, now in ((1, 5), (40, 205)):
             clock["now"] = now
             run("training", done, 40)
+        run.tell("epoch 2/2")  # after the last step
     line = last_line(capsys.readouterr().err)
     assert line.startswith("training ")
-    assert line.endswith("40/40 | 3 min")
+    assert line.endswith("40/40 | 3 min | epoch 2/2")
 
 
 def test_a_run_in_a_log_tells_its_last_epoch_with_each_line(clock, capsys):

@@ -65,6 +65,15 @@ def test_own_data_without_out_have_a_folder_by_their_names(experiments, own):
     assert training.RunFolder.read(name).config["preset"] is None
 
 
+def test_a_dry_run_of_own_parts(experiments, own, capsys):
+    np.savez("subset.npz", indices=data.load_images_file("own.npz", "train").indices[:5])
+    assert experiments("run", *own, "--selection", "subset.npz", "--epochs", 3, "--dry-run") == 0
+    shown = capsys.readouterr().out
+    assert f"parameters          {6 * 5 * 3 * 3 + 3}\n" in shown
+    assert "selected            5 of 48 at a time\n" in shown
+    assert "images              15 in 3 steps; 36 pass forward only\n" in shown
+
+
 def test_a_saved_subset_is_trained_on_alone(experiments, own):
     places = data.load_images_file("own.npz", "train").indices[[30, 2, 7, 11]]
     np.savez("subset.npz", indices=places, weights=[3.0, 1.0, 2.0, 6.0], gains=np.ones(4))
