@@ -78,11 +78,14 @@ PUBLIC = {
         value_errors
     """,
     "training": """
-        EpochRecord Keys MetricSums PretrainedNetwork RunFolder TrainState TrainedNetwork
-        TrainingConfig build_optimizer check_augmentation checkpoint_epochs epoch_program
-        estimate_training_seconds evaluate_view evaluation_program initial_state load_trained_model
-        network_fingerprint recorded_example restore_checkpoint run_configuration save_checkpoint
-        steps_per_epoch train train_named_model zero_examples
+        BatchSizes BrokenCheckpointError Checkpoint DivergenceError EpochPlan EpochProgram
+        EpochRecord EpochResult Evaluation EvaluationProgram Keys MethodConfig MetricSums PLACEMENTS
+        PLAIN PRECISIONS PretrainedNetwork Rows RunFolder SCHEDULES SelectedSubset Sources
+        TRAINED_PARTS TrainState TrainedNetwork TrainingConfig WEAK WEIGHTINGS batch_sizes
+        build_optimizer check_augmentation checkpoint_epochs estimate_training_seconds evaluate
+        initial_state learning_rate_schedule learning_rates load_trained_model network_fingerprint
+        plan_epoch recorded_example restore_checkpoint run_configuration save_checkpoint
+        steps_per_epoch summarize_history train train_named_model training_step zero_examples
     """,
 }
 
@@ -136,7 +139,8 @@ POSITIONAL_WITH_DEFAULT = {
     # a single option, whose meaning the function's name gives
     "spectrum.angles_from_overlaps": ["floor"],
     "spectrum.equal_count_bins": ["num_bins"],
-    "training.evaluation_program": ["batch_size"],
+    # the settings of a run, after its data: plain training has none of the method
+    "training.run_configuration": ["method"],
 }
 
 # Functions whose key is not the first argument: the function that they map over comes before it,

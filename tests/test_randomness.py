@@ -20,8 +20,6 @@ from scipy.sparse.linalg import aslinearoperator
 import ntk_aug
 from ntk_aug import augment, data, jacobian, models, spectrum, training
 from ntk_aug.augment import Policy, WuAugmentation, candidates, parse_table
-from ntk_aug.training.optimizer import build_optimizer
-from ntk_aug.training.step import Keys, TrainState, epoch_program
 
 KEY = jax.random.key(3)
 RNG = np.random.default_rng(0)
@@ -305,48 +303,53 @@ def test_a_draw_differs_over_its_axes_and_over_no_others(name):
 
 
 def two_epochs(seed):
-    """What two epochs draw: the image at each place, the noise of each image, the dropout keys."""
+    """What two epochs draw: the order of images, the mark of each version, the dropout keys.
+
+    Each of twelve images has a weak version and two strong ones, all by one augmentation.
+    """
     images = np.zeros((12, 2, 1, 1), np.uint8)
     images[:, 0, 0, 0] = np.arange(12)
+    dataset = data.Dataset("own", "train", images, np.arange(12) % 2, ("a", "b"))
+    steps = 2 * 9  # of four rows each
 
-    def augmentation(key, image):
-        return image.at[1].set(jax.random.uniform(key))
+    def init(key, inputs):
+        zeros = jnp.zeros((steps, 4))
+        return jnp.ones(()), {"step": jnp.zeros((), int), "seen": (zeros, zeros, zeros)}
 
     def apply(params, state, inputs, train, key):
+        logits = params * jnp.zeros((len(inputs), 2))
+        if not train:
+            return logits, state
         kept = (inputs[:, 0, 0, 0], inputs[:, 1, 0, 0], jax.random.uniform(key, (4,)))
         seen = jax.tree.map(lambda all, one: all.at[state["step"]].set(one), state["seen"], kept)
-        return params * jnp.zeros((len(inputs), 2)), {"step": state["step"] + 1, "seen": seen}
+        return logits, {"step": state["step"] + 1, "seen": seen}
 
-    network = models.Network(lambda key, images: (jnp.ones(()), {}), apply)
-    optimizer = build_optimizer(training.TrainingConfig(), steps_per_epoch=3)
-    run = epoch_program(network, optimizer, augmentation, lambda x: x, Keys.of_seed(seed), 4)
-    params, zeros = jnp.ones(()), jnp.zeros((6, 4))
-    state = {"step": jnp.zeros((), int), "seen": (zeros, zeros, zeros)}
-    train_state = TrainState(params, state, optimizer.init(params), jnp.zeros((), jnp.int32))
-    for _ in range(2):
-        train_state, _ = run(train_state, images, np.zeros(12, np.int32), np.arange(12))
-    order, noise, dropout = (np.asarray(x) for x in train_state.state["seen"])
-    order = np.round(order * 255).astype(int).reshape(2, 12)
-    noise = np.take_along_axis(noise.reshape(2, 12), np.argsort(order), axis=1)
-    return order, noise, dropout
+    config = training.TrainingConfig(
+        epochs=2, batch_size=4, learning_rate=0.0, weak="training_parts:marked", seed=seed
+    )
+    method = training.MethodConfig(selector="all", augment="training_parts:marked", draws=2)
+    trained = training.train(models.Network(init, apply), dataset, config, method=method)
+    order, marks, dropout = (np.asarray(x) for x in trained.state["seen"])
+    order = np.round(order * 255).astype(int).reshape(2, 36)
+    return order, marks.reshape(2, 36), dropout
 
 
-def test_epochs_and_steps_of_a_training_have_keys_of_their_own():
-    order, noise, dropout = two_epochs(0)
-    assert (np.sort(order) == np.arange(12)).all()
+def test_epochs_steps_and_versions_of_a_training_have_keys_of_their_own():
+    order, marks, dropout = two_epochs(0)
+    np.testing.assert_array_equal(np.sort(order), np.tile(np.repeat(np.arange(12), 3), (2, 1)))
     assert (order[0] != order[1]).any()
-    assert len(np.unique(noise)) == 24  # of each image in each epoch
-    assert len(np.unique(dropout)) == 24  # of each step
+    assert len(np.unique(marks)) == 72  # weak and strong versions of each image in each epoch
+    assert len(np.unique(dropout)) == 72  # of each step
     again, other = two_epochs(0), two_epochs(1)
-    for one, same, different in zip((order, noise, dropout), again, other, strict=True):
+    for one, same, different in zip((order, marks, dropout), again, other, strict=True):
         np.testing.assert_array_equal(one, same)
         assert (one != different).any()
 
 
-def test_what_a_training_run_draws_has_four_keys():
-    keys = [key for seed in (0, 1) for key in Keys.of_seed(seed)]
+def test_what_a_training_run_draws_has_six_keys():
+    keys = [key for seed in (0, 1) for key in training.Keys.of_seed(seed)]
     bits = [tuple(np.asarray(jax.random.key_data(key))) for key in keys]
-    assert len(set(bits)) == 8
+    assert len(set(bits)) == 12
 
 
 # --- A projection ------------------------------------------------------------------------------

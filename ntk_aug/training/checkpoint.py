@@ -71,7 +71,12 @@ def save_checkpoint(folder: StrPath, epoch: int, checkpoint: Checkpoint) -> None
         write_npz(staging / _NUMBERS, checkpoint.arrays)
         lines = "".join(to_json(record, indent=None) for record in checkpoint.history)
         (staging / _HISTORY).write_text(lines, encoding="utf-8")
-        write_json(staging / _MANIFEST, {"epoch": epoch, "files": _hashes(staging)})
+        manifest = {
+            "epoch": epoch,
+            "arrays": _described(checkpoint.tree),
+            "files": _hashes(staging),
+        }
+        write_json(staging / _MANIFEST, manifest)
         final = folder / str(epoch)
         if final.exists():  # broken, or it would not be written again
             shutil.rmtree(final)
@@ -113,16 +118,16 @@ def restore_checkpoint(folder: StrPath, epoch: int, like: Any) -> Checkpoint:
             f"{folder} holds no whole checkpoint of epoch {epoch}; it has those of {known}"
         )
     path = Path(folder).absolute() / str(epoch)
-    _check_manifest(path)
+    stored_arrays, wanted = _checked_manifest(path)["arrays"], _described(like)
+    for name in sorted({*stored_arrays, *wanted}):
+        if stored_arrays.get(name) != wanted.get(name):
+            raise InputError(
+                f"the checkpoint of epoch {epoch} in {folder} is not of this network: {name} is "
+                f"{stored_arrays.get(name, 'missing')}, expected {wanted.get(name, 'nothing')}"
+            )
     target = jax.eval_shape(_without_keys, like)
-    try:
-        with _quiet(), ocp.Checkpointer(ocp.StandardCheckpointHandler()) as checkpointer:
-            stored = checkpointer.restore(path / _ARRAYS, args=ocp.args.StandardRestore(target))
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"the checkpoint of epoch {epoch} in {folder} is not of this network: "
-            f"{_first_line(error)}"
-        ) from error
+    with _quiet(), ocp.Checkpointer(ocp.StandardCheckpointHandler()) as checkpointer:
+        stored = checkpointer.restore(path / _ARRAYS, args=ocp.args.StandardRestore(target))
     lines = (path / _HISTORY).read_text(encoding="utf-8").splitlines()
     tree = jax.tree.map(_with_key, stored, like)
     return Checkpoint(tree, read_npz(path / _NUMBERS), [json.loads(line) for line in lines])
@@ -151,10 +156,17 @@ def _hashes(folder: Path) -> dict[str, str]:
     }
 
 
-def _check_manifest(path: Path) -> None:
+def _described(tree: Any) -> dict[str, str]:
+    """Type and shape of each array by its path, such as "float32 [3, 4]"."""
+    leaves = jax.tree_util.tree_leaves_with_path(jax.eval_shape(_without_keys, tree))
+    return {jax.tree_util.keystr(path): f"{leaf.dtype} {list(leaf.shape)}" for path, leaf in leaves}
+
+
+def _checked_manifest(path: Path) -> dict[str, Any]:
+    """The manifest of a checkpoint whose files are as it says."""
     try:
-        expected = read_json(path / _MANIFEST)["files"]
-        found = _hashes(path)
+        manifest = read_json(path / _MANIFEST)
+        expected, found = manifest["files"], _hashes(path)
     except (InputError, KeyError, TypeError, OSError) as error:
         raise BrokenCheckpointError(f"checkpoint {path} cannot be read: {error}") from None
     wrong = sorted(name for name in {*expected, *found} if expected.get(name) != found.get(name))
@@ -163,6 +175,7 @@ def _check_manifest(path: Path) -> None:
             f"checkpoint {path} is not as it was written: {wrong[0]} "
             f"{'has changed' if wrong[0] in found else 'is missing'}"
         )
+    return manifest
 
 
 @contextlib.contextmanager

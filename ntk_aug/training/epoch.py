@@ -15,7 +15,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ntk_aug.aliases import Array, Float, Inputs, Int, KeyArray, Shaped
+from ntk_aug.aliases import Array, Float, Inputs, Int, KeyLike, Shaped
+from ntk_aug.checks import as_key
 from ntk_aug.data import unit_range
 from ntk_aug.inputs import take_examples
 from ntk_aug.training.plan import batch_sizes
@@ -107,8 +108,8 @@ class EpochProgram:
 
     def __call__(
         self,
+        key: KeyLike,
         state: TrainState,
-        key: KeyArray,
         sources: Sources,
         rows: Rows,
         rates: Float[np.ndarray, " steps"],
@@ -118,14 +119,15 @@ class EpochProgram:
         """Trains on all rows once, in their order.
 
         Args:
-          state: before; its buffers are given away.
           key: of dropout and the like in this epoch.
+          state: before; its buffers are given away.
           sources: of images.
           rows: as host arrays [m, ...].
           rates: the learning rate of each step.
           on_step: called with the number of steps done, from time to time.
         """
         full, rest = batch_sizes(len(rows.source), self._batch_size)
+        key = as_key(key)
         carry = _Carry(state, MetricSums.zero(), jnp.asarray(0), jnp.asarray(-1))
         if full:
             batches = jax.device_put(self._in_batches(rows, full))
@@ -146,7 +148,7 @@ class EpochProgram:
         """The rows of the full steps, [capacity, batch, ...]; what is filled up is never run."""
         size = self._batch_size
         parts = (field[: full * size].reshape(full, size, *field.shape[1:]) for field in rows)
-        return Rows(*(_filled(part, self._capacity) for part in parts))
+        return Rows(*(_filled(np.asarray(part), self._capacity) for part in parts))
 
     def _steps_one_by_one(self, carry, full, arguments, on_step):
         reported = time.monotonic()

@@ -235,8 +235,8 @@ class _Run:
         rates = learning_rates(self.config, epoch, steps)
         order = shuffle(self._keys.order, epoch, len(plan))
         result = self.program(
-            train_state,
             jax.random.fold_in(self._keys.dropout, epoch),
+            train_state,
             sources,
             self._versions.rows(plan).take(order),
             rates,

@@ -188,12 +188,11 @@ class ExampleVersions:
         filled = min(_LEAST_IMAGES, max(self._max_selected, count))
         padded = np.resize(places, max(filled, count))
         drawn = (key, np.int32(epoch), np.int32(draw))
+        chosen_by: tuple[Any, ...] = ()
         others: tuple[Array, ...] = (self._dataset.indices[padded],)
         if program is self._strong and is_wu(self._method):
             others += (self._dataset.labels[padded],)
             chosen_by = (variables, self._pixels, self._dataset.labels)
-        else:
-            chosen_by = ()
         results = program(
             (drawn, *chosen_by),
             take_examples(self._dataset.images, padded),

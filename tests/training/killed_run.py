@@ -24,7 +24,7 @@ METHOD = training.MethodConfig(
 )
 SIZES = {
     "small": ("mlp", {"width": 8}, METHOD),
-    "large": ("resnet4", {}, replace(METHOD, augment="light_wu:candidate", candidates=3)),
+    "large": ("resnet4", {}, replace(METHOD, augment="training_parts:wu_candidate", candidates=3)),
 }
 
 

@@ -47,7 +47,7 @@ def run(epochs, network, digits, rows, *, sources=None, rate=0.05):
     sources = sources or training.Sources(jnp.asarray(digits.images))
     steps = training.steps_per_epoch(len(rows.place), CONFIG.batch_size)
     rates = np.full(steps, rate, np.float32)
-    return epochs(start(network, digits), jax.random.key(1), sources, rows, rates)
+    return epochs(1, start(network, digits), sources, rows, rates)
 
 
 def test_an_epoch_is_sgd_on_the_mean_of_weight_times_cross_entropy(network, digits):

@@ -5,9 +5,9 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
-import light_wu
 import numpy as np
 import pytest
+import training_parts
 
 from ntk_aug import augment, data, losses, models, training
 from ntk_aug.checks import InputError
@@ -97,7 +97,7 @@ def wu_setting(digits, network):
     pixels = np.asarray(np.round(data.unit_range(digits.images) * 255), np.uint8)
     whole = dataclasses.replace(digits, images=pixels)
     method = dataclasses.replace(
-        METHOD, augment="light_wu:candidate", draws=1, candidates=3, keep=2
+        METHOD, augment="training_parts:wu_candidate", draws=1, candidates=3, keep=2
     )
     state = training.initial_state(network, digits.image_shape, CONFIG)
     return whole, method, (state.params, state.state)
@@ -116,7 +116,7 @@ def test_wu_is_the_whole_method_mixup_and_the_choice_by_the_loss_included(wu_set
     expected, labels = jax.jit(
         partial(
             augment.augment_by_loss,
-            light_wu.candidate,
+            training_parts.wu_candidate,
             per_example_loss=loss,
             num_classes=3,
             num_candidates=3,
