@@ -13,6 +13,7 @@ from rich.table import Table
 
 from experiments.catalogue import format_hours
 from experiments.cost import estimate_cost
+from experiments.figure import draw_accuracies
 from experiments.inputs import data_line, load_splits
 from experiments.known_data import KNOWN_DATA, known_sizes, sizes_of
 from experiments.overrides import (
@@ -24,7 +25,7 @@ from experiments.overrides import (
 from experiments.presets import find_presets
 from experiments.run import ResolvedRun, resolve, train_resolved
 from ntk_aug import data, training
-from ntk_aug.checks import InputError, check_at_least
+from ntk_aug.checks import InputError, check_at_least, check_writable_folder
 from ntk_aug.imports import UserCodeError
 
 SweepTrainingOverrides = override_options(
@@ -51,6 +52,8 @@ class SweepOptions:
     """Folder of the runs, each in PRESET/SEED of it."""
     keep_epochs: tuple[int, ...] = ()
     """Keep checkpoints of every run after these epochs, besides the last."""
+    figure: str | None = None
+    """Draw the accuracies into this PNG."""
     dry_run: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Say how many hours the runs take, and stop."""
     experiment: Annotated[ExperimentOverrides, tyro.conf.OmitArgPrefixes] = field(
@@ -79,6 +82,8 @@ class Spread(NamedTuple):
 def sweep(options: SweepOptions) -> None:
     """Trains all runs and prints the table; raises InputError at the end if some have failed."""
     check_at_least(options.seeds, 1, "--seeds")
+    if options.figure is not None:
+        check_writable_folder(Path(options.figure).parent)
     runs = resolve_sweep(options)
     splits = _Splits(options.data_dir)
     if options.dry_run:
@@ -110,6 +115,10 @@ def sweep(options: SweepOptions) -> None:
         assert result is not None  # the run has ended
         results[str(resolved.preset)].append(result)
     print_results(results)
+    if options.figure is not None:
+        accuracies = {name: accuracies_of(of_seeds) for name, of_seeds in results.items()}
+        draw_accuracies(options.figure, accuracies)
+        print(f"figure   {options.figure}")
     if failed:
         raise InputError(f"{failed} of {len(runs)} runs failed, as told above")
 
@@ -196,12 +205,16 @@ def print_results(results: dict[str, list[dict[str, Any]]]) -> None:
     for name, of_seeds in results.items():
         cells = [name, str(len(of_seeds))]
         for which in ("last", "best"):
-            found = [result[which]["test_accuracy"] for result in of_seeds if result[which]]
-            cells.append(format_spread(spread([100 * value for value in found])))
+            cells.append(format_spread(spread(accuracies_of(of_seeds, which))))
         seconds = [sum(result["seconds"].values()) for result in of_seeds]
         cells.append(f"{np.mean(seconds):.1f}" if seconds else "-")
         table.add_row(*cells)
     Console(width=max(Console().width, 100)).print(table)
+
+
+def accuracies_of(results: Sequence[dict[str, Any]], which: str = "last") -> list[float]:
+    """The test accuracies in per cent, of the "last" or "best" epoch, where there is a test set."""
+    return [100 * result[which]["test_accuracy"] for result in results if result[which]]
 
 
 def format_spread(value: Spread, digits: int = 2) -> str:

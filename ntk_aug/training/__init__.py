@@ -21,7 +21,7 @@ from ntk_aug.training.epoch import EpochProgram, EpochResult, Rows, Sources
 from ntk_aug.training.evaluation import Evaluation, EvaluationProgram, evaluate
 from ntk_aug.training.history import EpochRecord, summarize_history
 from ntk_aug.training.initial import initial_state, zero_examples
-from ntk_aug.training.loop import DivergenceError, TrainedNetwork, train
+from ntk_aug.training.loop import train
 from ntk_aug.training.optimizer import build_optimizer, learning_rate_schedule, learning_rates
 from ntk_aug.training.plan import (
     PLAIN,
@@ -39,6 +39,7 @@ from ntk_aug.training.pretrained import (
     network_fingerprint,
     train_named_model,
 )
+from ntk_aug.training.run import DivergenceError, TrainedNetwork
 from ntk_aug.training.run_folder import RunFolder, recorded_example, run_configuration
 from ntk_aug.training.step import Keys, MetricSums, TrainState, training_step
 from ntk_aug.training.versions import check_augmentation
