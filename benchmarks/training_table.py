@@ -12,7 +12,7 @@ def print_results(report: dict) -> None:
     table = Table(title=title)
     for column in ("", *columns):
         table.add_column(column, no_wrap=True)
-    console = Console(width=140)
+    console = Console(width=160)
     notes = []
 
     def row(name, found, unit, scale):
