@@ -16,7 +16,8 @@ wu: the method of Wu et al. on all images in place (K = 4 candidates, S = 1 kept
 passes and S training steps of the bare network. Drawing the candidates, without a network, is timed
 by itself.
 torch: the loop against PyTorch's own (channels_last, normalised batches that lie ready) on the same
-cores. It is left out where PyTorch is not installed.
+cores; left out where PyTorch is not installed. On several cores, measure it on an idle machine
+only: PyTorch's threads wait for the slowest of them, and spin while they wait.
 
 Data are real where TFDS_DATA_DIR says where they lie, the embedded digits otherwise. The loop's
 lengths repeat the images if there are too few.
@@ -37,16 +38,23 @@ import jax
 import numpy as np
 import tyro
 
-from benchmarks.training_contestants import BareLoop, TorchLoop, TrainingRun, candidates_alone
+from benchmarks.training_contestants import (
+    BareLoop,
+    BareStep,
+    TorchLoop,
+    TrainingRun,
+    candidates_alone,
+)
 from benchmarks.training_table import print_results
 from ntk_aug import data, models, training
 from ntk_aug.checks import InputError, check_at_least, check_choice
 
+WARMUP = {"resnet20": 1, "mlp": 2}  # turns that do not count; the first compiles
 PARTS = ("loop", "appended", "wu", "torch")
 DATA = {"resnet20": "cifar10", "mlp": "mnist"}
-STEPS = {"resnet20": (5, 20, 40), "mlp": (20, 100, 400)}
-IMAGES = {"resnet20": 1024, "mlp": 12_800}
-PAIRS = {"resnet20": 5, "mlp": 15}
+STEPS = {"resnet20": (2, 4, 10), "mlp": (20, 100, 400)}
+IMAGES = {"resnet20": 512, "mlp": 6400}
+PAIRS = {"resnet20": 4, "mlp": 15}
 FRACTION, CANDIDATES, RESELECT_EVERY = 0.3, 4, 20
 
 
@@ -61,11 +69,11 @@ class Options:
     parts: tuple[str, ...] = PARTS
     """What is measured: see above."""
     steps: tuple[int, ...] = ()
-    """Lengths of an epoch for the loop, in steps. Default: 5 20 40, for mlp 20 100 400."""
+    """Lengths of an epoch for the loop, in steps. Default: 2 4 10, for mlp 20 100 400."""
     images: int | None = None
-    """Training images for the other parts, at most. Default: 1024, for mlp 12800."""
+    """Training images for the other parts, at most. Default: 512, for mlp 6400."""
     pairs: int | None = None
-    """Pairs of each comparison, at least 2. Default: 5, for mlp 15."""
+    """Pairs of each comparison, at least 2. Default: 4, for mlp 15."""
     batch_size: int = 128
     """Images in a step."""
     augment: str = "autoaugment-cifar10"
@@ -88,51 +96,60 @@ class Subject:
         self.data = options.data or prepared
         pairs = PAIRS[options.model] if options.pairs is None else options.pairs
         check_at_least(pairs, 2, "pairs")
-        self.pairs = pairs
+        self.pairs, self.warmup = pairs, WARMUP[options.model]
         self._train, self._test = (data.load_dataset(self.data, s) for s in ("train", "test"))
         classes = self._train.num_classes
-        self.module = (
-            models.MLP(classes, options.width)
-            if options.model == "mlp"
-            else models.CifarResNet(classes)
-        )
+        is_mlp = options.model == "mlp"
+        self.module = models.MLP(classes, options.width) if is_mlp else models.CifarResNet(classes)
         self.network = models.linen_network(self.module)
         self.config = training.TrainingConfig(
             batch_size=options.batch_size, learning_rate=0.02, weight_decay=5e-4, seed=options.seed
         )
 
-    def repeated(self, steps: int) -> data.Dataset:
+        self._bare_step = BareStep(self.module, self._train, self.config)
+        most = min(options.images or IMAGES[options.model], len(self._train))
+        check_at_least(most, options.batch_size, "images")
+        self.full_steps = most // options.batch_size  # of the parts other than the loop
+        self._plain: dict[int, TrainingRun] = {}
+
+    def train_set(self, steps: int) -> data.Dataset:
         """As many steps of training images; images come again if there are too few."""
-        return self._train.take(np.resize(np.arange(len(self._train)), steps * self.batch_size))
+        places = np.arange(steps * self.options.batch_size) % len(self._train)
+        return self._train.take(places)
 
-    def distinct(self) -> data.Dataset:
-        """Different training images, in full steps."""
-        most = min(self.options.images or IMAGES[self.options.model], len(self._train))
-        if most < self.batch_size:
-            raise InputError(f"{most} images, expected at least a batch of {self.batch_size}")
-        return self._train.take(np.arange(most - most % self.batch_size))
-
-    def test(self, train_set: data.Dataset) -> data.Dataset:
+    def test_set(self, train_set: data.Dataset) -> data.Dataset:
         """A fifth as many test images."""
         return self._test.take(np.arange(min(len(self._test), max(len(train_set) // 5, 1))))
-
-    @property
-    def batch_size(self) -> int:
-        """Images in a step."""
-        return self.options.batch_size
 
     def run(self, train_set: data.Dataset, **options: Any) -> TrainingRun:
         """Our training."""
         return TrainingRun(self.network, train_set, self.config, **options)
 
-    def bare(self, train_set: data.Dataset) -> BareLoop:
-        """The bare steps, from the same weights."""
+    def plain(self, steps: int) -> TrainingRun:
+        """Our training without selection, augmentation, evaluation; one run for all parts."""
+        if steps not in self._plain:
+            self._plain[steps] = self.run(self.train_set(steps))
+        return self._plain[steps]
+
+    def bare(self, steps: int) -> BareLoop:
+        """Bare steps from the same weights."""
+        train_set = self.train_set(steps)
         start = training.initial_state(self.network, train_set.example, self.config)
-        return BareLoop(self.module, train_set, self.config, (start.params, start.state))
+        weights = (start.params, start.state)
+        return BareLoop(self._bare_step, train_set, self.options.batch_size, weights)
+
+    def alternate(self, one: Callable[[], float], other: Callable[[], float]) -> dict[str, Any]:
+        """Pairs of them, as many as the options say."""
+        return alternate(one, other, self.pairs, self.warmup)
+
+    def close(self) -> None:
+        """Ends the plain runs."""
+        for run in self._plain.values():
+            run.close()
 
 
 def alternate(
-    one: Callable[[], float], other: Callable[[], float], pairs: int, warmup: int = 2
+    one: Callable[[], float], other: Callable[[], float], pairs: int, warmup: int
 ) -> dict[str, Any]:
     """Seconds of both in turns, the wall's and the processor's, and the ratios of the pairs.
 
@@ -173,28 +190,20 @@ def measure_loop(subject: Subject) -> list[dict]:
     """Our epoch against bare steps, for each length."""
     results = []
     for steps in subject.options.steps or STEPS[subject.options.model]:
-        train_set = subject.repeated(steps)
-        with subject.run(train_set) as ours:
-            found = alternate(ours.epoch, subject.bare(train_set).epoch, subject.pairs)
+        found = subject.alternate(subject.plain(steps).epoch, subject.bare(steps).epoch)
         results.append({"steps": steps, **found})
     return results
 
 
 def measure_appended(subject: Subject) -> dict:
     """Training with an appended part against plain training; selection and evaluation besides."""
-    train_set = subject.distinct()
-    test_set = subject.test(train_set)
+    train_set = subject.train_set(subject.full_steps)
+    test_set = subject.test_set(train_set)
     method = training.MethodConfig(
-        selector="coreset",
-        fraction=FRACTION,
-        augment=subject.options.augment,
-        reselect_every=1,
-    )
+        selector="coreset", fraction=FRACTION, augment=subject.options.augment
+    )  # reselects before each epoch
     records: list[training.EpochRecord] = []
-    with (
-        subject.run(train_set) as plain,
-        subject.run(train_set, method=method, test_set=test_set) as appended,
-    ):
+    with subject.run(train_set, method=method, test_set=test_set) as appended:
 
         def own_part() -> float:
             appended.epoch()
@@ -203,7 +212,7 @@ def measure_appended(subject: Subject) -> dict:
             records.append(record)
             return record.seconds_training + record.seconds_augmentation
 
-        found = alternate(own_part, plain.epoch, subject.pairs)
+        found = subject.alternate(own_part, subject.plain(subject.full_steps).epoch)
         del found["processor_ratio"]  # selection and evaluation would be in it
     parts = {
         name: statistics.median(getattr(r, f"seconds_{name}") for r in records[-subject.pairs :])
@@ -225,27 +234,22 @@ def measure_appended(subject: Subject) -> dict:
 
 def measure_wu(subject: Subject) -> dict:
     """The method of Wu et al. against its forward passes and steps."""
-    train_set = subject.distinct()
+    train_set = subject.train_set(subject.full_steps)
     spec = f"wu-{subject.data}"
     method = training.MethodConfig(
         selector="all", augment=spec, placement="in-place", candidates=CANDIDATES, keep=1
     )
-    bare = subject.bare(train_set)
+    bare = subject.bare(subject.full_steps)
     alone = candidates_alone(spec, train_set, CANDIDATES)
     with subject.run(train_set, method=method) as ours:
-        found = alternate(
-            ours.epoch, lambda: bare.forward(CANDIDATES) + bare.epoch(), subject.pairs
-        )
-        assert ours.last is not None
-        parts = {n: getattr(ours.last, f"seconds_{n}") for n in ("training", "augmentation")}
-    alone()
-    drawing = statistics.median(alone() for _ in range(3))
+        found = subject.alternate(ours.epoch, lambda: bare.forward(CANDIDATES) + bare.epoch())
+        alone()  # compiles
+        drawing = alternate(alone, ours.epoch, 2, warmup=0)
     return {
         **found,
         "images": len(train_set),
         "candidates": CANDIDATES,
         "drawing": drawing,
-        "seconds": parts,
     }
 
 
@@ -255,11 +259,10 @@ def measure_torch(subject: Subject) -> dict | str:
         return "PyTorch is not installed (pip install -e '.[bench]'): not compared"
     if jax.default_backend() != "cpu":
         return f"JAX runs on {jax.default_backend()}: PyTorch, on the CPU, is not compared"
-    train_set = subject.distinct()
+    train_set = subject.train_set(subject.full_steps)
     options = subject.options
     theirs = TorchLoop(options.model, options.width, train_set, subject.config)
-    with subject.run(train_set) as ours:
-        found = alternate(ours.epoch, theirs.epoch, subject.pairs)
+    found = subject.alternate(subject.plain(subject.full_steps).epoch, theirs.epoch)
     return {**found, "images": len(train_set), "version": theirs.version}
 
 
@@ -281,6 +284,7 @@ def main(options: Options) -> dict:
     )
     for part in options.parts:
         report[part] = measures[part](subject)
+    subject.close()
     print_results(report)
     if options.out:
         Path(options.out).write_text(json.dumps(report, indent=2) + "\n")

@@ -95,40 +95,22 @@ class _Closed(Exception):  # noqa: N818  # the end, no error
     pass
 
 
-class BareLoop:
-    """A jitted step, written by hand, over batches that lie ready in device memory.
+class BareStep:
+    """A jitted step, written by hand: new weights and the mean loss, and nothing else.
 
-    Images are float32 in [0, 1], labels integers. The step normalises, and gives the new weights
-    and the mean loss; nothing else is computed, kept or waited for.
+    Images are float32 in [0, 1], which the step normalises; labels are integers.
     """
 
-    def __init__(
-        self,
-        module: Any,
-        train_set: Dataset,
-        config: training.TrainingConfig,
-        variables: tuple[Any, Any],
-        order: np.ndarray | None = None,
-    ):
-        """Puts the batches on the device.
+    def __init__(self, module: Any, train_set: Dataset, config: training.TrainingConfig):
+        """Compiles nothing yet.
 
         Args:
           module: a Flax Linen module; with batch statistics, its call takes `train`.
-          train_set: a multiple of the batch size.
-          config: batch size, learning rate, momentum, weight decay.
-          variables: (parameters, state) to start from.
-          order: of the images; None: their own.
+          train_set: for its normalisation.
+          config: learning rate, momentum, weight decay.
         """
-        order = np.arange(len(train_set)) if order is None else order
-        self.batches = [
-            (
-                unit_range(jnp.asarray(train_set.images[places])),
-                jnp.asarray(train_set.labels[places]),
-            )
-            for places in np.split(order, len(order) // config.batch_size)
-        ]
         mean, std = (np.asarray(value, np.float32) for value in (train_set.mean, train_set.std))
-        optimizer = optax.chain(
+        self.optimizer = optax.chain(
             optax.add_decayed_weights(config.weight_decay),
             optax.sgd(config.learning_rate, config.momentum),
         )
@@ -149,23 +131,51 @@ class BareLoop:
             (loss, statistics), gradient = jax.value_and_grad(mean_loss, has_aux=True)(
                 params, statistics, images, labels
             )
-            updates, momentum = optimizer.update(gradient, momentum, params)
+            updates, momentum = self.optimizer.update(gradient, momentum, params)
             return (optax.apply_updates(params, updates), statistics, momentum), loss
 
         def losses(carry, images, labels):
             logits = module.apply({"params": carry[0], **carry[1]}, (images - mean) / std)
             return optax.softmax_cross_entropy_with_integer_labels(logits, labels)
 
-        self._step = jax.jit(step, donate_argnums=0)
-        self._losses = jax.jit(losses)
+        self.step = jax.jit(step, donate_argnums=0)
+        self.losses = jax.jit(losses)
+
+
+class BareLoop:
+    """Bare steps over batches that lie ready in device memory; nothing is kept or waited for."""
+
+    def __init__(
+        self,
+        step: BareStep,
+        train_set: Dataset,
+        batch_size: int,
+        variables: tuple[Any, Any],
+        order: np.ndarray | None = None,
+    ):
+        """Puts the batches on the device.
+
+        Args:
+          step: compiled once for all loops.
+          train_set: a multiple of the batch size.
+          batch_size: images in a step.
+          variables: (parameters, state) to start from.
+          order: of the images; None: their own.
+        """
+        order = np.arange(len(train_set)) if order is None else order
+        self._step = step
+        self._batches = [
+            (unit_range(jnp.asarray(train_set.images[at])), jnp.asarray(train_set.labels[at]))
+            for at in np.split(order, len(order) // batch_size)
+        ]
         params, statistics = jax.tree.map(jnp.array, variables)  # a copy: it is donated
-        self.carry = (params, statistics, optimizer.init(params))
+        self.carry = (params, statistics, step.optimizer.init(params))
 
     def epoch(self) -> float:
         """One step on each batch; seconds."""
         start = time.perf_counter()
-        for images, labels in self.batches:
-            self.carry, _ = self._step(self.carry, images, labels)
+        for images, labels in self._batches:
+            self.carry, _ = self._step.step(self.carry, images, labels)
         jax.block_until_ready(self.carry)
         return time.perf_counter() - start
 
@@ -173,7 +183,7 @@ class BareLoop:
         """The losses of all images in evaluation mode, so many times; seconds."""
         start = time.perf_counter()
         for _ in range(passes):
-            results = [self._losses(self.carry, *batch) for batch in self.batches]
+            results = [self._step.losses(self.carry, *batch) for batch in self._batches]
         jax.block_until_ready(results)
         return time.perf_counter() - start
 
