@@ -1,9 +1,11 @@
-"""The steps of one epoch: a loop of compiled steps on CPUs, one compiled program elsewhere.
+"""The steps of one epoch: one compiled program, or a loop of compiled steps.
 
 XLA puts the convolutions of a CPU program into the layout of its fast routine only outside of
-loops. The gradients of a network's convolutions are 30 to 70 times slower inside of one, so there
-the loop is Python's. Elsewhere the steps of an epoch are one program, whose number of steps is an
-argument: another size of the subset compiles nothing, but for a remainder of a new size.
+loops. The gradients of a network's convolutions are 30 to 70 times slower inside of one, so on a
+CPU the loop of a network with convolutions is Python's. Other networks, whose steps may be shorter
+than a call from Python, take some steps in one call there. Elsewhere the steps of an epoch are one
+program. The number of steps is an argument: another size of the subset compiles nothing, but for a
+remainder of a new size.
 """
 
 import time
@@ -24,6 +26,8 @@ from ntk_aug.training.step import MetricSums, Step, TrainState
 
 # Steps that are handed to the device before the first of them is waited for.
 _STEPS_AHEAD = 16
+# Steps of one call on a CPU, of a network without convolutions.
+_STEPS_PER_CALL = 64
 _SECONDS_BETWEEN_REPORTS = 0.5
 
 ORIGINAL, WEAK_STORE, STRONG_STORE = range(3)
@@ -95,12 +99,14 @@ class EpochProgram:
           step: see `training_step`.
           batch_size: rows of each step but the last.
           max_rows: the most that an epoch will have.
-          compiled: all full steps as one program. None: unless JAX runs on the CPU, see above.
-            Both give the same up to rounding.
+          compiled: all full steps as one program, or each by itself. None: as said above. All
+            give the same up to rounding.
         """
         self._batch_size = batch_size
         self._capacity = max(max_rows // batch_size, 1)  # of full steps
-        self._compiled = jax.default_backend() != "cpu" if compiled is None else compiled
+        self._on_cpu = jax.default_backend() == "cpu"
+        self._compiled = compiled
+        self._has_convolutions: bool | None = None  # not known before the first epoch
         advance = partial(_advance, step)
         self.full_step = jax.jit(partial(_numbered, advance), donate_argnums=0)
         self.last_step = jax.jit(advance, donate_argnums=0)
@@ -128,15 +134,12 @@ class EpochProgram:
         """
         full, rest = batch_sizes(len(rows.source), self._batch_size)
         key = as_key(key)
-        carry = _Carry(state, MetricSums.zero(), jnp.asarray(0), jnp.asarray(-1))
+        carry = _Carry(state, *_nothing_yet())
         if full:
             batches = jax.device_put(self._in_batches(rows, full))
             full_rates = jax.device_put(_filled(rates[:full], self._capacity))
             arguments = (sources, batches, full_rates, key)
-            if self._compiled:
-                carry = self.full_steps(carry, np.int32(full), *arguments)
-            else:
-                carry = self._steps_one_by_one(carry, full, arguments, on_step)
+            carry = self._run_full_steps(carry, full, arguments, on_step)
         if rest:
             last = jax.device_put(rows.take(np.arange(len(rows.source) - rest, len(rows.source))))
             carry = self.last_step(carry, sources, last, rates[-1], key)
@@ -150,19 +153,39 @@ class EpochProgram:
         parts = (field[: full * size].reshape(full, size, *field.shape[1:]) for field in rows)
         return Rows(*(_filled(np.asarray(part), self._capacity) for part in parts))
 
-    def _steps_one_by_one(self, carry, full, arguments, on_step):
-        reported = time.monotonic()
-        for done in range(1, full + 1):
-            carry = self.full_step(carry, *arguments)
-            if done % _STEPS_AHEAD:
+    def _run_full_steps(self, carry, full, arguments, on_step):
+        at_once = self._steps_per_call(carry, arguments)
+        done, waited_for, reported = 0, 0, time.monotonic()
+        while done < full:
+            count = min(at_once, full - done)
+            if at_once == 1:
+                carry = self.full_step(carry, *arguments)
+            else:
+                carry = self.full_steps(carry, np.int32(count), *arguments)
+            done += count
+            if done - waited_for < _STEPS_AHEAD:
                 continue
-            carry.number.block_until_ready()
+            waited_for = done
+            if int(carry.not_finite) >= 0:
+                break
             if on_step and time.monotonic() - reported > _SECONDS_BETWEEN_REPORTS:
                 reported = time.monotonic()
                 on_step(done)
-            if int(carry.not_finite) >= 0:
-                break
         return carry
+
+    def _steps_per_call(self, carry, arguments) -> int:
+        compiled = self._compiled
+        if compiled is None and self._on_cpu:
+            if self._has_convolutions is None:
+                jaxpr = self.full_step.trace(carry, *arguments).jaxpr
+                self._has_convolutions = "conv_general_dilated" in str(jaxpr)
+            return 1 if self._has_convolutions else _STEPS_PER_CALL
+        return self._capacity if compiled is None or compiled else 1
+
+
+@jax.jit  # one call in place of six
+def _nothing_yet():
+    return MetricSums.zero(), jnp.asarray(0, jnp.int32), jnp.asarray(-1, jnp.int32)
 
 
 def _filled(array: np.ndarray, length: int) -> np.ndarray:

@@ -4,6 +4,7 @@ The loop, the record and whatever streams examples read the same plan. It is mad
 numbers alone: no image is touched before it is known what for.
 """
 
+import math
 from typing import NamedTuple
 
 import jax
@@ -14,6 +15,9 @@ from ntk_aug.augment import WuAugmentation, build_augmentation
 from ntk_aug.checks import InputError
 from ntk_aug.coreset import mean_one_weights
 from ntk_aug.training.config import MethodConfig, TrainingConfig
+
+# One call into the device each; outside of jit they are a dozen.
+fold_in, _split = jax.jit(jax.random.fold_in), jax.jit(jax.random.split)
 
 PLAIN, WEAK = -2, -1
 """Versions of an example; k >= 0 is its k-th strong version."""
@@ -142,8 +146,20 @@ def is_wu(method: MethodConfig) -> bool:
 
 
 def shuffle(key: KeyArray, epoch: int, num_rows: int) -> Int32[np.ndarray, " m"]:
-    """The order in which the rows of an epoch's plan are trained on."""
-    return np.asarray(jax.random.permutation(jax.random.fold_in(key, epoch), num_rows))
+    """The order in which the rows of an epoch's plan are trained on.
+
+    It is that of `jax.random.permutation`: places sorted by random bits, twice where one draw of
+    32 bits is likely to hold equal ones. They are sorted on the host, because XLA's sort takes 0.3
+    microseconds a row on a CPU, up to a tenth of an epoch of a small network.
+    """
+    key = fold_in(key, np.int32(epoch))
+    order = np.arange(num_rows)
+    for _ in range(math.ceil(3 * math.log(max(1, num_rows)) / math.log(2**32 - 1))):
+        key, own = _split(key)
+        bits = np.asarray(jax.random.bits(own, (num_rows,), "uint32")).astype(np.uint64)
+        places = np.sort(bits << np.uint64(32) | np.arange(num_rows, dtype=np.uint64))
+        order = order[places & np.uint64(2**32 - 1)]
+    return order.astype(np.int32)
 
 
 def batch_sizes(num_rows: int, batch_size: int) -> BatchSizes:

@@ -20,6 +20,7 @@ from ntk_aug.training.optimizer import build_optimizer, learning_rates
 from ntk_aug.training.plan import (
     EpochPlan,
     batch_sizes,
+    fold_in,
     is_wu,
     plan_epoch,
     shuffle,
@@ -149,7 +150,7 @@ class RunProgram:
         rates = learning_rates(self.config, epoch, steps)
         order = shuffle(self._keys.order, epoch, len(plan))
         result = self.program(
-            jax.random.fold_in(self._keys.dropout, epoch),
+            fold_in(self._keys.dropout, np.int32(epoch)),
             train_state,
             sources,
             self._versions.rows(plan).take(order),

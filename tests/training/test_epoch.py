@@ -125,14 +125,30 @@ def test_weights_do_not_enter_batch_statistics(digits):
         np.testing.assert_array_equal(one, other)
 
 
-def test_one_program_for_the_epoch_and_one_for_a_step_train_the_same(network, digits):
-    rows = rows_of(13)
+def test_one_program_for_the_epoch_and_one_for_a_step_train_the_same(network, digits, monkeypatch):
+    rows = rows_of(18)
     ends = [
         run(program(network, compiled=compiled), network, digits, rows)
         for compiled in (False, True)
     ]
-    for one, other in zip(*(jax.tree.leaves(end[:2]) for end in ends), strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+    monkeypatch.setattr(epoch_module, "_STEPS_PER_CALL", 2)  # of three full ones: two calls
+    ends.append(run(program(network), network, digits, rows))
+    for others in ends[1:]:
+        for one, other in zip(
+            jax.tree.leaves(ends[0][:2]), jax.tree.leaves(others[:2]), strict=True
+        ):
+            np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
+def test_on_a_cpu_only_convolutions_keep_steps_out_of_a_loop(network, digits):
+    convolutional = models.linen_network(
+        nn.Sequential([nn.Conv(2, (3, 3)), lambda x: x.mean((1, 2)), nn.Dense(CLASSES)])
+    )
+    for own, has_convolutions in ((network, False), (convolutional, True)):
+        epochs = program(own)
+        run(epochs, own, digits, rows_of(13))
+        calls = (epochs.full_step._cache_size(), epochs.full_steps._cache_size())
+        assert calls == ((1, 0) if has_convolutions else (0, 1))
 
 
 @pytest.mark.parametrize("compiled", [False, True])

@@ -119,6 +119,13 @@ def test_the_order_is_another_in_each_epoch_and_the_same_again():
     np.testing.assert_array_equal(orders[0], orders[2])
 
 
+@pytest.mark.parametrize("n", [1, 2, 50, 3000])  # of no, one, one and two rounds of sorting
+def test_the_order_is_that_of_jax(n):
+    key = jax.random.key(3)
+    expected = jax.random.permutation(jax.random.fold_in(key, 7), n)
+    np.testing.assert_array_equal(shuffle(key, 7, n), expected)
+
+
 def test_the_number_of_strong_versions():
     assert versions_per_example(MethodConfig()) == 0
     assert versions_per_example(changed(draws=3)) == 3
