@@ -1,6 +1,7 @@
 """Shared fixtures, and the shape and type checks that are on in every test."""
 
 import os
+import tempfile
 
 # Tests run on the CPU wherever they are run, and one at a time on each of pytest's workers.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -10,11 +11,38 @@ from jaxtyping import install_import_hook
 # Before ntk_aug is imported: every annotation of it is checked on every call, by beartype.
 install_import_hook("ntk_aug", "typechecking.checked")
 
+from ntk_aug.compiler import hide_cache_messages
+
+hide_cache_messages()  # before JAX is imported
+
 import jax
 import numpy as np
 import pytest
 
 from ntk_aug import data, models
+
+# Tests build the same programs again and again: engines of their own for the same few networks.
+# Each process compiles a program once, into a folder of its own that ends with the run.
+PROGRAMS = tempfile.TemporaryDirectory(prefix="ntk_aug-tests-")
+jax.config.update("jax_compilation_cache_dir", PROGRAMS.name)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+
+
+def pytest_configure(config):
+    # Two threads may write one program at once; JAX then compiles it where it cannot be read.
+    config.addinivalue_line("filterwarnings", "ignore:Error reading persistent compilation cache")
+
+
+def pytest_unconfigure():
+    PROGRAMS.cleanup()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Gives whole files to `-n` workers, so that only one makes a file's fixtures and programs."""
+    from xdist.scheduler import LoadFileScheduling
+
+    return LoadFileScheduling(config, log) if config.getvalue("dist") == "load" else None
 
 
 @pytest.fixture(scope="session")
