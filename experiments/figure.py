@@ -26,7 +26,7 @@ def draw_accuracies(path: StrPath, accuracies: Mapping[str, Sequence[float]]) ->
         axes.plot([np.mean(values)] * 2, [row - 0.3, row + 0.3], color=_MEAN, linewidth=2)
     axes.set_yticks(range(len(rows)), list(rows))
     axes.invert_yaxis()
-    axes.set_xlabel("test accuracy after the last epoch (%): one dot per seed, and their mean")
+    axes.set_xlabel("test accuracy (%) of each seed, and the mean")
     axes.grid(axis="x", alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     with replacing(path) as temporary:
