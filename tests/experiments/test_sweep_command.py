@@ -26,7 +26,8 @@ def test_mean_and_standard_deviation_of_three_seeds(experiments, tmp_path, capsy
     assert experiments(*sweep, "--seeds", 2) == 0
     finished = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
     capsys.readouterr()
-    assert experiments(*sweep, "--seeds", 3) == 0
+    assert experiments(*sweep, "--seeds", 3, "--figure", tmp_path / "dots.png") == 0
+    assert (tmp_path / "dots.png").read_bytes().startswith(b"\x89PNG")
     name, seeds, last, best, seconds = row_of(capsys.readouterr().out, "digits-mlp-3")
     results = [
         json.loads((out / "digits-mlp-3" / str(seed) / "result.json").read_text())
