@@ -77,20 +77,23 @@ class SubsetSelection:
         budgets = [self._limit(selector) for selector in selectors]
         if given is None:
             self.max_selected = budgets[0]
-        self._examples = coreset.ExamplesProgram(
-            lambda variables, inputs: network.apply(*variables, inputs, False, None)[0],
-            dataset,
-            proxy=method.proxy,
-            soft_labels=soft_labels,
-            dimension=method.dimension,
-            projection_key=projection_key if method.dimension is not None else None,
-            view_of=lambda variables: network.view(*variables),
-            progress=progress,
-        )
+        self._examples: coreset.ExamplesProgram | None = None
+        self._selects = selectors != ("none",) or given is not None
+        if selectors and self._selects:
+            self._examples = coreset.ExamplesProgram(
+                lambda variables, inputs: network.apply(*variables, inputs, False, None)[0],
+                dataset,
+                proxy=method.proxy,
+                soft_labels=soft_labels,
+                dimension=method.dimension,
+                projection_key=projection_key if method.dimension is not None else None,
+                view_of=lambda variables: network.view(*variables),
+                progress=progress,
+            )
 
     def is_due(self, epoch: int) -> bool:
         """Whether the subset is to be selected before the epoch that follows `epoch` others."""
-        if self._method.selector == "none":
+        if not self._selects:
             return False
         return epoch == 0 if self._given is not None else epoch % self._method.reselect_every == 0
 
@@ -105,7 +108,7 @@ class SubsetSelection:
           InputError: gradients or losses that are not finite, or beyond the memory.
         """
         examples = None
-        if self._given is None or self._method.also_record:
+        if self._examples is not None:
             examples = self._examples(variables)
         found = self._given or self._select(self._method.selector, epoch, examples)
         others = {name: self._select(name, epoch, examples) for name in self._method.also_record}

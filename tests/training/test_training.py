@@ -163,6 +163,20 @@ def test_the_gradients_of_the_whole_network_can_select(network, digits):
         assert trained.history[-1].distinct_selected >= 4
 
 
+def test_what_others_would_pick_is_recorded_of_plain_training_too(network, digits, tmp_path):
+    method = training.MethodConfig(count=3, also_record=("max-loss",), reselect_every=2)
+    config = changed(epochs=3)
+    trained = training.train(network, digits, config, method=method, folder=tmp_path)
+    run = training.RunFolder.read(tmp_path)
+    assert run.selection_epochs() == [0, 2]
+    found = run.selection(2)
+    assert (len(found["indices"]), len(found["max-loss/indices"])) == (0, 3)
+    plain = training.train(network, digits, config)
+    for one, other in zip(*map(jax.tree.leaves, (trained.params, plain.params)), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert trained.history[-1].distinct_selected == 0
+
+
 def test_progress_counts_steps(network, digits):
     told = []
     training.train(network, digits, CONFIG, progress=lambda *update: told.append(update))
