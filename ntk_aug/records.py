@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import logging
 import os
 import platform
 import shutil
@@ -159,6 +160,18 @@ def fingerprint(value: Any) -> str:
     else:
         digest.update(json.dumps(_plain(value), sort_keys=True).encode())
     return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def orbax_in_silence() -> Iterator[None]:
+    """A context in which orbax does not tell every step of saving and restoring."""
+    logger = logging.getLogger("absl")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def environment() -> dict[str, Any]:

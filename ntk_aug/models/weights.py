@@ -1,8 +1,6 @@
 """Trained weights of a user's own, from an npz file or a folder of orbax, by their names."""
 
-import contextlib
-import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,7 @@ from ntk_aug.checks import InputError
 from ntk_aug.inputs import as_example_shapes
 from ntk_aug.models.network import ModelView, Network
 from ntk_aug.models.outputs import network_takes
-from ntk_aug.records import StrPath, read_npz
+from ntk_aug.records import StrPath, orbax_in_silence, read_npz
 
 _SHOWN_NAMES = 5
 
@@ -86,7 +84,7 @@ def _read_named(path: StrPath) -> dict[str, np.ndarray]:
     """All arrays of an npz file, or of a folder that orbax wrote, by name."""
     if not Path(path).is_dir():
         return read_npz(path)
-    with _without_messages():
+    with orbax_in_silence():
         try:
             with ocp.StandardCheckpointer() as checkpointer:
                 tree = checkpointer.restore(Path(path).absolute())
@@ -95,18 +93,6 @@ def _read_named(path: StrPath) -> dict[str, np.ndarray]:
             raise InputError(f"{path} is no readable folder of orbax: {first_line}") from None
     leaves = jax.tree_util.tree_leaves_with_path(tree)
     return {_name(keys): np.asarray(leaf) for keys, leaf in leaves}
-
-
-@contextlib.contextmanager
-def _without_messages() -> Iterator[None]:
-    """Silences what orbax tells of every restored array."""
-    logger = logging.getLogger("absl")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
 
 
 def _matched(

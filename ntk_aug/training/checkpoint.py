@@ -7,13 +7,11 @@ are. Orbax's own list of steps may name a save that has failed: here the disk is
 checkpoint is compared with its manifest before it is read.
 """
 
-import contextlib
 import hashlib
 import json
-import logging
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,7 +21,15 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from ntk_aug.checks import InputError
-from ntk_aug.records import StrPath, read_json, read_npz, to_json, write_json, write_npz
+from ntk_aug.records import (
+    StrPath,
+    orbax_in_silence,
+    read_json,
+    read_npz,
+    to_json,
+    write_json,
+    write_npz,
+)
 
 _MANIFEST = "manifest.json"
 _ARRAYS, _NUMBERS, _HISTORY = "state", "progress.npz", "history.jsonl"
@@ -64,7 +70,7 @@ def save_checkpoint(folder: StrPath, epoch: int, checkpoint: Checkpoint) -> None
     staging = folder / f"{_PARTIAL}{epoch}-{os.getpid()}"
     try:
         staging.mkdir(parents=True)
-        with _quiet(), ocp.Checkpointer(ocp.StandardCheckpointHandler()) as checkpointer:
+        with orbax_in_silence(), ocp.Checkpointer(ocp.StandardCheckpointHandler()) as checkpointer:
             checkpointer.save(
                 staging / _ARRAYS, args=ocp.args.StandardSave(_without_keys(checkpoint.tree))
             )
@@ -126,7 +132,7 @@ def restore_checkpoint(folder: StrPath, epoch: int, like: Any) -> Checkpoint:
                 f"{stored_arrays.get(name, 'missing')}, expected {wanted.get(name, 'nothing')}"
             )
     target = jax.eval_shape(_without_keys, like)
-    with _quiet(), ocp.Checkpointer(ocp.StandardCheckpointHandler()) as checkpointer:
+    with orbax_in_silence(), ocp.Checkpointer(ocp.StandardCheckpointHandler()) as checkpointer:
         stored = checkpointer.restore(path / _ARRAYS, args=ocp.args.StandardRestore(target))
     lines = (path / _HISTORY).read_text(encoding="utf-8").splitlines()
     tree = jax.tree.map(_with_key, stored, like)
@@ -176,18 +182,6 @@ def _checked_manifest(path: Path) -> dict[str, Any]:
             f"{'has changed' if wrong[0] in found else 'is missing'}"
         )
     return manifest
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    # Orbax tells every step of every save at level INFO and WARNING.
-    logger = logging.getLogger("absl")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
 
 
 def _first_line(error: Exception) -> str:
