@@ -18,7 +18,7 @@ from ntk_aug.training.plan import shuffle
 CONFIG = training.TrainingConfig(epochs=1, batch_size=4, learning_rate=0.05, weight_decay=0.01)
 
 
-def close(one, other, rtol=1e-4):
+def check_close(one, other, rtol=1e-4):
     for a, b in zip(*map(jax.tree.leaves, (one, other)), strict=True):
         np.testing.assert_allclose(a, b, rtol=rtol, atol=1e-5)
 
@@ -33,10 +33,10 @@ def test_the_bare_loop_trains_as_ours(model, digits):
     bare = BareLoop(step, digits, CONFIG.batch_size, (start.params, start.state), order)
     assert bare.epoch() > 0
     trained = training.train(network, digits, CONFIG)
-    close(bare.carry[:2], (trained.params, trained.state))
+    check_close(bare.carry[:2], (trained.params, trained.state))
     before = jax.tree.map(np.array, bare.carry)
     assert bare.forward(2) > 0
-    close(bare.carry, before, rtol=0)
+    check_close(bare.carry, before, rtol=0)
 
 
 def test_pytorch_trains_as_the_bare_loop(digits):
@@ -52,7 +52,7 @@ def test_pytorch_trains_as_the_bare_loop(digits):
         torch_loop.epoch(), bare.epoch()
         expected = flax(torch_loop.net)["params"]
         # Variances of 12 images' activations: rounding differs, and grows through 20 layers.
-        close(bare.carry[0], expected, rtol=1e-3 if model == "mlp" else 0.05)
+        check_close(bare.carry[0], expected, rtol=1e-3 if model == "mlp" else 0.05)
 
 
 def test_a_run_goes_on_epoch_by_epoch_as_in_one_piece(digits):
