@@ -1,5 +1,6 @@
 """What facility location finds, however it selects, and what the weights mean."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -72,7 +73,7 @@ def located(
     )
 
 
-class GrowingSelection:
+class GrowingSelection(ABC):
     """A selection while it grows, and the nearest selected one of each example.
 
     Attributes:
@@ -91,9 +92,9 @@ class GrowingSelection:
         self.assignment = np.zeros(len(factors), np.int64)
         self.nearest = np.full(len(factors), largest)
 
+    @abstractmethod
     def step(self) -> float:
         """Selects one more, and returns the sum of distances to the nearest selected ones."""
-        raise NotImplementedError
 
     def add(self, index: int, distances: Float64[np.ndarray, " n"]) -> float:
         """Adds the example with these distances to all; returns what `step` does."""
