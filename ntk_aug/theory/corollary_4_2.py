@@ -1,0 +1,144 @@
+"""Corollary 4.2, Eq. (16)-(19): the main terms of a generalisation bound by the NTK.
+
+The source (Arora et al. 2019, Theorem 5.1) bounds the population loss of a wide two-layer ReLU
+network by sqrt(2 y'H^-1 y / n) + O(sqrt(log(n / (lambda0 delta)) / n)). As printed, (16) lacks the
+square root of the remainder, gives the number of steps with n in place of eta, and the probability
+delta / 3 of an assumption to the conclusion. The remainder O(log 1/delta) of (17)-(19) bounds
+nothing: it does not decay with n. Only main terms are numbers, and only they are compared here.
+"""
+
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+
+from ntk_aug.aliases import Float64
+from ntk_aug.checks import InputError, check_kernel
+from ntk_aug.theory.arrays import ArrayLike, finite_array, norm, number_in
+from ntk_aug.theory.sides import Assumptions, Bound, Sides
+
+
+def arora_kernel(X: ArrayLike) -> Float64[np.ndarray, "n n"]:
+    """H_ij = x_i'x_j (pi - arccos x_i'x_j) / (2 pi), the infinite-width kernel of the source.
+
+    Of a two-layer ReLU network whose first layer is trained.
+
+    Args:
+      X: [n, d], unit vectors.
+
+    Raises:
+      InputError: vectors that are not of length 1.
+    """
+    X = finite_array(X, "X", (None, None))
+    off = np.abs(np.linalg.norm(X, axis=1) - 1)
+    if off.max() > 1e-9:
+        raise InputError(f"row {int(off.argmax())} of X has a norm {off.max():.2g} away from 1")
+    inner = np.clip(X @ X.T, -1, 1)
+    return inner * (np.pi - np.arccos(inner)) / (2 * np.pi)
+
+
+def main_term(kernel: Any, y: ArrayLike) -> float:
+    """sqrt(2 y'K^-1 y / n), the main term of (16).
+
+    Raises:
+      InputError: a kernel that is not square or not positive definite, y of another length.
+    """
+    kernel = check_kernel(kernel).astype(np.float64)
+    y = finite_array(y, "y", (len(kernel),))
+    lowest = np.linalg.eigvalsh(kernel)[0]
+    if not lowest > 0:
+        raise InputError(f"the smallest eigenvalue of the kernel is {lowest:.3g}, expected above 0")
+    return float(np.sqrt(2 * y @ np.linalg.solve(kernel, y) / len(y)))
+
+
+def equation_18(kernel: Any, y: ArrayLike, *, drop: Collection[str] = ()) -> Sides:
+    """Eq. (17)-(18): sqrt(2 y'K^-1 y / n) <= sqrt(2 / sigma_min^2). HOLDS, for ||y||^2 <= n.
+
+    Through (17), sqrt(2 ||y||^2 / (lambda_min n)), which is `further` "17".
+
+    Args:
+      kernel: K, of any width; sigma_min^2 is its smallest eigenvalue.
+      y: [n], targets of its rows.
+      drop: see `Assumptions`; "targets".
+
+    Raises:
+      InputError: as `main_term`.
+      AssumptionError: ||y||^2 is above n.
+    """
+    kernel = check_kernel(kernel).astype(np.float64)
+    lhs = main_term(kernel, y)
+    y = np.asarray(y, np.float64)
+    lowest = float(np.linalg.eigvalsh(kernel)[0])
+    assumptions = Assumptions(drop)
+    assumptions.check("targets", "||y||^2, at most n", y @ y, "<=", len(y))
+    right = float(np.sqrt(2 / lowest))
+    return Sides(
+        "4.2-18",
+        lhs,
+        right,
+        right,
+        further={"17": Bound(lhs, np.sqrt(2 * (y @ y) / lowest / len(y)), tolerance=1e-9)},
+        assumptions=assumptions.finish(),
+        constants={"lambda_min": lowest, "n": len(y)},
+        tolerance=1e-9,
+    )
+
+
+def equation_19(
+    J: ArrayLike,
+    E: ArrayLike,
+    *,
+    e: float | None = None,
+    drop: Collection[str] = (),
+) -> Sides:
+    """Eq. (19), main terms: sqrt2 / sigma~_min <= sqrt2 / (sigma_min + e). FALSE direction.
+
+    sigma~_min <= sigma_min + e gives a lower bound of sqrt2 / sigma~_min: the best value that
+    augmentation could reach, never a guarantee. Corrected, for in-place augmentation and
+    sigma_min > e:  sqrt2 / sigma~_min <= sqrt2 / (sigma_min - e). `further`: "best case" is the
+    printed inequality turned round; "appended" and "merged" are about appending in place of
+    replacing, which can only lower the smallest value:
+    sigma_min([J; J~]) <= min(sigma_min, sigma~_min), and <= ||E|| / sqrt2.
+
+    Args:
+      J: [N, P], N <= P.
+      E: [N, P], J~ - J.
+      e: a bound of ||E||, such as sqrt(n) LJ eps0; None takes ||E||.
+      drop: see `Assumptions`; "e" and "sigma_min > e".
+
+    Raises:
+      InputError: shapes that do not fit; more rows than columns; sigma~_min of 0.
+      AssumptionError: e is below ||E||, or sigma_min is not above e.
+    """
+    J = finite_array(J, "J", (None, None))
+    E = finite_array(E, "E", J.shape)
+    if J.shape[0] > J.shape[1]:
+        raise InputError(f"J has shape {J.shape}, expected no more rows than columns")
+    e_exact = norm(E)
+    e = e_exact if e is None else number_in(e, "e", 0)
+    values = [np.linalg.svd(A, compute_uv=False) for A in (J, J + E, np.vstack([J, J + E]))]
+    smallest, smallest_aug = (float(v[-1]) for v in values[:2])
+    if not smallest_aug > 0:
+        raise InputError("the smallest singular value of J + E is 0: the main term is infinite")
+    largest = values[2][0]
+    # Of [J; J~] with 2 N rows there are 2 N values, zero beyond P.
+    appended = float(values[2][-1]) if 2 * J.shape[0] <= J.shape[1] else 0.0
+    assumptions = Assumptions(drop)
+    assumptions.check("e", "bound of ||E||", e, ">=", e_exact)
+    assumptions.check("sigma_min > e", "sigma_min - e", smallest - e, ">=", 1e-12 * largest)
+    lhs, root = np.sqrt(2) / smallest_aug, np.sqrt(2)
+    options: dict[str, Any] = {"tolerance": 1e-12, "scale": largest}
+    return Sides(
+        "4.2-19",
+        lhs,
+        root / (smallest + e),
+        root / (smallest - e) if smallest != e else np.inf,
+        further={
+            "best case": Bound(root / (smallest + e), lhs),
+            "appended": Bound(appended, min(smallest, smallest_aug), **options),
+            "merged": Bound(appended, e_exact / root, **options),
+        },
+        assumptions=assumptions.finish(),
+        constants={"sigma_min": smallest, "sigma~_min": smallest_aug, "e": e},
+        tolerance=1e-10,
+    )

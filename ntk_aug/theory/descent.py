@@ -1,0 +1,274 @@
+"""Facts F5 and F6, and the exact second moments of SGD on weighted least squares.
+
+SGD here: M weighted records, L = sum_m w_m l_m = (1/M) sum_m L_m with L_m = M w_m l_m. Each step
+draws m uniformly and moves by -eta grad L_m. beta is the smoothness of the L_m (weights and M
+included), Lam and alpha those of L. alpha-PL means ||grad L||^2 >= alpha L: the more common
+definition has a factor 1/2 on the left, and half of this constant. Plain SGD only: no momentum, no
+decay of the learning rate.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ntk_aug.aliases import Float, Float64
+from ntk_aug.checks import InputError, check_count
+from ntk_aug.theory.arrays import ArrayLike, finite_array, number_in
+from ntk_aug.theory.sides import Assumptions, Bound, Sides
+
+INTERPOLATION_TOLERANCE = 1e-9
+"""Largest residual of weights that fit all records, relative to the largest target or output."""
+
+
+class Moments(NamedTuple):
+    """Expectations over the draws of SGD, at steps 0 .. T.
+
+    Attributes:
+      loss: E L(W^t).
+      squared_gradient: E ||grad L(W^t)||^2.
+      least_gradient: a lower bound of E ||grad L(W^t)||, exact at t = 0: ||E grad L||; and, for
+        eta <= 2 / beta and interpolated records, E ||grad L||^2 / (Lam ||W^0 - W*||), since no step
+        then leads away from W*, the nearest minimiser.
+    """
+
+    loss: Float64[np.ndarray, " steps"]
+    squared_gradient: Float64[np.ndarray, " steps"]
+    least_gradient: Float64[np.ndarray, " steps"]
+
+
+@dataclass(frozen=True)
+class WeightedLeastSquares:
+    """L(W) = sum_m w_m ||W'x_m - y_m||^2 / 2, with its constants.
+
+    Attributes:
+      X: records x_m.
+      Y: their targets.
+      w: their weights, at least 0.
+      W0: where SGD starts.
+    """
+
+    X: Float64[np.ndarray, "M d"]
+    Y: Float64[np.ndarray, "M C"]
+    w: Float64[np.ndarray, " M"]
+    W0: Float64[np.ndarray, "d C"]
+
+    @classmethod
+    def from_arrays(cls, X: Any, Y: Any, w: Any, W0: Any) -> "WeightedLeastSquares":
+        """Checks arrays; targets [M] and weights [d] of one output become [M, 1] and [d, 1].
+
+        Raises:
+          InputError: shapes that do not fit, values that are not finite, negative weights, weights
+            that are all 0.
+        """
+        X = finite_array(X, "X", (None, None))
+        Y, W0 = (np.asarray(v)[:, None] if np.ndim(v) == 1 else v for v in (Y, W0))
+        Y = finite_array(Y, "Y", (len(X), None))
+        w = finite_array(w, "w", (len(X),))
+        W0 = finite_array(W0, "W0", (X.shape[1], Y.shape[1]))
+        if w.min() < 0 or w.max() == 0:
+            raise InputError(
+                f"w ranges from {w.min():g} to {w.max():g}, expected at least 0, not all 0"
+            )
+        return cls(X, Y, w, W0)
+
+    @cached_property
+    def H(self) -> Float64[np.ndarray, "d d"]:
+        """The Hessian for each output, sum_m w_m x_m x_m'."""
+        return (self.X.T * self.w) @ self.X
+
+    @cached_property
+    def eigenvalues(self) -> Float64[np.ndarray, " d"]:
+        """Of the Hessian, ascending."""
+        return np.linalg.eigvalsh(self.H)
+
+    @property
+    def Lam(self) -> float:
+        """Smoothness of L: the largest eigenvalue of the Hessian."""
+        return float(self.eigenvalues[-1])
+
+    @property
+    def alpha(self) -> float:
+        """The largest PL constant: twice the smallest eigenvalue that is not 0."""
+        return float(2 * self.eigenvalues[self.eigenvalues > 1e-9 * self.Lam][0])
+
+    @property
+    def beta(self) -> float:
+        """Smoothness of the L_m: the largest M w_m ||x_m||^2."""
+        return float(len(self.w) * (self.w * (self.X**2).sum(axis=1)).max())
+
+    @cached_property
+    def solution(self) -> Float64[np.ndarray, "d C"]:
+        """Weights that minimise L, of least norm."""
+        root = np.sqrt(self.w)[:, None]
+        return np.linalg.lstsq(root * self.X, root * self.Y, rcond=None)[0]
+
+    @property
+    def interpolation_residual(self) -> float:
+        """Largest residual there of a record with a weight, relative to targets and outputs."""
+        used = self.w > 0
+        residuals = np.abs(self.X @ self.solution - self.Y)[used].max()
+        scale = max(np.abs(self.Y).max(), np.abs(self.X @ self.W0).max())
+        return float(residuals / scale) if scale else 0.0
+
+    def loss(self, W: Float[np.ndarray, "d C"]) -> float:
+        """L(W)."""
+        return float(self.w @ ((self.X @ W - self.Y) ** 2).sum(axis=1) / 2)
+
+    def gradient(self, W: Float[np.ndarray, "d C"]) -> Float64[np.ndarray, "d C"]:
+        """Grad L(W)."""
+        return self.X.T @ (self.w[:, None] * (self.X @ W - self.Y))
+
+    def moments(self, eta: float, steps: int) -> Moments:
+        """Exact expectations for t = 0 .. steps.
+
+        With D = W - W* and A = E D D', and r_m the residuals of record m, one step gives
+            A - eta (H A + A H) + (1/M) sum_m (eta M w_m)^2 E||r_m||^2 x_m x_m'.
+        Then E L = L(W*) + tr(H A) / 2 and E ||grad L||^2 = tr(H^2 A). W* is any minimiser: what
+        differs between them is in the null space of H. Where the records are interpolated,
+        L(W*) = 0 and nothing but A decides E||r_m||^2.
+
+        Args:
+          eta: step size, at least 0.
+          steps: T.
+
+        Raises:
+          InputError: a negative step size or number of steps.
+        """
+        eta, steps = number_in(eta, "eta", 0), check_count(steps, 10**6, "steps", minimum=0)
+        H, X, least = self.H, self.X, self.loss(self.solution)
+        squares = (eta * len(self.w) * self.w) ** 2 / len(self.w)
+        misfit = self.Y - X @ self.solution
+        D = self.W0 - self.solution
+        mean, A = D, D @ D.T
+        H2 = H @ H
+        found = []
+        for _ in range(steps + 1):
+            found.append(((H * A).sum() / 2, (H2 * A).sum(), np.linalg.norm(H @ mean)))
+            residuals = ((X @ A) * X).sum(axis=1) + ((misfit - 2 * X @ mean) * misfit).sum(axis=1)
+            moved = H @ A
+            A = A - eta * (moved + moved.T) + (X.T * (squares * residuals)) @ X
+            mean = mean - eta * (H @ mean)
+        loss, gradient, of_mean = np.maximum(np.array(found).T, 0)
+        # W* of least norm differs from the nearest one where no record sees it
+        longest = self.Lam * np.linalg.norm(np.linalg.pinv(X) @ (X @ D))
+        contracts = eta * self.beta <= 2 * (1 + 1e-12)
+        if contracts and longest > 0 and self.interpolation_residual < INTERPOLATION_TOLERANCE:
+            of_mean = np.maximum(of_mean, gradient / longest)
+        return Moments(least + loss, gradient, of_mean)
+
+
+def check_descent(
+    problem: WeightedLeastSquares,
+    assumptions: Assumptions,
+    alpha: float | None,
+    eta: float | None,
+) -> tuple[float, float]:
+    """Checks the assumptions of F6 and returns (alpha, eta).
+
+    Args:
+      problem: what is trained on.
+      assumptions: gets "PL", "interpolation" and "eta".
+      alpha: PL constant; None takes the largest.
+      eta: step size; None takes the largest that F6 allows, alpha / (2 Lam beta).
+    """
+    alpha = problem.alpha if alpha is None else number_in(alpha, "alpha", 0, above=True)
+    assumptions.check("PL", "alpha, at most twice the least eigenvalue", alpha, "<=", problem.alpha)
+    assumptions.check(
+        "interpolation",
+        "residual of the best weights",
+        problem.interpolation_residual,
+        "<=",
+        0,
+        tolerance=INTERPOLATION_TOLERANCE,
+    )
+    limit = alpha / (2 * problem.Lam * problem.beta)
+    eta = limit if eta is None else number_in(eta, "eta", 0, above=True)
+    assumptions.check("eta", f"eta in (0, {limit:.6g}]", eta, "<=", limit)
+    return alpha, eta
+
+
+def fact_5(problem: WeightedLeastSquares, W: ArrayLike) -> Sides:
+    """F5: ||grad h||^2 <= 2 beta h for h >= 0 with a beta-Lipschitz gradient. HOLDS.
+
+    At one W: of every component L_m with its own smoothness M w_m ||x_m||^2, and, in the last
+    place, of L with Lam.
+
+    Raises:
+      InputError: weights of another shape, or that are not finite.
+    """
+    W = finite_array(W, "W", problem.W0.shape)
+    M, residuals = len(problem.w), problem.X @ W - problem.Y
+    lengths = (problem.X**2).sum(axis=1)
+    scaled = M * problem.w
+    squares = scaled**2 * lengths * (residuals**2).sum(axis=1)
+    losses = scaled * (residuals**2).sum(axis=1) / 2
+    of_all = np.linalg.norm(problem.gradient(W)) ** 2
+    return Sides(
+        "F5",
+        np.append(squares, of_all),
+        None,
+        np.append(2 * scaled * lengths * losses, 2 * problem.Lam * problem.loss(W)),
+        constants={"Lam": problem.Lam, "beta": problem.beta},
+        tolerance=1e-9,
+    )
+
+
+def fact_6(
+    problem: WeightedLeastSquares,
+    *,
+    steps: int = 200,
+    alpha: float | None = None,
+    eta: float | None = None,
+    drop: Collection[str] = (),
+) -> Sides:
+    """F6: E L(W^t) <= (1 - alpha eta / 2)^t L(W^0) for 0 < eta <= alpha / (2 Lam beta). HOLDS.
+
+    By E L(W^{t+1}) <= (1 - eta alpha + Lam beta eta^2) L and F5. In the place of the step size of
+    the paper, alpha / (Lam beta), which makes that factor 1: no contraction at all (the printed
+    form here, which is step (28) read as a bound of the loss).
+
+    `further`: "rate" is alpha eta / 2 <= 1.
+
+    Args:
+      problem: weighted least squares that some weights interpolate.
+      steps: T; sides are arrays [T + 1].
+      alpha: PL constant; None takes the largest.
+      eta: step size; None takes the largest allowed.
+      drop: see `Assumptions`; "PL", "interpolation" and "eta".
+
+    Raises:
+      InputError: numbers out of range.
+      AssumptionError: alpha or eta is too large (the message names the interval), or no weights
+        interpolate.
+    """
+    assumptions = Assumptions(drop)
+    alpha, eta = check_descent(problem, assumptions, alpha, eta)
+    t = np.arange(steps + 1)
+    start = problem.loss(problem.W0)
+    printed_eta = alpha / (problem.Lam * problem.beta)
+    return Sides(
+        "F6",
+        problem.moments(eta, steps).loss,
+        contraction(alpha, printed_eta) ** t * start,
+        contraction(alpha, eta) ** t * start,
+        printed_lhs=problem.moments(printed_eta, steps).loss,
+        further={"rate": Bound(alpha * eta / 2, 1.0)},
+        assumptions=assumptions.finish(),
+        constants=constants_of(problem, alpha, eta),
+        tolerance=1e-9,
+        # A loss below rounding of the first one is noise
+        scale=1e-6 * start,
+    )
+
+
+def contraction(alpha: float, eta: float) -> float:
+    """1 - alpha eta / 2, and 0 where the printed step size makes it negative."""
+    return max(1 - alpha * eta / 2, 0.0)
+
+
+def constants_of(problem: WeightedLeastSquares, alpha: float, eta: float) -> dict[str, float]:
+    """The constants of a statement on SGD, by their letters."""
+    return {"Lam": problem.Lam, "beta": problem.beta, "alpha": alpha, "eta": eta}

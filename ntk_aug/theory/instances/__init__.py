@@ -1,0 +1,1 @@
+"""Instances of every statement: random, counterexamples, attained, without an assumption."""

@@ -1,0 +1,354 @@
+"""Instances of the statements on training: F5, F6, 5.2, B.1, B.2, B.6."""
+
+from typing import Any
+
+import numpy as np
+
+from ntk_aug.theory.descent import WeightedLeastSquares, fact_5, fact_6
+from ntk_aug.theory.equation_44 import assign
+from ntk_aug.theory.instances.gradients import linear_family
+from ntk_aug.theory.instances.spectral import directions
+from ntk_aug.theory.sides import Sides
+from ntk_aug.theory.theorem_5_2 import theorem_5_2, theorem_b_2
+from ntk_aug.theory.theorem_b_1 import theorem_b_1, theorem_b_1_deterministic
+from ntk_aug.theory.theorem_b_6 import theorem_b_6
+
+
+def _problem(rng):
+    M, d, C = rng.integers(2, 7), rng.integers(6, 12), rng.integers(1, 4)
+    X = rng.standard_normal((M, d))
+    Y, w = rng.standard_normal((M, C)), rng.uniform(0.1, 2, M)
+    return WeightedLeastSquares.from_arrays(X, Y, w, rng.standard_normal((d, C)))
+
+
+def f5_random(rng: np.random.Generator) -> Sides:
+    """Weighted least squares with 2 to 6 records, at random weights of the model."""
+    problem = _problem(rng)
+    return fact_5(problem, rng.standard_normal(problem.W0.shape))
+
+
+def f5_single_record() -> Sides:
+    """One record: its loss is a parabola along its input. Equality, as for every component."""
+    problem = WeightedLeastSquares.from_arrays([[2.0, 1.0]], [1.0], [3.0], [0.0, 0.0])
+    return fact_5(problem, [[0.0], [0.0]])
+
+
+def f6_random(rng: np.random.Generator) -> Sides:
+    """Weighted least squares with fewer records than parameters, 200 steps."""
+    return fact_6(_problem(rng), eta=None)
+
+
+def _orthonormal(d=4):
+    """Every unit vector twice, targets 1, start 0: Lam = 2, alpha = 4, beta = 2 M = 16."""
+    return WeightedLeastSquares.from_arrays(
+        np.vstack([np.eye(d)] * 2), np.ones(2 * d), np.ones(2 * d), np.zeros(d)
+    )
+
+
+def f6_orthonormal() -> Sides:
+    """CE-2: with the printed step size SGD never moves the loss; with half of it, equality."""
+    return fact_6(_orthonormal(), steps=30)
+
+
+def f6_without_pl() -> Sides:
+    """Two directions of curvature 1 and 0.01, with the PL constant of the first claimed."""
+    problem = WeightedLeastSquares.from_arrays(
+        np.diag([1.0, 0.1]), np.ones(2), np.ones(2), np.zeros(2)
+    )
+    return fact_6(problem, alpha=2.0, drop=("PL",))
+
+
+def f6_without_interpolation() -> Sides:
+    """One input with the targets 1 and -1."""
+    problem = WeightedLeastSquares.from_arrays([[1.0], [1.0]], [1.0, -1.0], np.ones(2), [3.0])
+    return fact_6(problem, drop=("interpolation",))
+
+
+def f6_large_step() -> Sides:
+    """CE-2 with the printed step size taken for the corrected one."""
+    problem = _orthonormal()
+    eta = problem.alpha / (problem.Lam * problem.beta)
+    return fact_6(problem, steps=30, eta=eta, drop=("eta",))
+
+
+def _regression(rng):
+    """N = 6 examples in d = 14, a coreset of 2 by its gradients, perturbed by up to 0.2."""
+    n, k, d = 6, 2, 14
+    X, W0 = rng.standard_normal((n, d)), rng.standard_normal((d, 1))
+    Y = rng.standard_normal((n, 1))
+    subset = rng.choice(n, size=k, replace=False)
+    gamma = assign(X * (X @ W0 - Y), subset).gamma
+    return X, Y, subset, gamma, W0
+
+
+def t52_random(rng: np.random.Generator) -> Sides:
+    """N = 6 examples in 14 dimensions, a coreset of 2, eps0 up to 0.2, 201 steps."""
+    X, Y, subset, gamma, W0 = _regression(rng)
+    X_aug = X[subset] + directions(rng, 2, 14, 0.2 * rng.uniform())
+    return theorem_5_2(X, Y, X_aug, subset, gamma, W0)
+
+
+def b2_random(rng: np.random.Generator) -> Sides:
+    """As of 5.2, with eps0 as Theorem B.2 prints it."""
+    X, Y, subset, gamma, W0 = _regression(rng)
+    eps0 = 1 / (np.linalg.norm(X[subset], 2) * np.sqrt(len(X)))
+    X_aug = X[subset] + directions(rng, 2, 14, eps0 * rng.uniform())
+    return theorem_b_2(X, Y, X_aug, subset, gamma, W0)
+
+
+def _everything(d=4):
+    """CE-2: orthonormal examples, eps0 = 0, the coreset is everything."""
+    return np.eye(d), np.ones(d), np.eye(d), range(d), np.ones(d), np.zeros(d)
+
+
+def t52_prefactor() -> Sides:
+    """CE-1: one example x = 10, y = 1, its own coreset, alpha = 20 of at most 400; 20 > 4.472."""
+    one = [[10.0]]
+    return theorem_5_2(one, [1.0], one, [0], [1], [0.0], steps=30, alpha=20.0)
+
+
+def t52_step_size() -> Sides:
+    """CE-2: SGD never moves the loss, and the printed side tends to 0. Corrected: equality."""
+    return theorem_5_2(*_everything(), steps=30)
+
+
+def b2_step_size() -> Sides:
+    """CE-2 of 5.2 applies as it is, whatever O(.) hides: here a million times Lbar / sigma_max."""
+    return theorem_b_2(*_everything(), steps=60, order_constant=1e6)
+
+
+def b2_equality() -> Sides:
+    """CE-2: the corrected form is attained at all times."""
+    return theorem_b_2(*_everything(), steps=30)
+
+
+def _near(gamma=1.0):
+    """One example that is fitted, x = (1, 0), whose augmentation (1, 0.1) is not."""
+    return [[1.0, 0.0]], [0.0], [[1.0, 0.1]], [0], [gamma], [0.0, 1.0]
+
+
+def _cancelling():
+    """Two nearly equal examples with opposite residuals: their sum is small, one of them is not."""
+    X = np.array([[1.0, 0.0], [1.0, 1e-3]])
+    return X, [-1.0, 1.0], X[:1], [0], [2], [0.0, 0.0]
+
+
+def _flat():
+    """Curvatures 1 and 1e-4, both examples in the coreset."""
+    X = np.diag([1.0, 1e-2])
+    return X, [1.0, 1.0], X, [0, 1], [1, 1], [0.0, 0.0]
+
+
+def _contradicting():
+    """One input with the targets 1 and -1, starting far off."""
+    X = np.array([[1.0], [1.0]])
+    return X, [1.0, -1.0], X, [0, 1], [1, 1], [3.0]
+
+
+def t52_without_gamma() -> Sides:
+    """A weight of 100 for one example of one."""
+    return theorem_5_2(*_near(100.0), drop=("gamma",))
+
+
+def t52_without_xi() -> Sides:
+    """Gradients that cancel, a coreset of one of them, xi = 0 claimed."""
+    return theorem_5_2(*_cancelling(), xi=0.0, drop=("xi",))
+
+
+def t52_without_eps0() -> Sides:
+    """A perturbation of 0.1 with eps0 = 0 claimed."""
+    return theorem_5_2(*_near(), eps0=0.0, drop=("eps0",))
+
+
+def t52_without_pl() -> Sides:
+    """The PL constant of the steeper direction claimed for both."""
+    return theorem_5_2(*_flat(), alpha=2.0, drop=("PL",))
+
+
+def t52_without_interpolation() -> Sides:
+    """No weights fit both targets of one input."""
+    return theorem_5_2(*_contradicting(), drop=("interpolation",))
+
+
+def t52_large_step() -> Sides:
+    """CE-2 with the printed step size taken for the corrected one."""
+    return theorem_5_2(*_everything(), steps=30, eta=0.25, drop=("eta",))
+
+
+def b2_without_gamma() -> Sides:
+    """As of 5.2."""
+    return theorem_b_2(*_near(100.0), drop=("gamma",))
+
+
+def b2_without_xi() -> Sides:
+    """As of 5.2."""
+    return theorem_b_2(*_cancelling(), xi=0.0, drop=("xi",))
+
+
+def b2_without_eps0() -> Sides:
+    """As of 5.2."""
+    return theorem_b_2(*_near(), eps0=0.0, drop=("eps0",))
+
+
+def b2_without_pl() -> Sides:
+    """As of 5.2."""
+    return theorem_b_2(*_flat(), alpha=2.0, drop=("PL",))
+
+
+def b2_without_interpolation() -> Sides:
+    """As of 5.2."""
+    return theorem_b_2(*_contradicting(), drop=("interpolation",))
+
+
+def b2_large_step() -> Sides:
+    """As of 5.2."""
+    return theorem_b_2(*_everything(), steps=30, eta=0.25, drop=("eta",))
+
+
+def b6_random(rng: np.random.Generator) -> Sides:
+    """N = 6, k = 2, d = 14; F keeps the outputs of a target W_t, and y = X W_t. 151 steps."""
+    n, k, d = 6, 2, 14
+    X, target = rng.uniform(size=(n, d)), rng.standard_normal((d, 1))
+    F = np.eye(d) + 0.3 * rng.standard_normal((d, d))
+    F -= target @ (target.T @ (F - np.eye(d))) / (target.T @ target)
+    W0 = target + rng.standard_normal((d, 1)) * 10 ** rng.uniform(-2, 0.3)
+    Y = X @ target
+    subset = rng.choice(n, size=k, replace=False)
+    gamma = assign(X * (X @ W0 - Y), subset).gamma
+    return theorem_b_6(X, Y, W0, F, subset, gamma)
+
+
+def b6_step_size() -> Sides:
+    """CE-2 of 5.2 with F = I: omega = 0, xi = 0. SGD never moves the loss; corrected: equality."""
+    eye, ones = np.eye(4), np.ones((4, 1))
+    return theorem_b_6(eye, ones, np.zeros((4, 1)), eye, range(4), np.ones(4), steps=60)
+
+
+def _bracket(**options):
+    d, n, first = 8, 40, 2
+    family, _, W, F, *_ = linear_family(d, 2, tau=1e4)
+    x_first, x_other = family
+    X = np.vstack([x_other] * (n - first) + [x_first] * first)
+    total = np.linalg.lstsq(
+        np.stack([(np.eye(d) + F) @ x for x in (x_other, x_first)], axis=1),
+        -F @ ((n - first) * x_other - first * x_first),
+        rcond=None,
+    )[0]
+    residuals = np.zeros(n)
+    residuals[0], residuals[n - first] = total[0], total[1] / (n - 1)
+    residuals[n - first + 1] = total[1] - residuals[n - first]
+    Y = X @ W - residuals[:, None]
+    return theorem_b_6(X, Y, W, F, [0, n - first], [1, n - 1], **options)
+
+
+def b6_bracket() -> Sides:
+    """The bracket itself: 38 of one kind, 2 of the other, full gradient nearly 0; 188.4 > 113.1.
+
+    No W fits this coreset both clean and augmented, so the bound over time does not apply, and
+    only the brackets at W^0 are compared.
+    """
+    return _bracket(steps=0, drop=("interpolation",))
+
+
+def b6_without_omega() -> Sides:
+    """The same with omega = 0 claimed."""
+    return _bracket(steps=0, omega=0.0, drop=("interpolation", "omega"))
+
+
+def _plain(arguments):
+    """Arguments of `theorem_b_6` with F = I from those of `theorem_5_2`."""
+    X, Y, _, subset, gamma, W0 = arguments
+    return (
+        np.asarray(X),
+        np.asarray(Y)[:, None],
+        np.asarray(W0)[:, None],
+        np.eye(len(W0)),
+        subset,
+        gamma,
+    )
+
+
+def b6_without_gamma() -> Sides:
+    """A weight of 100 for one fitted example, which F moves off its target."""
+    F = np.array([[1.0, 0.0], [0.1, 1.0]])
+    return theorem_b_6([[1.0, 0.0]], [[0.0]], [[0.0], [1.0]], F, [0], [100], drop=("gamma",))
+
+
+def b6_without_xi() -> Sides:
+    """As of 5.2, with F = I."""
+    return theorem_b_6(*_plain(_cancelling()), xi=0.0, drop=("xi",))
+
+
+def b6_without_pl() -> Sides:
+    """As of 5.2, with F = I."""
+    return theorem_b_6(*_plain(_flat()), alpha=2.0, drop=("PL",))
+
+
+def b6_without_interpolation() -> Sides:
+    """As of 5.2, with F = I."""
+    return theorem_b_6(*_plain(_contradicting()), drop=("interpolation",))
+
+
+def b6_large_step() -> Sides:
+    """As of 5.2, with F = I."""
+    return theorem_b_6(*_plain(_everything()), steps=30, eta=0.25, drop=("eta",))
+
+
+def b1_random(rng: np.random.Generator) -> Sides:
+    """Up to 4 singular values, two targets that are not 0, e up to twice sigma_N, 8 times to 60.
+
+    Half of the instances have eta within 1 / (sigma_1 + e)^2, half up to 1.9 times that; and one in
+    three is the deterministic form on J and E [6, 15].
+    """
+    if rng.integers(3) == 0:
+        J, E = rng.standard_normal((2, 6, 15))
+        E *= 10 ** rng.uniform(-2, 0)
+        times = np.unique(rng.integers(0, 300, 8))
+        return theorem_b_1_deterministic(J, E, rng.uniform(-1, 1, 6), times=times)
+    N = int(rng.integers(1, 5))
+    sigma = np.sort(rng.uniform(0.3, 2, N))[::-1]
+    e = rng.uniform(0.01, 2) * sigma[-1]
+    y = np.zeros(N)
+    y[rng.choice(N, size=min(2, N), replace=False)] = rng.uniform(-1, 1, min(2, N))
+    eta = rng.uniform(0.2, 1) / (sigma[0] + e) ** 2 * (1.9 if rng.integers(2) else 1)
+    times = np.unique(rng.integers(0, 61, 8))
+    return theorem_b_1(sigma, e, rng.uniform(size=N), y, eta=eta, times=times)
+
+
+def b1_mean_rate() -> Sides:
+    """CE-1: n = 1, x = y = 1, delta uniform in +-1/2, eta = 1 / E lambda~: printed 0 from t = 1."""
+    return theorem_b_1([1.0], 0.5, 0.5, [1.0], eta=12 / 13, times=range(10))
+
+
+def b1_two_rows() -> Sides:
+    """CE-2: X = diag(2, 1), delta uniform in +-1/4, y = (0, 1), eta = .19. Violated from t = 16."""
+    return theorem_b_1([2.0, 1.0], 0.25, 0.5, [0.0, 1.0], eta=0.19, times=range(41))
+
+
+def b1_narrow() -> Sides:
+    """One row and a narrow law: the mean of a root is nearly the root of the mean."""
+    return theorem_b_1([1.0], 0.01, 0.5, [1.0], eta=0.2, times=[0, 1, 2])
+
+
+def b1_slowed() -> Sides:
+    """One row that E shortens: (c) without a law is attained."""
+    return theorem_b_1_deterministic([[1.0]], [[-0.5]], [1.0], times=range(20))
+
+
+def b1_fast_step(**options: Any) -> Sides:
+    """Eta = 2.5 / (sigma_1 + e)^2, at which J + E diverges."""
+    return theorem_b_1_deterministic(
+        [[1.0, 0.0], [0.0, 0.5]],
+        [[1.0, 0.0], [0.0, 0.0]],
+        [1.0, 1.0],
+        times=[0, 5, 20],
+        eta=2.5 / 4,
+        drop=("eta",),
+    )
+
+
+def b1_understated() -> Sides:
+    """One row that E shortens by half, with e = 0.1 claimed."""
+    return theorem_b_1_deterministic(
+        [[1.0]], [[-0.5]], [1.0], times=range(20), e=0.1, eta=0.4, drop=("e",)
+    )

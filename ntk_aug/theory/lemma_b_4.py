@@ -1,0 +1,200 @@
+"""Lemma B.4 and Corollary B.5, Eq. (66)-(80): coresets of a linear model under a linear map.
+
+f(W, x) = W'x with W [d, C], l_i = ||W'x_i - y_i||^2 / 2, and the augmentation x -> F x. Gradients
+x_i (W'x_i - y_i)' are [d, C], and their norm is the Frobenius norm.
+"""
+
+from collections.abc import Collection
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ntk_aug.aliases import Float
+from ntk_aug.theory.arrays import (
+    ArrayLike,
+    Weighted,
+    finite_array,
+    norm,
+    number_in,
+    weighted_subset,
+)
+from ntk_aug.theory.sides import Assumptions, Bound, Sides
+
+
+class LinearCoreset(NamedTuple):
+    """A linear model on examples, their images under F, and a coreset; all checked.
+
+    Attributes:
+      X: examples.
+      Y: targets.
+      W: weights.
+      F: the augmentation.
+      chosen: the coreset.
+      gradients: of the clean examples, [n, d, C].
+      augmented: of their images under F.
+      xi: bound of the coreset's error at W, on clean examples.
+      omega: bound of ||z_i|| = ||W'(F - I) x_i||.
+      R: max ||x_i||.
+      spectral_norm: ||F||.
+      size: of the gradients, for rounding.
+    """
+
+    X: Float[np.ndarray, "n d"]
+    Y: Float[np.ndarray, "n C"]
+    W: Float[np.ndarray, "d C"]
+    F: Float[np.ndarray, "d d"]
+    chosen: Weighted
+    gradients: Float[np.ndarray, "n d C"]
+    augmented: Float[np.ndarray, "n d C"]
+    xi: float
+    omega: float
+    R: float
+    spectral_norm: float
+    size: float
+
+    def error(self, gradients: Float[np.ndarray, "n d C"]) -> float:
+        """||sum_i g_i - sum_j gamma_j g_j||."""
+        return float(np.linalg.norm(np.tensordot(1 - self.chosen.spread, gradients, 1)))
+
+
+def linear_coreset(
+    X: ArrayLike,
+    Y: ArrayLike,
+    W: ArrayLike,
+    F: ArrayLike,
+    subset: ArrayLike,
+    gamma: ArrayLike,
+    assumptions: Assumptions,
+    *,
+    xi: float | None = None,
+    omega: float | None = None,
+) -> LinearCoreset:
+    """Checks what B.4, B.5 and B.6 share; arguments and errors are those of `lemma_b_4`."""
+    X = finite_array(X, "X", (None, None))
+    n, d = X.shape
+    Y = finite_array(Y, "Y", (n, None))
+    W = finite_array(W, "W", (d, Y.shape[1]))
+    F = finite_array(F, "F", (d, d))
+    chosen = weighted_subset(subset, gamma, n)
+    X_aug = X @ F.T
+    gradients, augmented = (x[:, :, None] * (x @ W - Y)[:, None, :] for x in (X, X_aug))
+    R = float(np.linalg.norm(X, axis=1).max())
+    size = sum(float(np.linalg.norm(g, axis=(1, 2)).sum()) for g in (gradients, augmented))
+    found = LinearCoreset(X, Y, W, F, chosen, gradients, augmented, 0.0, 0.0, R, norm(F), size)
+    error = found.error(gradients)
+    moved = float(np.linalg.norm((X_aug - X) @ W, axis=1).max())
+    assumptions.check("gamma", "sum of the weights", chosen.gamma.sum(), "<=", n)
+    if xi is not None:
+        xi = number_in(xi, "xi", 0)
+        assumptions.check("xi", "bound of the coreset's error", xi, ">=", error - 1e-12 * size)
+    if omega is not None:
+        omega = number_in(omega, "omega", 0)
+        assumptions.check("omega", "bound of ||z_i||", omega, ">=", moved * (1 - 1e-12))
+    assumptions.check("pixels", "max ||x_i||, at most sqrt d", R, "<=", np.sqrt(d), silent=True)
+    return found._replace(xi=error if xi is None else xi, omega=moved if omega is None else omega)
+
+
+def lemma_b_4(
+    X: ArrayLike,
+    Y: ArrayLike,
+    W: ArrayLike,
+    F: ArrayLike,
+    subset: ArrayLike,
+    gamma: ArrayLike,
+    *,
+    xi: float | None = None,
+    omega: float | None = None,
+    drop: Collection[str] = (),
+) -> Sides:
+    """||sum_i grad l_i(F x_i) - sum_j gamma_j grad l_j(F x_j)|| <= ||F|| (xi + sqrt(d) n omega).
+
+    FALSE: from (69) to (70) z_i is lost in the sum over all examples. Corrected (a), attained:
+        ||F|| (xi + R omega sum_i |1 - gamma_i|),  R = max ||x_i|| <= sqrt d for pixels,
+    where the sum is 2 (n - k+) for whole weights that sum to n. `further` "b" is
+    ||F|| (xi + 2 n R omega), for any weights with sum of at most n. Random instances stay far below
+    the printed side: only the constructed family exceeds it, up to twice. Augmentations with an
+    offset, x -> F x + b, are not covered.
+
+    Args:
+      X: [n, d], examples.
+      Y: [n, C], targets.
+      W: [d, C], weights of the model.
+      F: [d, d], the augmentation.
+      subset: [k], places of the coreset.
+      gamma: [k], its weights, with sum of at most n.
+      xi: bound of the coreset's error on clean examples; None takes that error.
+      omega: bound of ||W'(F - I) x_i||; None takes the largest.
+      drop: see `Assumptions`; "gamma", "xi" and "omega".
+
+    Raises:
+      InputError: shapes that do not fit, values that are not finite or negative bounds.
+      AssumptionError: the weights sum to more than n, xi or omega is too small.
+    """
+    assumptions = Assumptions(drop)
+    given = linear_coreset(X, Y, W, F, subset, gamma, assumptions, xi=xi, omega=omega)
+    n, d = given.X.shape
+    lhs = given.error(given.augmented)
+    scaled = given.spectral_norm * given.R * given.omega
+    options: dict[str, Any] = {"tolerance": 1e-12, "scale": given.size}
+    return Sides(
+        "B.4",
+        lhs,
+        given.spectral_norm * (given.xi + np.sqrt(d) * n * given.omega),
+        given.spectral_norm * given.xi + scaled * _sum(given.chosen),
+        further={"b": Bound(lhs, given.spectral_norm * given.xi + 2 * n * scaled, **options)},
+        assumptions=assumptions.finish(),
+        constants=_constants(given),
+        **options,
+    )
+
+
+def corollary_b_5(
+    X: ArrayLike,
+    Y: ArrayLike,
+    W: ArrayLike,
+    F: ArrayLike,
+    subset: ArrayLike,
+    gamma: ArrayLike,
+    *,
+    xi: float | None = None,
+    omega: float | None = None,
+    drop: Collection[str] = (),
+) -> Sides:
+    """The same for clean and augmented examples together: (||F|| + 1) xi + sqrt(d) ||F|| n omega.
+
+    FALSE, as it rests on Lemma B.4. Corrected: (||F|| + 1) xi + R ||F|| omega sum_i |1 - gamma_i|,
+    and `further` "b" with 2 n in place of the sum. Arguments and errors are those of `lemma_b_4`.
+    """
+    assumptions = Assumptions(drop)
+    given = linear_coreset(X, Y, W, F, subset, gamma, assumptions, xi=xi, omega=omega)
+    n, d = given.X.shape
+    lhs = given.error(given.gradients + given.augmented)
+    both = (given.spectral_norm + 1) * given.xi
+    scaled = given.spectral_norm * given.R * given.omega
+    options: dict[str, Any] = {"tolerance": 1e-12, "scale": given.size}
+    return Sides(
+        "B.5",
+        lhs,
+        both + np.sqrt(d) * given.spectral_norm * n * given.omega,
+        both + scaled * _sum(given.chosen),
+        further={"b": Bound(lhs, both + 2 * n * scaled, **options)},
+        assumptions=assumptions.finish(),
+        constants=_constants(given),
+        **options,
+    )
+
+
+def _sum(chosen):
+    return float(np.abs(1 - chosen.spread).sum())
+
+
+def _constants(given):
+    return {
+        "n": len(given.X),
+        "d": given.X.shape[1],
+        "k+": given.chosen.k_plus,
+        "||F||": given.spectral_norm,
+        "xi": given.xi,
+        "omega": given.omega,
+        "R": given.R,
+    }

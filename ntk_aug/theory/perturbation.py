@@ -1,0 +1,270 @@
+"""Facts F1 to F4: how singular values and vectors move when J becomes J~ = J + E.
+
+Not statements of the paper but what its statements stand on, with explicit constants. sigma_i are
+the singular values of J [N, P] from the largest, u_i and v_i its left and right singular vectors;
+sigma~_i, u~_i, v~_i those of J~; ||.|| of a matrix is its spectral norm.
+"""
+
+from collections.abc import Collection
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ntk_aug.aliases import Float, Float64
+from ntk_aug.checks import InputError
+from ntk_aug.theory.arrays import ArrayLike, finite_array, norm, number_in, row_norms
+from ntk_aug.theory.sides import Assumptions, Bound, Sides
+
+VALUES_TOLERANCE = 1e-12
+"""Of singular values, relative to the largest."""
+ANGLES_TOLERANCE = 1e-9
+"""Of sines, absolute."""
+
+
+class _Decompositions(NamedTuple):
+    """J and J~, each as U S V' with the smaller side complete."""
+
+    sigma: Float64[np.ndarray, " N"]
+    sigma_aug: Float64[np.ndarray, " N"]
+    U: np.ndarray
+    U_aug: np.ndarray
+    V: np.ndarray
+    V_aug: np.ndarray
+    e: float
+
+
+def _decompose(J, E):
+    J = finite_array(J, "J", (None, None))
+    E = finite_array(E, "E", J.shape)
+    U, sigma, Vt = np.linalg.svd(J, full_matrices=False)
+    U_aug, sigma_aug, Vt_aug = np.linalg.svd(J + E, full_matrices=False)
+    return J, E, _Decompositions(sigma, sigma_aug, U, U_aug, Vt.T, Vt_aug.T, norm(E))
+
+
+def fact_1(J: ArrayLike, E: ArrayLike) -> Sides:
+    """F1 (Weyl): |sigma~_i - sigma_i| <= ||E||, paired by rank. HOLDS.
+
+    `further`: "eigenvalues" is |lambda~_i - lambda_i| <= 2 sigma_i ||E|| + ||E||^2; "lowest" is
+    lambda~_i >= max(sigma_i - ||E||, 0)^2; "trace" is the identity
+    sum_i lambda~_i = sum_i lambda_i + 2 <J, E> + ||E||_F^2.
+
+    Args:
+      J: [N, P].
+      E: [N, P], J~ - J.
+
+    Raises:
+      InputError: matrices of different shapes, or that are not finite.
+    """
+    J, E, found = _decompose(J, E)
+    sigma, moved, e = found.sigma, found.sigma_aug, found.e
+    largest = max(sigma[0], moved[0])
+    options: dict[str, Any] = {"tolerance": VALUES_TOLERANCE}
+    trace = (sigma**2).sum() + 2 * (J * E).sum() + (E**2).sum()
+    return Sides(
+        "F1",
+        np.abs(moved - sigma),
+        None,
+        np.full_like(sigma, e),
+        further={
+            "eigenvalues": Bound(
+                np.abs(moved**2 - sigma**2), 2 * sigma * e + e**2, scale=largest**2, **options
+            ),
+            "lowest": Bound(
+                moved**2, np.maximum(sigma - e, 0) ** 2, ">=", scale=largest**2, **options
+            ),
+            "trace": Bound((moved**2).sum(), trace, "==", scale=largest**2, **options),
+        },
+        constants={"||E||": e, "sigma_1": sigma[0]},
+        scale=largest,
+        **options,
+    )
+
+
+def fact_2(
+    E: ArrayLike,
+    distances: ArrayLike,
+    *,
+    jacobian_lipschitz: float,
+    output_lipschitz: float | None = None,
+    drop: Collection[str] = (),
+) -> Sides:
+    """F2: ||E|| <= sqrt(n) LJ eps0. SILENT: L has to be the Lipschitz constant of x -> J(W, x).
+
+    ||E||^2 <= sum_i ||E_i||^2 <= n LJ^2 eps0^2, with E_i the rows of example i. The text defines L
+    as the Lipschitz constant of the outputs; with that one (the printed form here) it is false. For
+    a ReLU network no LJ exists: J jumps where a unit switches, however near two inputs are.
+
+    `further`: "rows" is ||E_i|| <= LJ ||x~_i - x_i||, "sum" is ||E||^2 <= sum_i ||E_i||^2.
+
+    Args:
+      E: [n, C, P], J~ - J by examples.
+      distances: [n], ||x~_i - x_i||; eps0 is the largest.
+      jacobian_lipschitz: LJ; infinite where there is none.
+      output_lipschitz: Lf, of x -> f(W, x), for the printed form. None: LJ there too.
+      drop: see `Assumptions`; "lipschitz".
+
+    Raises:
+      InputError: shapes that do not fit, negative distances.
+      AssumptionError: LJ is not a Lipschitz constant for these rows.
+    """
+    E = finite_array(E, "E", (None, None, None))
+    n = len(E)
+    distances = finite_array(distances, "distances", (n,))
+    if distances.min() < 0:
+        raise InputError(f"distances has {distances.min():g}, expected at least 0")
+    LJ = (
+        jacobian_lipschitz
+        if jacobian_lipschitz == np.inf
+        else number_in(jacobian_lipschitz, "jacobian_lipschitz", 0)
+    )
+    Lf = LJ if output_lipschitz is None else number_in(output_lipschitz, "output_lipschitz", 0)
+    rows, eps0 = row_norms(E), float(distances.max())
+    moved = distances > 0
+    steepest = float((rows[moved] / distances[moved]).max(initial=0))
+    if rows[~moved].max(initial=0) > 0:
+        steepest = np.inf
+    assumptions = Assumptions(drop)
+    assumptions.check("lipschitz", "||E_i|| / ||x~_i - x_i||, at most LJ", steepest, "<=", LJ)
+    with np.errstate(invalid="ignore"):
+        allowed = np.where(moved, LJ * distances, 0.0)
+    return Sides(
+        "F2",
+        norm(E.reshape(-1, E.shape[-1])),
+        np.sqrt(n) * Lf * eps0,
+        np.sqrt(n) * LJ * eps0 if eps0 else 0.0,
+        further={
+            "rows": Bound(rows, allowed),
+            "sum": Bound(norm(E.reshape(-1, E.shape[-1])), np.sqrt((rows**2).sum())),
+        },
+        assumptions=assumptions.finish(),
+        constants={"LJ": LJ, "Lf": Lf, "eps0": eps0, "n": n},
+    )
+
+
+def fact_3(J: ArrayLike, E: ArrayLike) -> Sides:
+    """F3 (Wedin): sin angle(u_i, u~_i) <= min(1, 2 sqrt2 ||E|| / gap_i), with no condition. HOLDS.
+
+    gap_i = min_{j != i} |sigma_i - sigma_j|. `further`: "left" and "right" are
+    sin <= sqrt2 ||E|| / dl_i with dl_i = min_{j != i} |sigma~_i - sigma_j|; the null space of the
+    longer side counts as a value 0 there. "blocks" is the same for the spans of consecutive thirds
+    of the ranks, in which gaps within a block do not matter:
+    ||sin Theta||_F <= sqrt(||E V~_I||_F^2 + ||E' U~_I||_F^2) / dl_I.
+
+    The constant 2 sqrt2 cannot be below 2: `instances.fact_3` has the pair that swaps two vectors.
+
+    Args:
+      J: [N, P].
+      E: [N, P], J~ - J.
+
+    Raises:
+      InputError: matrices of different shapes, or that are not finite; a single singular value.
+    """
+    J, E, found = _decompose(J, E)
+    sigma, moved = found.sigma, found.sigma_aug
+    if len(sigma) < 2:
+        raise InputError("J has one singular value, expected at least 2: a gap needs two")
+    left, right = _sines(found.U, found.U_aug), _sines(found.V, found.V_aug)
+    gaps = _gaps(sigma, sigma)
+    shifted = _gaps(moved, sigma)
+    rows, columns = J.shape
+    of_left = np.minimum(shifted, moved) if rows > columns else shifted
+    of_right = np.minimum(shifted, moved) if columns > rows else shifted
+    options: dict[str, Any] = {"tolerance": ANGLES_TOLERANCE, "scale": 1.0}
+    return Sides(
+        "F3",
+        np.concatenate([left, right]) if rows == columns else (left if rows < columns else right),
+        None,
+        np.tile(wedin_bound(found.e, gaps), 2 if rows == columns else 1),
+        further={
+            "left": Bound(left, wedin_bound(found.e, of_left, constant=np.sqrt(2)), **options),
+            "right": Bound(right, wedin_bound(found.e, of_right, constant=np.sqrt(2)), **options),
+            "blocks": _block_bound(E, found, rows <= columns, options),
+        },
+        constants={"||E||": found.e, "gap0": gaps.min()},
+        **options,
+    )
+
+
+def wedin_bound(
+    e: float, gaps: Float[np.ndarray, " N"], *, constant: float = 2 * np.sqrt(2)
+) -> Float64[np.ndarray, " N"]:
+    """min(1, constant e / gap), which is 1 for a gap of 0 and 0 where nothing is perturbed."""
+    if e == 0:
+        return np.zeros(len(gaps))
+    with np.errstate(divide="ignore"):
+        return np.minimum(1.0, constant * e / gaps)
+
+
+def _sines(A, B):
+    """|sin| between columns of the same number, from what of B is orthogonal to A."""
+    along = (A * B).sum(axis=0)
+    return np.linalg.norm(B - A * along, axis=0)
+
+
+def _gaps(values, others):
+    """Min over j != i of |values_i - others_j|."""
+    differences = np.abs(values[:, None] - others[None])
+    np.fill_diagonal(differences, np.inf)
+    return differences.min(axis=1)
+
+
+def _block_bound(E, found, of_left, options):
+    """Frobenius norms of sin Theta of three blocks of ranks, of the complete side."""
+    A, B = (found.U, found.U_aug) if of_left else (found.V, found.V_aug)
+    sines, bounds = [], []
+    for members in np.array_split(np.arange(len(found.sigma)), min(3, len(found.sigma))):
+        others = np.setdiff1d(np.arange(len(found.sigma)), members)
+        inside = A[:, members].T @ B[:, members]
+        sines.append(np.linalg.norm(B[:, members] - A[:, members] @ inside))
+        if not len(others):
+            bounds.append(0.0)
+            continue
+        dl = np.abs(found.sigma_aug[members][:, None] - found.sigma[others]).min()
+        moved = np.hypot(
+            np.linalg.norm(E @ found.V_aug[:, members]),
+            np.linalg.norm(E.T @ found.U_aug[:, members]),
+        )
+        bounds.append(moved / dl if dl else np.inf)
+    return Bound(np.array(sines), np.array(bounds), **options)
+
+
+def fact_4(J: ArrayLike, E: ArrayLike, y: ArrayLike) -> Sides:
+    """F4: (u~_i'y)^2 <= (u_i'y)^2 + ||y||^2 sin angle(u_i, u~_i). HOLDS, as the slack of (49).
+
+    Printed (step (48) to (49)) with the slack 2 n sqrt2 ||E|| / gap0, for which ||y||^2 <= n; with
+    F3 it follows without a condition on ||E||. `further`: "gaps" has the slack of each rank's own
+    gap, 2 sqrt2 ||y||^2 ||E|| / gap_i.
+
+    Args:
+      J: [N, P], N <= P.
+      E: [N, P], J~ - J.
+      y: [N], targets of the N rows.
+
+    Raises:
+      InputError: shapes that do not fit, values that are not finite.
+    """
+    J, E, found = _decompose(J, E)
+    if J.shape[0] > J.shape[1]:
+        raise InputError(f"J has shape {J.shape}, expected no more rows than columns")
+    y = finite_array(y, "y", (len(J),))
+    squared = float(y @ y)
+    before, after = (found.U.T @ y) ** 2, (found.U_aug.T @ y) ** 2
+    gaps = _gaps(found.sigma, found.sigma) if len(found.sigma) > 1 else np.array([np.inf])
+    n = len(y)
+    assumptions = Assumptions()
+    assumptions.check("targets", "||y||^2, at most n", squared, "<=", n, silent=True)
+    slack = 2 * np.sqrt(2) * found.e
+    with np.errstate(divide="ignore", invalid="ignore"):
+        printed = before + (n * slack / gaps.min() if slack else 0.0)
+        own = before + (np.where(slack > 0, slack / gaps, 0.0) * squared if squared else 0.0)
+    options: dict[str, Any] = {"scale": squared, "tolerance": ANGLES_TOLERANCE}
+    return Sides(
+        "F4",
+        after,
+        printed,
+        before + squared * _sines(found.U, found.U_aug),
+        further={"gaps": Bound(after, own, **options)},
+        assumptions=assumptions.finish(),
+        constants={"||E||": found.e, "gap0": gaps.min(), "||y||^2": squared},
+        **options,
+    )

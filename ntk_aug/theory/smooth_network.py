@@ -1,0 +1,91 @@
+"""A small tanh network in closed form: its Jacobian, and certified Lipschitz constants.
+
+What hundreds of instances are drawn from. Networks of any kind are measured by
+`networks.measure_network`, whose Jacobians come from the kernel engine.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ntk_aug.aliases import Float, Float64
+from ntk_aug.checks import InputError
+from ntk_aug.models import tanh_mlp_jacobian_lipschitz
+from ntk_aug.theory.arrays import norm
+
+
+class TanhMLP(NamedTuple):
+    """f(x) = V tanh(U x + b) + c.
+
+    Attributes:
+      U: hidden weights.
+      b: hidden biases.
+      V: output weights.
+      c: output biases.
+    """
+
+    U: Float64[np.ndarray, "h d"]
+    b: Float64[np.ndarray, " h"]
+    V: Float64[np.ndarray, "C h"]
+    c: Float64[np.ndarray, " C"]
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, Any]) -> "TanhMLP":
+        """From the parameters of `models.MLP` with the activation tanh.
+
+        Raises:
+          InputError: parameters of another network.
+        """
+        try:
+            hidden, output = params["hidden"], params["output"]
+            arrays = (hidden["kernel"].T, hidden["bias"], output["kernel"].T, output["bias"])
+        except (KeyError, TypeError, AttributeError):
+            raise InputError(
+                "parameters are not those of models.MLP: expected hidden and output, each with "
+                "kernel and bias"
+            ) from None
+        return cls(*(np.asarray(array, np.float64) for array in arrays))
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator, d: int, h: int, C: int) -> "TanhMLP":
+        """Normal weights of variance 1 / (number of inputs), and small biases."""
+        return cls(
+            rng.standard_normal((h, d)) / np.sqrt(d),
+            0.1 * rng.standard_normal(h),
+            rng.standard_normal((C, h)) / np.sqrt(h),
+            0.1 * rng.standard_normal(C),
+        )
+
+    def outputs(self, X: Float[np.ndarray, "n d"]) -> Float64[np.ndarray, "n C"]:
+        """f(x_i)."""
+        return np.tanh(X @ self.U.T + self.b) @ self.V.T + self.c
+
+    def jacobians(self, X: Float[np.ndarray, "n d"]) -> Float64[np.ndarray, "n C P"]:
+        """J_i, with columns in the order U, b, V, c, each raveled in C order."""
+        n, (C, h) = len(X), self.V.shape
+        hidden = np.tanh(X @ self.U.T + self.b)
+        of_b = self.V[None] * (1 - hidden**2)[:, None, :]
+        of_U = of_b[:, :, :, None] * X[:, None, None, :]
+        of_V = np.zeros((n, C, C, h))
+        of_V[:, range(C), range(C)] = hidden[:, None, :]
+        of_c = np.broadcast_to(np.eye(C), (n, C, C))
+        flat = (part.reshape(n, C, -1) for part in (of_U, of_b, of_V, of_c))
+        return np.concatenate(list(flat), axis=2)
+
+    def jacobian_lipschitz(self, radius: float) -> float:
+        """LJ for inputs of norm up to the radius: see `models.tanh_mlp_jacobian_lipschitz`."""
+        return tanh_mlp_jacobian_lipschitz(
+            {"hidden": {"kernel": self.U.T}, "output": {"kernel": self.V.T}}, radius
+        )
+
+    @property
+    def output_lipschitz(self) -> float:
+        """Lf = ||V|| ||U||."""
+        return norm(self.V) * norm(self.U)
+
+
+def softmax(outputs: Float[np.ndarray, "n C"]) -> Float64[np.ndarray, "n C"]:
+    """Probabilities of the classes."""
+    shifted = np.exp(outputs - outputs.max(axis=1, keepdims=True))
+    return shifted / shifted.sum(axis=1, keepdims=True)

@@ -1,0 +1,292 @@
+"""Theorem B.1, Eq. (45)-(51): the training error of gradient descent on augmented data.
+
+Silent throughout: nC <= P, the squared loss, f(., W^0) = 0 (else y is y - f(X_aug, W^0)),
+||y||^2 <= n, in-place augmentation, gap0 > 0. For a network that is linear in its parameters,
+r_t = (I - eta K~)^t y exactly.
+"""
+
+from collections.abc import Collection, Iterator
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from ntk_aug.aliases import Float, Float64
+from ntk_aug.checks import InputError
+from ntk_aug.theory.arrays import (
+    ArrayLike,
+    check_eta_above_zero,
+    finite_array,
+    norm,
+    number_in,
+    times_of,
+)
+from ntk_aug.theory.sides import Assumptions, Bound, Sides
+
+MAX_RANDOM_ROWS = 3
+"""Rows with a target whose mean is integrated exactly; each is a dimension of the quadrature."""
+
+
+def theorem_b_1(
+    sigma: ArrayLike,
+    e: float,
+    p: ArrayLike,
+    y: ArrayLike,
+    *,
+    eta: float,
+    times: ArrayLike,
+) -> Sides:
+    """E ||y - f(X_aug, W^t)|| in the model of Lemma 4.1, whose left vectors do not move. FALSE.
+
+    Printed: sqrt(sum_i (1 - eta lbar_i)^(2t) ((u_i'y)^2 + 2 n sqrt2 e / gap0)), with
+    lbar_i = E lambda~_i. From (49) to (50) Jensen is reversed: x -> (1 - eta x)^(2t) is convex, so
+    the mean of powers exceeds the power of the mean. The slack does not repair it, since it stands
+    behind the factor that is too small. The printed form fails for all large t, exponentially.
+
+    Corrected (a), exact in the model, with c_i = min(||y||^2, (u_i'y)^2 + 2 sqrt2 ||y||^2 e/gap_i)
+    and M_i = E (1 - eta lambda~_i)^(2t):  sqrt(sum_i M_i c_i). `further` has upper bounds of it:
+      "b": M_i by the chord of the convex function, for any law with this mean on
+        [max(sigma_i - e, 0)^2, (sigma_i + e)^2];
+      "c": (1 - eta max(sigma_i - e, 0)^2)^(2t), without any law;
+      "d": without gaps: ||(I - eta K)^t y|| + t eta (2 sigma_1 e + e^2) ||y||
+        (1 - eta max(sigma_N - e, 0)^2)^(t - 1).
+    (c) and (d) need eta <= 1 / (sigma_1 + e)^2, and are left out for a larger one. "order" is the
+    chain Jensen <= (a) <= (b) <= (c) for every factor. (The supplement has no ||y||^2 in the slack
+    but n, its bound.)
+
+    The left side integrates sqrt(sum_i (1 - eta lambda~_i)^(2t) y_i^2) over independent delta_i, by
+    Gauss-Legendre quadrature with a node where a factor vanishes.
+
+    Args:
+      sigma: [N], singular values, from the largest.
+      e: half-width of the law.
+      p: [N], probabilities of a decrease; one number serves all.
+      y: [N], u_i'y, with at most `MAX_RANDOM_ROWS` that are not 0.
+      eta: learning rate, above 0.
+      times: [T], numbers of steps, increasing.
+
+    Raises:
+      InputError: values that are not finite or out of range, too many rows with a target.
+    """
+    sigma = finite_array(sigma, "sigma", (None,))
+    if sigma.min() < 0 or (np.diff(sigma) > 0).any():
+        raise InputError("sigma has to be at least 0 and descending")
+    N = len(sigma)
+    e = number_in(e, "e (half-width of the law)", 0)
+    p = finite_array(np.broadcast_to(p, N) if np.ndim(p) == 0 else p, "p", (N,))
+    if not 0 <= p.min() <= p.max() <= 1:
+        raise InputError(f"p ranges from {p.min():g} to {p.max():g}, expected in [0, 1]")
+    y = finite_array(y, "y", (N,))
+    if (y != 0).sum() > MAX_RANDOM_ROWS:
+        raise InputError(
+            f"y has {(y != 0).sum()} values that are not 0, expected at most {MAX_RANDOM_ROWS}"
+        )
+    eta, times = check_eta_above_zero(eta), times_of(times)
+    squared, gaps = float(y @ y), own_gaps(sigma)
+    assumptions = Assumptions()
+    assumptions.check("targets", "||y||^2, at most n", squared, "<=", N, silent=True)
+    assumptions.check("gap0", "gap0", gaps.min(), ">=", 1e-12 * sigma[0], silent=True)
+    assumptions.check("sigma >= e", "sigma_N", sigma[-1], ">=", e, silent=True)
+    largest = 1 / (sigma[0] + e) ** 2 if sigma[0] + e else np.inf
+    assumptions.check("eta", "eta of (c), (d)", eta, "<=", largest, silent=True)
+    mean = sigma**2 + sigma * (1 - 2 * p) * e + e**2 / 3
+    c = slack_terms(y, squared, e, gaps)
+    jensen = np.abs(1 - eta * mean)[None] ** (2 * times[:, None])
+    factors = np.array([exact_factors(sigma, e, p, eta, t) for t in times])
+    chords = np.array([_chord_factors(sigma, e, mean, eta, t) for t in times])
+    lhs = np.array([_mean_error(sigma, e, p, y, eta, int(t)) for t in times])
+    options: dict[str, Any] = {"tolerance": 1e-9, "scale": 1e-6 * np.sqrt(squared)}
+    further = {"b": Bound(lhs, np.sqrt(chords @ c), **options)}
+    order = [Bound(jensen, factors, tolerance=1e-9), Bound(factors, chords, tolerance=1e-9)]
+    if eta <= largest:
+        moved = deterministic_bounds(sigma, y, e, eta, times, N)
+        slowest = (1 - eta * np.maximum(sigma - e, 0) ** 2)[None] ** (2 * times[:, None])
+        order.append(Bound(chords, slowest, tolerance=1e-9))
+        further |= {name: Bound(lhs, bound, **options) for name, bound in moved.items()}
+    further["order"] = Bound(
+        np.stack([np.asarray(b.lhs) for b in order]),
+        np.stack([np.asarray(b.rhs) for b in order]),
+        tolerance=1e-9,
+    )
+    with np.errstate(invalid="ignore"):
+        slack = 2 * N * np.sqrt(2) * e / gaps.min() if e else 0.0
+        printed = np.where(jensen > 0, jensen * (y**2 + slack), 0.0)
+    return Sides(
+        "B.1",
+        lhs,
+        np.sqrt(printed.sum(axis=1)),
+        np.sqrt(factors @ c),
+        further=further,
+        assumptions=assumptions.finish(),
+        constants={"e": e, "gap0": gaps.min(), "eta": eta, "||y||^2": squared, "n": N},
+        **options,
+    )
+
+
+def theorem_b_1_deterministic(
+    J: ArrayLike,
+    E: ArrayLike,
+    y: ArrayLike,
+    *,
+    times: ArrayLike,
+    eta: float | None = None,
+    e: float | None = None,
+    drop: Collection[str] = (),
+) -> Sides:
+    """||(I - eta K~)^t y|| for one augmentation: bounds (c) and (d) of `theorem_b_1`, no law.
+
+    `printed` is None: the paper's bound is about a mean. `corrected` is (c); `further` has "d".
+
+    Args:
+      J: [N, P], N <= P.
+      E: [N, P], J~ - J.
+      y: [N], targets minus outputs on the augmented examples at the start.
+      times: [T], numbers of steps, increasing.
+      eta: learning rate, in (0, 1 / (sigma_1 + e)^2]; None takes the largest.
+      e: bound of ||E||; None takes ||E||.
+      drop: see `Assumptions`; "eta" and "e".
+
+    Raises:
+      InputError: shapes that do not fit, values that are not finite or out of range.
+      AssumptionError: eta is too large (the message names the interval), or e below ||E||.
+    """
+    J = finite_array(J, "J", (None, None))
+    E = finite_array(E, "E", J.shape)
+    if J.shape[0] > J.shape[1]:
+        raise InputError(f"J has shape {J.shape}, expected no more rows than columns")
+    N = len(J)
+    y, times = finite_array(y, "y", (N,)), times_of(times)
+    U, sigma, _ = np.linalg.svd(J, full_matrices=False)
+    exact = norm(E)
+    assumptions = Assumptions(drop)
+    if e is None:
+        e = exact
+    else:
+        e = number_in(e, "e", 0)
+        assumptions.check("e", "bound of ||E||", e, ">=", exact)
+    limit = 1 / (sigma[0] + e) ** 2
+    eta = limit if eta is None else check_eta_above_zero(eta)
+    assumptions.check("eta", f"eta in (0, {limit:.6g}]", eta, "<=", limit)
+    bounds = deterministic_bounds(sigma, U.T @ y, e, eta, times, N)
+    lhs = training_errors(J + E, y, eta, times)
+    options: dict[str, Any] = {"tolerance": 1e-10, "scale": 1e-6 * norm(y)}
+    return Sides(
+        "B.1",
+        lhs,
+        None,
+        bounds["c"],
+        further={"d": Bound(lhs, bounds["d"], **options)},
+        assumptions=assumptions.finish(),
+        constants={"e": e, "gap0": own_gaps(sigma).min(), "eta": eta},
+        **options,
+    )
+
+
+def training_errors(
+    J: Float[np.ndarray, "N P"], y: Float[np.ndarray, " N"], eta: float, times: Any
+) -> Float64[np.ndarray, " T"]:
+    """||(I - eta J J')^t y|| at each time, from the eigenvectors of J J'."""
+    U, sigma, _ = np.linalg.svd(J)
+    values = np.zeros(len(J))
+    values[: len(sigma)] = sigma**2
+    factors = np.abs(1 - eta * values)[None] ** np.asarray(times)[:, None]
+    return np.linalg.norm(factors * (U.T @ y), axis=1)
+
+
+def deterministic_bounds(
+    sigma: Float[np.ndarray, " N"],
+    y: Float[np.ndarray, " N"],
+    e: float,
+    eta: float,
+    times: Any,
+    num_rows: int,
+) -> dict[str, Float64[np.ndarray, " T"]]:
+    """Bounds (c) and (d) at each time, for eta <= 1 / (sigma_1 + e)^2.
+
+    Args:
+      sigma: singular values of J.
+      y: u_i'y.
+      e: bound of ||E||.
+      eta: learning rate.
+      times: numbers of steps.
+      num_rows: N; there may be no fewer singular values.
+    """
+    t = np.asarray(times)[:, None]
+    squared = float(y @ y)
+    lowest = np.maximum(sigma - e, 0) ** 2
+    c = np.sqrt(
+        np.abs(1 - eta * lowest)[None] ** (2 * t) @ slack_terms(y, squared, e, own_gaps(sigma))
+    )
+    plain = np.linalg.norm((1 - eta * sigma**2)[None] ** t * y, axis=1)
+    steps = t[:, 0]
+    drift = steps * eta * (2 * sigma[0] * e + e**2) * np.sqrt(squared)
+    d = plain + drift * np.abs(1 - eta * lowest[num_rows - 1]) ** np.maximum(steps - 1, 0)
+    return {"c": c, "d": d}
+
+
+def slack_terms(
+    y: Float[np.ndarray, " N"], squared: float, e: float, gaps: Float[np.ndarray, " N"]
+) -> Float64[np.ndarray, " N"]:
+    """c_i = min(||y||^2, (u_i'y)^2 + 2 sqrt2 ||y||^2 e / gap_i), a bound of (u~_i'y)^2."""
+    if e == 0:
+        return y**2
+    with np.errstate(divide="ignore"):
+        return np.minimum(squared, y**2 + 2 * np.sqrt(2) * squared * e / gaps)
+
+
+def own_gaps(sigma: Float[np.ndarray, " N"]) -> Float64[np.ndarray, " N"]:
+    """gap_i = min_{j != i} |sigma_i - sigma_j|; infinite for a single value."""
+    differences = np.abs(sigma[:, None] - sigma[None])
+    np.fill_diagonal(differences, np.inf)
+    return differences.min(axis=1)
+
+
+def exact_factors(
+    sigma: Float[np.ndarray, " N"], e: float, p: Float[np.ndarray, " N"], eta: float, t: Any
+) -> Float64[np.ndarray, " N"]:
+    """M_i = E (1 - eta lambda~_i)^(2t), of degree 4t in sigma~: exact with 2t + 1 nodes.
+
+    All terms are non-negative, so nothing is lost to cancellation. It holds for sigma_i < e, too:
+    the integrand is even in sigma~.
+    """
+    nodes, weights = np.polynomial.legendre.leggauss(2 * int(t) + 1)
+    total = np.zeros(len(sigma))
+    for sign, share in ((-1, p), (1, 1 - p)):
+        s = sigma[:, None] + sign * e / 2 * (1 + nodes)
+        total += share * (np.abs(1 - eta * s**2) ** (2 * int(t)) @ weights) / 2
+    return total
+
+
+def _chord_factors(sigma, e, mean, eta, t):
+    """The largest E (1 - eta x)^(2t) of any law with this mean on the interval of lambda~."""
+    lowest, highest = np.maximum(sigma - e, 0) ** 2, (sigma + e) ** 2
+    ends = [np.abs(1 - eta * end) ** (2 * int(t)) for end in (lowest, highest)]
+    width = highest - lowest
+    share = np.divide(mean - lowest, width, out=np.zeros_like(width), where=width > 0)
+    share = np.clip(share, 0, 1)
+    return (1 - share) * ends[0] + share * ends[1]
+
+
+def _mean_error(sigma, e, p, y, eta, t):
+    """E sqrt(sum_i (1 - eta lambda~_i)^(2t) y_i^2) over independent delta_i."""
+    squares, weights = np.zeros(1), np.ones(1)
+    for i in np.flatnonzero(y):
+        s, own = map(np.concatenate, zip(*_pieces(sigma[i], e, p[i], eta, t), strict=True))
+        values = np.abs(1 - eta * s**2) ** (2 * t) * y[i] ** 2
+        squares = np.add.outer(squares, values).ravel()
+        weights = np.multiply.outer(weights, own).ravel()
+    return float(np.sqrt(squares) @ weights)
+
+
+def _pieces(sigma, e, p, eta, t) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Nodes and weights of the law of sigma~, cut where 1 - eta s^2 vanishes or s does."""
+    if e == 0:
+        yield np.array([sigma]), np.ones(1)
+        return
+    nodes, weights = np.polynomial.legendre.leggauss(t + 12)
+    zeros = (-1 / np.sqrt(eta), 0.0, 1 / np.sqrt(eta))
+    for low, high, share in ((sigma - e, sigma, p), (sigma, sigma + e, 1 - p)):
+        cuts = [low, *(z for z in zeros if low < z < high), high]
+        for a, b in pairwise(cuts):
+            middle, half = (a + b) / 2, (b - a) / 2
+            yield middle + half * nodes, share * half / e * weights

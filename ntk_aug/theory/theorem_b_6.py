@@ -1,0 +1,88 @@
+"""Theorem B.6, Eq. (81)-(87): SGD on a coreset and its image under a linear map, linear model."""
+
+from collections.abc import Collection
+
+import numpy as np
+
+from ntk_aug.theory.arrays import ArrayLike
+from ntk_aug.theory.descent import WeightedLeastSquares, check_descent
+from ntk_aug.theory.lemma_b_4 import linear_coreset
+from ntk_aug.theory.sides import Assumptions, Sides
+from ntk_aug.theory.theorem_5_2 import descent_sides, norm_of
+
+
+def theorem_b_6(
+    X: ArrayLike,
+    Y: ArrayLike,
+    W0: ArrayLike,
+    F: ArrayLike,
+    subset: ArrayLike,
+    gamma: ArrayLike,
+    *,
+    steps: int = 150,
+    alpha: float | None = None,
+    eta: float | None = None,
+    xi: float | None = None,
+    omega: float | None = None,
+    drop: Collection[str] = (),
+) -> Sides:
+    """E ||grad L(W^t, X_{c+caug})|| along SGD with records (x_j, F x_j). FALSE.
+
+    Printed, with eta = alpha / (Lam beta): alpha^(-1/2) (1 - alpha eta / 2)^(t/2) (G0' +
+    (||F|| + 1) xi + sqrt(d) ||F|| n omega), G0' = ||grad L(W^0, X_{f+aug})||. (81) has the errors
+    of (28), the step size of 5.2, and the bracket that of Corollary B.5. Corrected, with
+    eta <= alpha / (2 Lam beta):
+        sqrt(2 Lam / alpha) (1 - alpha eta / 2)^(t/2) (G0' + (||F|| + 1) xi + 2 n R ||F|| omega).
+    Silent: some W fits the coreset both clean and augmented; xi and omega are those at W^0.
+    `further`: "bracket" at W^0 and "loss" (F6); `further_printed`: the printed bracket at W^0.
+
+    Args:
+      X: [n, d], all examples.
+      Y: [n, C], their targets, [n, C].
+      W0: [d, C], start.
+      F: [d, d], the augmentation.
+      subset: [k], places of the coreset.
+      gamma: [k], its weights, with sum of at most n.
+      steps: T; sides are arrays [T + 1].
+      alpha: PL constant; None takes the largest.
+      eta: step size; None takes the largest allowed.
+      xi: as in `lemma_b_4`.
+      omega: as there.
+      drop: see `Assumptions`; those of `lemma_b_4`, "PL", "interpolation" and "eta".
+
+    Raises:
+      InputError: shapes that do not fit, values that are not finite or out of range.
+      AssumptionError: an assumption fails; the message says which and names the interval.
+    """
+    assumptions = Assumptions(drop)
+    given = linear_coreset(X, Y, W0, F, subset, gamma, assumptions, xi=xi, omega=omega)
+    n, d = given.X.shape
+    places, weights = given.chosen.indices, given.chosen.gamma
+    problem = WeightedLeastSquares(
+        np.concatenate([given.X[places], given.X[places] @ given.F.T]),
+        np.concatenate([given.Y[places]] * 2),
+        np.concatenate([weights] * 2),
+        given.W,
+    )
+    alpha, eta = check_descent(problem, assumptions, alpha, eta)
+    start = norm_of((given.gradients + given.augmented).sum(axis=0))
+    shared = start + (given.spectral_norm + 1) * given.xi
+    moved = given.spectral_norm * n * given.omega
+    return descent_sides(
+        "B.6",
+        problem,
+        steps,
+        alpha,
+        eta,
+        shared + 2 * given.R * moved,
+        shared + np.sqrt(d) * moved,
+        0.0,
+        assumptions,
+        {
+            "G0'": start,
+            "xi": given.xi,
+            "omega": given.omega,
+            "||F||": given.spectral_norm,
+            "R": given.R,
+        },
+    )
