@@ -1,27 +1,14 @@
 """The report of a spectrum study: one HTML file with its figures inside."""
 
-import base64
 import html
 from collections.abc import Mapping
 from pathlib import Path
-from string import Template
 
 import numpy as np
 
+from analysis.pages import image, page, table
 from analysis.spectrum_accuracy import accuracy_sentence
 from ntk_aug.spectrum import SpectrumStudy
-
-PAGE = Template("""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>$title</title><style>
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 70em; margin: 2em auto; padding: 0 1em; }
-table { border-collapse: collapse; font-size: 14px; margin: 1em 0; }
-td, th { border: 1px solid #bbb; padding: .3em .6em; text-align: left; vertical-align: top; }
-img { max-width: 100%; } h2 { margin-top: 2em; } code { white-space: pre-wrap; }
-</style></head><body>
-<h1>$title</h1>
-$body
-</body></html>
-""")
 
 EXPLANATION = """
 <p>J is the Jacobian of the network's outputs on the plain images with respect to its parameters,
@@ -119,17 +106,17 @@ def report_html(study: SpectrumStudy, summary: Mapping, figures: Path) -> str:
     agreement = summary["kernel_agreement"]
     sections = [
         "<h2>What was found</h2>",
-        _table([header.replace("\n", ": ") for header, _ in TABLE_COLUMNS], table_rows(study)),
+        table([header.replace("\n", ": ") for header, _ in TABLE_COLUMNS], table_rows(study)),
         EXPLANATION,
-        _image(figures / "overview.png"),
+        image(figures / "overview.png"),
         "<h2>Each augmentation</h2>",
-        *(_image(figures / f"{file_name(name)}.png") for name in settings.augmentations),
+        *(image(figures / f"{file_name(name)}.png") for name in settings.augmentations),
         "<h2>Flags</h2>",
-        _table(["augmentation", "what it does", "null", "tie", "gap < ||E||"], flags),
+        table(["augmentation", "what it does", "null", "tie", "gap < ||E||"], flags),
         FLAGS,
         "<h2>Accuracy</h2>",
         f"<p>{html.escape(accuracy_sentence(study))}.</p>",
-        _table(["network", *ACCURACY_COLUMNS], _accuracy_rows(study)),
+        table(["network", *ACCURACY_COLUMNS], _accuracy_rows(study)),
         ACCURACY,
         *(
             ["<h2>The kernels by a second route</h2>", f"<p>{agreement_sentence(agreement)}.</p>"]
@@ -137,11 +124,11 @@ def report_html(study: SpectrumStudy, summary: Mapping, figures: Path) -> str:
             else []
         ),
         "<h2>Settings</h2>",
-        _table(["network", "training", "train accuracy", "test accuracy"], networks),
-        _table(["", ""], facts),
+        table(["network", "training", "train accuracy", "test accuracy"], networks),
+        table(["", ""], facts),
     ]
     title = f"Jacobian spectrum under augmentation: {summary['data']['name']}"
-    return PAGE.substitute(title=html.escape(title), body="\n".join(sections))
+    return page(title, sections)
 
 
 def _accuracy_rows(study: SpectrumStudy) -> list[tuple[str, ...]]:
@@ -195,19 +182,6 @@ def _baseline_error(study: SpectrumStudy) -> str:
     largest = max(study.left_baseline_error.max(), study.right_baseline_error.max())
     error = f"at most {largest:.2g} degrees" if np.isfinite(largest) else "not known"
     return f"standard error of their mean angle: {error}"
-
-
-def _table(headers, rows) -> str:
-    def cells(tag, row):
-        return "".join(f"<{tag}>{html.escape(str(cell))}</{tag}>" for cell in row)
-
-    head = f"<tr>{cells('th', headers)}</tr>" if any(headers) else ""
-    return "<table>" + head + "".join(f"<tr>{cells('td', row)}</tr>" for row in rows) + "</table>"
-
-
-def _image(path: Path) -> str:
-    encoded = base64.b64encode(path.read_bytes()).decode()
-    return f'<p><img alt="{html.escape(path.stem)}" src="data:image/png;base64,{encoded}"></p>'
 
 
 def _percent(share) -> str:

@@ -19,6 +19,13 @@ from ntk_aug.theory.lemma_4_1 import ShiftMoments, draw_shifts, lemma_4_1, shift
 from ntk_aug.theory.lemma_5_1 import AugmentedExamples, lemma_5_1, lemma_5_1_gradients
 from ntk_aug.theory.lemma_b_3 import lemma_b_3
 from ntk_aug.theory.lemma_b_4 import corollary_b_5, lemma_b_4
+from ntk_aug.theory.network_spectra import (
+    CoresetSpectra,
+    Shifts,
+    coreset_spectra,
+    measure_shifts,
+)
+from ntk_aug.theory.networks import MeasuredNetwork, measure_network, network_sides
 from ntk_aug.theory.perturbation import fact_1, fact_2, fact_3, fact_4
 from ntk_aug.theory.second_order import (
     Expansion,
@@ -33,6 +40,7 @@ from ntk_aug.theory.statements import STATEMENTS, STATUSES, Statement, chosen_st
 from ntk_aug.theory.theorem_5_2 import theorem_5_2, theorem_b_2
 from ntk_aug.theory.theorem_b_1 import theorem_b_1, theorem_b_1_deterministic
 from ntk_aug.theory.theorem_b_6 import theorem_b_6
+from ntk_aug.theory.training_dynamics import Dynamics, network_dynamics
 
 __all__ = [
     "DEFAULT_INSTANCES",
@@ -44,10 +52,14 @@ __all__ = [
     "AugmentedExamples",
     "Bound",
     "Constructed",
+    "CoresetSpectra",
+    "Dynamics",
     "Expansion",
     "MeasuredGains",
+    "MeasuredNetwork",
     "Moments",
     "ShiftMoments",
+    "Shifts",
     "Sides",
     "Statement",
     "StatementReport",
@@ -59,6 +71,7 @@ __all__ = [
     "check_statement",
     "chosen_statements",
     "claim_c_2",
+    "coreset_spectra",
     "corollary_b_5",
     "draw_shifts",
     "equation_18",
@@ -76,7 +89,11 @@ __all__ = [
     "lemma_b_3",
     "lemma_b_4",
     "main_term",
+    "measure_network",
     "measure_perturbed",
+    "measure_shifts",
+    "network_dynamics",
+    "network_sides",
     "random_instances",
     "second_order",
     "shift_moments",

@@ -186,9 +186,7 @@ def training_errors(
     J: Float[np.ndarray, "N P"], y: Float[np.ndarray, " N"], eta: float, times: Any
 ) -> Float64[np.ndarray, " T"]:
     """||(I - eta J J')^t y|| at each time, from the eigenvectors of J J'."""
-    U, sigma, _ = np.linalg.svd(J)
-    values = np.zeros(len(J))
-    values[: len(sigma)] = sigma**2
+    values, U = np.linalg.eigh(J @ J.T)
     factors = np.abs(1 - eta * values)[None] ** np.asarray(times)[:, None]
     return np.linalg.norm(factors * (U.T @ y), axis=1)
 

@@ -1,0 +1,129 @@
+"""Singular values of real Jacobians: how augmentation moves them, and those of a coreset."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ntk_aug.aliases import Float64
+from ntk_aug.checks import InputError, check_count, check_kernel
+from ntk_aug.theory.arrays import ArrayLike, finite_array, weighted_subset
+
+
+class Shifts(NamedTuple):
+    """How far singular values move, over draws of an augmentation.
+
+    Attributes:
+      sigma: of J, from the largest.
+      delta: sigma~_i - sigma_i, paired by rank.
+      e: ||E|| of each draw.
+    """
+
+    sigma: Float64[np.ndarray, " N"]
+    delta: Float64[np.ndarray, "draws N"]
+    e: Float64[np.ndarray, " draws"]
+
+    @property
+    def share_decreased(self) -> Float64[np.ndarray, " N"]:
+        """Share of the draws in which a value decreases: an estimate of p_i."""
+        return (self.delta < 0).mean(axis=0)
+
+    @property
+    def second_moment_ratio(self) -> float:
+        """Mean of delta^2 / (e^2 / 3): 1 under the law of Lemma 4.1."""
+        return float((self.delta**2 / (self.e[:, None] ** 2 / 3)).mean()) if self.e.all() else 0.0
+
+
+def measure_shifts(J: ArrayLike, augmented: Sequence[ArrayLike]) -> Shifts:
+    """The shifts of singular values that Lemma 4.1 assumes a law for.
+
+    Values come from the smaller one of J J' and J'J in float64, so those below 1e-7 of the largest
+    are rounding.
+
+    Args:
+      J: [N, P].
+      augmented: Jacobians of draws, each [N, P].
+
+    Raises:
+      InputError: no draws, shapes that differ, values that are not finite.
+    """
+    J = finite_array(J, "J", (None, None))
+    if not len(augmented):
+        raise InputError("there are no draws of the augmentation, expected at least 1")
+    sigma = _gram_values(J)
+    moved, norms = [], []
+    for number, draw in enumerate(augmented):
+        draw = finite_array(draw, f"draw {number}", J.shape)
+        moved.append(_gram_values(draw) - sigma)
+        norms.append(_gram_values(draw - J)[0])
+    return Shifts(sigma, np.stack(moved), np.array(norms))
+
+
+def _gram_values(J):
+    gram = J @ J.T if J.shape[0] <= J.shape[1] else J.T @ J
+    return np.sqrt(np.maximum(np.linalg.eigvalsh(gram)[::-1], 0))
+
+
+class CoresetSpectra(NamedTuple):
+    """Singular values of the Jacobians of subsets, at the same weights of the network.
+
+    Attributes:
+      coreset: of J_S.
+      weighted: of sqrt(Gamma) J_S.
+      random: of random subsets of the same size, from the largest.
+      everything: of all examples.
+    """
+
+    coreset: Float64[np.ndarray, " kC"]
+    weighted: Float64[np.ndarray, " kC"]
+    random: Float64[np.ndarray, "draws kC"]
+    everything: Float64[np.ndarray, " nC"]
+
+
+def coreset_spectra(
+    kernel: ArrayLike,
+    num_examples: int,
+    subset: ArrayLike,
+    gamma: ArrayLike,
+    random_subsets: Sequence[ArrayLike],
+) -> CoresetSpectra:
+    """Singular values of a coreset's Jacobian beside those of random subsets and of all examples.
+
+    B.3's text says that a coreset's Jacobian has large ones; the lemma speaks of the largest alone.
+    All come from parts of one kernel, since J_S J_S' is K at the rows of S.
+
+    Args:
+      kernel: [n C, n C], K of all examples, rows i C + c.
+      num_examples: n.
+      subset: [k], places of the coreset among the n.
+      gamma: [k], its weights.
+      random_subsets: each [k], places of as many examples.
+
+    Raises:
+      InputError: a kernel whose side is no multiple of n, places out of range or twice, subsets of
+        another size.
+    """
+    kernel = check_kernel(kernel).astype(np.float64)
+    n = check_count(num_examples, len(kernel), "num_examples")
+    if len(kernel) % n:
+        raise InputError(f"the kernel has {len(kernel)} rows, expected a multiple of {n} examples")
+    chosen = weighted_subset(subset, gamma, n)
+    k, C = len(chosen.indices), len(kernel) // n
+    if not len(random_subsets):
+        raise InputError("there are no random subsets, expected at least 1")
+    drawn = [weighted_subset(some, np.ones(k), n).indices for some in random_subsets]
+
+    def values(places, weights=None):
+        rows = (places[:, None] * C + np.arange(C)).ravel()
+        part = kernel[np.ix_(rows, rows)]
+        if weights is not None:
+            root = np.sqrt(np.repeat(weights, C))
+            part = root[:, None] * part * root
+        return np.sqrt(np.maximum(np.linalg.eigvalsh(part)[::-1], 0))
+
+    return CoresetSpectra(
+        values(chosen.indices),
+        values(chosen.indices, chosen.gamma),
+        np.stack([values(places) for places in drawn]),
+        values(np.arange(n)),
+    )

@@ -1,0 +1,181 @@
+"""The statements on a network of any kind: its exact Jacobians, and what its coreset does.
+
+Jacobians come from the kernel engine in float64. Lipschitz constants are certified where the view
+has them (tanh MLPs). Elsewhere they are the steepest slopes between the given pairs of inputs:
+nothing is certified, but every bound needs them at these pairs alone, so that the bounds hold.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ntk_aug.aliases import Float64, Inputs
+from ntk_aug.checks import InputError
+from ntk_aug.inputs import cast_inputs, check_inputs, check_same_batch, example_shapes, num_examples
+from ntk_aug.jacobian import JacobianRows
+from ntk_aug.jacobian.precision import derivative_precision, network_in
+from ntk_aug.losses import check_targets, loss_residuals
+from ntk_aug.models import ModelView, as_view
+from ntk_aug.spectrum.versions import distances
+from ntk_aug.theory.arrays import ArrayLike, finite_array, row_norms, weighted_subset
+from ntk_aug.theory.equation_44 import equation_44
+from ntk_aug.theory.lemma_5_1 import AugmentedExamples, lemma_5_1, lemma_5_1_gradients
+from ntk_aug.theory.lemma_b_3 import lemma_b_3
+from ntk_aug.theory.perturbation import fact_1, fact_2, fact_3
+from ntk_aug.theory.sides import Sides
+from ntk_aug.theory.smooth_network import TanhMLP
+
+MEMORY_BYTES = 8 * 2**30
+"""Both Jacobians of a measured network together."""
+
+
+class MeasuredNetwork(NamedTuple):
+    """A network on n examples and on an augmented version of each.
+
+    Attributes:
+      J: rows by examples.
+      J_augmented: the same of the augmented versions.
+      residuals: of the loss, on the plain examples.
+      residuals_augmented: on the augmented versions.
+      distances: ||x~_i - x_i|| of the network's inputs.
+      radius: the largest norm of an input, plain or augmented.
+      jacobian_lipschitz: LJ.
+      output_lipschitz: Lf.
+      certified: whether both hold for all inputs within the radius, and not for these pairs alone.
+    """
+
+    J: Float64[np.ndarray, "n C P"]
+    J_augmented: Float64[np.ndarray, "n C P"]
+    residuals: Float64[np.ndarray, "n C"]
+    residuals_augmented: Float64[np.ndarray, "n C"]
+    distances: Float64[np.ndarray, " n"]
+    radius: float
+    jacobian_lipschitz: float
+    output_lipschitz: float
+    certified: bool
+
+    @property
+    def gradients(self) -> Float64[np.ndarray, "n P"]:
+        """g_i = J_i' r_i."""
+        return np.einsum("icp,ic->ip", self.J, self.residuals)
+
+
+def measure_network(
+    network: Any, inputs: Inputs, augmented: Inputs, targets: Any, *, loss: str = "cross-entropy"
+) -> MeasuredNetwork:
+    """Measures a network on examples and on an augmented version of each, in float64.
+
+    Args:
+      network: a `ModelView`, or what `models.as_view` takes.
+      inputs: of the network, [n, ...].
+      augmented: the same of the augmented versions.
+      targets: labels [n], or soft labels [n, C].
+      loss: a key of `losses.LOSSES`.
+
+    Raises:
+      InputError: inputs that do not fit the network or each other, targets out of range, Jacobians
+        that do not fit into memory.
+    """
+    view = as_view(network)
+    inputs, augmented = check_inputs(inputs), check_inputs(augmented, "augmented images")
+    check_same_batch(augmented, inputs, "an augmented image")
+    rows = JacobianRows(view.apply_fn, view.params, example_shapes(inputs), dtype="float64")
+    n, C = num_examples(inputs), rows.outputs_per_example
+    needed = 2 * n * C * rows.row_bytes
+    if needed > MEMORY_BYTES:
+        raise InputError(
+            f"both Jacobians of {n} examples take {needed / 2**30:.1f} GiB, expected at most "
+            f"{MEMORY_BYTES / 2**30:.0f}: take fewer examples"
+        )
+    targets = check_targets(targets, n, C, loss)
+    J, J_aug = (rows(batch).reshape(n, C, -1) for batch in (inputs, augmented))
+    outputs, outputs_aug = (network_outputs(view, batch) for batch in (inputs, augmented))
+    residuals, residuals_aug = (_residuals(f, targets, loss) for f in (outputs, outputs_aug))
+    moved = distances(augmented, inputs)
+    radius = float(max(distances(inputs).max(), distances(augmented).max()))
+    if view.jacobian_lipschitz is not None:
+        LJ = view.jacobian_lipschitz(radius)
+        Lf, certified = TanhMLP.from_params(view.params).output_lipschitz, True
+    else:
+        LJ = steepest_slope(row_norms(J_aug - J), moved)
+        Lf = steepest_slope(np.linalg.norm(outputs_aug - outputs, axis=1), moved)
+        certified = False
+    return MeasuredNetwork(J, J_aug, residuals, residuals_aug, moved, radius, LJ, Lf, certified)
+
+
+def network_outputs(view: ModelView, inputs: Inputs) -> Float64[np.ndarray, "n C"]:
+    """f(W, x_i) in float64."""
+    with derivative_precision("float64"):
+        params = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), view.params)
+        outputs = network_in(view.apply_fn, "float64")(params, cast_inputs(inputs, "float64"))
+        return finite_array(outputs, "the network's outputs", (None, None))
+
+
+def steepest_slope(changes: ArrayLike, distances: ArrayLike) -> float:
+    """The largest change per distance; 0 where nothing moves, infinite where only outputs do.
+
+    Args:
+      changes: [n], of outputs.
+      distances: [n], of inputs.
+
+    Raises:
+      InputError: shapes that differ, values that are not finite.
+    """
+    changes = finite_array(changes, "changes", (None,))
+    distances = finite_array(distances, "distances", changes.shape)
+    moved = distances > 0
+    if changes[~moved].max(initial=0) > 0:
+        return np.inf
+    return float((changes[moved] / distances[moved]).max(initial=0))
+
+
+def network_sides(
+    measured: MeasuredNetwork, subset: ArrayLike, gamma: ArrayLike
+) -> dict[str, Sides]:
+    """Both sides of F1 to F3, Lemma 5.1 in both forms, Eq. (44) and B.3, on a measured network.
+
+    Args:
+      measured: the network.
+      subset: [k], places of a coreset.
+      gamma: [k], its weights. Eq. (44) defines its own for this subset.
+
+    Raises:
+      InputError: indices outside of the examples or twice, negative weights.
+    """
+    chosen = weighted_subset(subset, gamma, len(measured.J))
+    P = measured.J.shape[-1]
+    J = measured.J.reshape(-1, P)
+    E = measured.J_augmented.reshape(-1, P) - J
+    eps0 = float(measured.distances.max())
+    constants: dict[str, Any] = {"jacobian_lipschitz": measured.jacobian_lipschitz, "eps0": eps0}
+    coreset = (chosen.indices, chosen.gamma)
+    return {
+        "F1": fact_1(J, E),
+        "F2": fact_2(
+            measured.J_augmented - measured.J,
+            measured.distances,
+            jacobian_lipschitz=measured.jacobian_lipschitz,
+            output_lipschitz=measured.output_lipschitz,
+        ),
+        "F3": fact_3(J, E),
+        "5.1 (a)": lemma_5_1(
+            measured.J, measured.residuals, measured.J_augmented, *coreset, **constants
+        ),
+        "5.1 (b)": lemma_5_1_gradients(
+            measured.J,
+            measured.residuals,
+            AugmentedExamples(measured.J_augmented, measured.residuals_augmented),
+            *coreset,
+            output_lipschitz=measured.output_lipschitz,
+            **constants,
+        ),
+        "A.5": equation_44(measured.gradients, chosen.indices),
+        "B.3": lemma_b_3(measured.J, measured.residuals, *coreset),
+    }
+
+
+def _residuals(outputs, targets, loss):
+    with jax.enable_x64(True):
+        return np.asarray(loss_residuals(loss)(jnp.asarray(outputs), targets))

@@ -1,0 +1,162 @@
+"""Theorem B.1 on networks: gradient descent of the linearised network and of the real one."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ntk_aug.aliases import Float64, Inputs, Int, Progress
+from ntk_aug.checks import InputError
+from ntk_aug.inputs import cast_inputs, check_inputs, check_same_batch, example_shapes, num_examples
+from ntk_aug.jacobian import JacobianRows
+from ntk_aug.jacobian.precision import derivative_precision, network_in
+from ntk_aug.models import ModelView, as_view
+from ntk_aug.ntk import linearized_view
+from ntk_aug.theory.arrays import ArrayLike, check_eta_above_zero, finite_array, times_of
+from ntk_aug.theory.network_spectra import measure_shifts
+from ntk_aug.theory.theorem_b_1 import deterministic_bounds, own_gaps, training_errors
+
+
+class Dynamics(NamedTuple):
+    """Training errors ||y - f(X_aug, W^t)|| by draws of the augmentation, and bounds of their mean.
+
+    Attributes:
+      times: numbers of steps.
+      formula: ||(I - eta K~)^t y||, what a network of constant kernel does.
+      linearized: of gradient descent on the linearised network.
+      network: of gradient descent on the network itself.
+      printed: the right side of Eq. (45), with p_i the measured shares and e the largest ||E||.
+      bound_c: the deterministic bound (c), which needs gaps.
+      bound_d: the deterministic bound (d), without gaps.
+      eta: learning rate.
+      e: the largest ||E||.
+      gap0: the smallest gap of singular values of J.
+    """
+
+    times: Int[np.ndarray, " T"]
+    formula: Float64[np.ndarray, "draws T"]
+    linearized: Float64[np.ndarray, "draws T"]
+    network: Float64[np.ndarray, "draws T"]
+    printed: Float64[np.ndarray, " T"]
+    bound_c: Float64[np.ndarray, " T"]
+    bound_d: Float64[np.ndarray, " T"]
+    eta: float
+    e: float
+    gap0: float
+
+
+def network_dynamics(
+    network: Any,
+    inputs: Inputs,
+    versions: Sequence[Inputs],
+    targets: ArrayLike,
+    *,
+    times: ArrayLike,
+    eta: float | None = None,
+    progress: Progress | None = None,
+) -> Dynamics:
+    """Trains on augmented versions of the examples by full-batch gradient descent, in float64.
+
+    The network is centred, f(W, x) - f(W^0, x), as Theorem B.1 assumes it to be 0 at its start. The
+    loss is the squared one, and augmentation is in place.
+
+    Args:
+      network: a `ModelView`, or what `models.as_view` takes; training starts at its weights.
+      inputs: of the network, [n, ...].
+      versions: the same of each draw of the augmentation.
+      targets: [n, C], y.
+      times: [T], numbers of steps, increasing.
+      eta: learning rate, in (0, 1 / (sigma_1 + e)^2]; None takes the largest.
+      progress: called with ("gradient descent", runs done, in all).
+
+    Raises:
+      InputError: no versions, inputs or targets that do not fit, eta outside of its interval (which
+        the message names), more rows of J than parameters.
+    """
+    view, times = as_view(network), times_of(times)
+    inputs = check_inputs(inputs)
+    if not len(versions):
+        raise InputError("there are no versions of the examples, expected at least 1")
+    versions = [check_inputs(version, "augmented images") for version in versions]
+    for version in versions:
+        check_same_batch(version, inputs, "an augmented image")
+    rows = JacobianRows(view.apply_fn, view.params, example_shapes(inputs), dtype="float64")
+    n, C = num_examples(inputs), rows.outputs_per_example
+    y = finite_array(targets, "targets", (n, C)).ravel()
+    if n * C > rows.num_params:
+        raise InputError(
+            f"J has {n * C} rows and {rows.num_params} columns, expected no more rows than columns"
+        )
+    J, draws = rows(inputs), [rows(version) for version in versions]
+    shifts = measure_shifts(J, draws)
+    sigma, e = shifts.sigma, float(shifts.e.max())
+    limit = 1 / (sigma[0] + e) ** 2
+    eta = limit if eta is None else check_eta_above_zero(eta)
+    if eta > limit * (1 + 1e-12):
+        raise InputError(f"eta is {eta:.6g}, expected in (0, {limit:.6g}]: 1 / (sigma_1 + e)^2")
+    coefficients = np.linalg.eigh(J @ J.T)[1][:, ::-1].T @ y
+    bounds = deterministic_bounds(sigma, coefficients, e, eta, times, n * C)
+    p, gap0 = shifts.share_decreased, float(own_gaps(sigma).min())
+    mean = sigma**2 + sigma * (1 - 2 * p) * e + e**2 / 3
+    slack = 2 * n * np.sqrt(2) * e / gap0 if e else 0.0
+    powers = np.abs(1 - eta * mean)[None] ** (2 * times[:, None])
+    trained = []
+    both = (linearized_view(view), view)
+    for number, (one, version) in enumerate([(one, v) for one in both for v in versions]):
+        trained.append(gradient_descent_errors(one, version, y.reshape(n, C), eta, times))
+        if progress is not None:
+            progress("gradient descent", number + 1, 2 * len(versions))
+    return Dynamics(
+        times,
+        np.stack([training_errors(draw, y, eta, times) for draw in draws]),
+        np.stack(trained[: len(versions)]),
+        np.stack(trained[len(versions) :]),
+        np.sqrt(powers @ (coefficients**2 + slack)),
+        bounds["c"],
+        bounds["d"],
+        eta,
+        e,
+        gap0,
+    )
+
+
+def gradient_descent_errors(
+    view: ModelView, inputs: Inputs, targets: ArrayLike, eta: float, times: ArrayLike
+) -> Float64[np.ndarray, " T"]:
+    """||y - f(X, W^t) + f(X, W^0)|| at the times of full-batch gradient descent, in float64.
+
+    Args:
+      view: the network.
+      inputs: [n, ...].
+      targets: [n, C], y.
+      eta: learning rate of the sum of squared errors / 2.
+      times: [T], numbers of steps, increasing.
+
+    Raises:
+      InputError: targets of another shape, errors that are not finite.
+    """
+    times = times_of(times)
+    with derivative_precision("float64"):
+        apply_fn = network_in(view.apply_fn, "float64")
+        params = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), view.params)
+        batch = jax.tree.map(jnp.asarray, cast_inputs(inputs, "float64"))
+        start = apply_fn(params, batch)
+        y = jnp.asarray(finite_array(targets, "targets", start.shape))
+
+        def loss(params):
+            residuals = apply_fn(params, batch) - start - y
+            return jnp.sum(residuals**2) / 2
+
+        @jax.jit
+        def step(params):
+            value, gradient = jax.value_and_grad(loss)(params)
+            return jax.tree.map(lambda w, g: w - eta * g, params, gradient), value
+
+        errors = []
+        for t in range(times[-1] + 1):
+            params, value = step(params)
+            if t in times:
+                errors.append(np.sqrt(2 * float(value)))
+    return finite_array(errors, "errors of gradient descent", (len(times),))
