@@ -7,12 +7,15 @@ from analysis.select import run_select
 from analysis.select_options import SelectOptions
 from analysis.spectrum import run_spectrum
 from analysis.spectrum_options import SpectrumOptions
+from analysis.theory import run_theory
+from analysis.theory_options import TheoryOptions
 from ntk_aug.programs import Command, run_program
 
 COMMANDS: dict[str, Command] = {
     "spectrum": (SpectrumOptions, run_spectrum),
     "augment": (AugmentOptions, run_augment),
     "select": (SelectOptions, run_select),
+    "theory": (TheoryOptions, run_theory),
 }
 
 if __name__ == "__main__":

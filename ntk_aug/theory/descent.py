@@ -22,6 +22,10 @@ from ntk_aug.theory.sides import Assumptions, Bound, Sides
 INTERPOLATION_TOLERANCE = 1e-9
 """Largest residual of weights that fit all records, relative to the largest target or output."""
 
+# Steps of the second moment round in proportion to the first one: a loss below 1e-14 of the first
+# loss is noise, and the root of a squared gradient below 1e-7. As scales, with a tolerance of 1e-9:
+ROUNDING_OF_LOSS, ROUNDING_OF_GRADIENT = 1e-5, 1e2
+
 
 class Moments(NamedTuple):
     """Expectations over the draws of SGD, at steps 0 .. T.
@@ -259,8 +263,7 @@ def fact_6(
         assumptions=assumptions.finish(),
         constants=constants_of(problem, alpha, eta),
         tolerance=1e-9,
-        # A loss below rounding of the first one is noise
-        scale=1e-6 * start,
+        scale=ROUNDING_OF_LOSS * start,
     )
 
 

@@ -1,6 +1,6 @@
 """Singular values of real Jacobians: how augmentation moves them, and those of a coreset."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -78,6 +78,27 @@ class CoresetSpectra(NamedTuple):
     weighted: Float64[np.ndarray, " kC"]
     random: Float64[np.ndarray, "draws kC"]
     everything: Float64[np.ndarray, " nC"]
+
+    def compared(self) -> dict[str, dict[str, float]]:
+        """The coreset's largest, smallest and root mean square value beside the random subsets'.
+
+        `random_smaller` is the share of random subsets with a smaller one: 1/2 is no difference.
+        """
+        summaries: dict[str, Callable] = {
+            "largest": lambda values: values[..., 0],
+            "smallest": lambda values: values[..., -1],
+            "root mean square": lambda values: np.sqrt((values**2).mean(axis=-1)),
+        }
+        found = {}
+        for name, summary in summaries.items():
+            own, random = summary(self.coreset), summary(self.random)
+            found[name] = {
+                "coreset": float(own),
+                "random_mean": float(random.mean()),
+                "random_std": float(random.std()),
+                "random_smaller": float((random < own).mean()),
+            }
+        return found
 
 
 def coreset_spectra(

@@ -6,8 +6,20 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ntk_aug.checks import check_choice
+from ntk_aug.theory.corollary_4_2 import equation_18, equation_19
+from ntk_aug.theory.descent import fact_5, fact_6
+from ntk_aug.theory.equation_44 import equation_44
 from ntk_aug.theory.instances import descent, gradients, spectral
+from ntk_aug.theory.lemma_4_1 import lemma_4_1
+from ntk_aug.theory.lemma_5_1 import lemma_5_1
+from ntk_aug.theory.lemma_b_3 import lemma_b_3
+from ntk_aug.theory.lemma_b_4 import corollary_b_5, lemma_b_4
+from ntk_aug.theory.perturbation import fact_1, fact_2, fact_3, fact_4
+from ntk_aug.theory.second_order import claim_c_2
 from ntk_aug.theory.sides import Sides
+from ntk_aug.theory.theorem_5_2 import theorem_5_2, theorem_b_2
+from ntk_aug.theory.theorem_b_1 import theorem_b_1
+from ntk_aug.theory.theorem_b_6 import theorem_b_6
 
 HOLDS, SILENT, TYPO, FALSE = "HOLDS", "SILENT", "TYPO", "FALSE"
 
@@ -25,6 +37,7 @@ class Statement:
 
     Attributes:
       title: what it is called, with its equations.
+      function: computes both sides at an instance; its docstring explains the statement.
       status: a key of `STATUSES`.
       reason: why, in a line.
       printed: the printed form, in plain text; empty where the paper has none.
@@ -37,6 +50,7 @@ class Statement:
     """
 
     title: str
+    function: Callable[..., Sides]
     status: str
     reason: str
     printed: str
@@ -50,6 +64,7 @@ class Statement:
 STATEMENTS: dict[str, Statement] = {
     "4.1": Statement(
         "Lemma 4.1, Eq. (1)-(15)",
+        lemma_4_1,
         SILENT,
         "exact inside its model for sigma >= e; the law itself is an assumption that real "
         "Jacobians do not follow",
@@ -62,6 +77,7 @@ STATEMENTS: dict[str, Statement] = {
     ),
     "4.2-18": Statement(
         "Corollary 4.2, main terms of Eq. (17)-(18)",
+        equation_18,
         HOLDS,
         "y'K^-1 y <= ||y||^2 / lambda_min, and ||y||^2 <= n; the remainder O(log 1/delta) bounds "
         "nothing, and (16) has four typos",
@@ -73,6 +89,7 @@ STATEMENTS: dict[str, Statement] = {
     ),
     "4.2-19": Statement(
         "Corollary 4.2, main terms of Eq. (19)",
+        equation_19,
         FALSE,
         "the best case is written as an upper bound",
         "sqrt2 / sigma~_min <= sqrt2 / (sigma_min + sqrt(n) L eps0)",
@@ -84,6 +101,7 @@ STATEMENTS: dict[str, Statement] = {
     ),
     "5.1": Statement(
         "Lemma 5.1, Eq. (20)-(27)",
+        lemma_5_1,
         SILENT,
         "the residual is frozen and has to be at most sqrt n; false without either",
         "||J~'r - J~_S'Gamma r_S|| <= xi + 2 n^(3/2) L eps0 <= xi + 2 sqrt L",
@@ -103,6 +121,7 @@ STATEMENTS: dict[str, Statement] = {
     ),
     "5.2": Statement(
         "Theorem 5.2, Eq. (28)-(43)",
+        theorem_5_2,
         FALSE,
         "a factor sqrt(2 Lam) is missing, the step size is twice too large, and weights are "
         "dropped in (40)-(41)",
@@ -124,6 +143,7 @@ STATEMENTS: dict[str, Statement] = {
     ),
     "A.5": Statement(
         "A.5, Eq. (44)",
+        equation_44,
         FALSE,
         "rows have to be differences g_i - g_pi(i), and a factor sqrt(n - k) is missing",
         "||sum_i g_i - sum_j gamma_j g_j|| <= ||G_pi||_F, rows g_pi(i)",
@@ -135,6 +155,7 @@ STATEMENTS: dict[str, Statement] = {
     ),
     "B.1": Statement(
         "Theorem B.1, Eq. (45)-(51)",
+        theorem_b_1,
         FALSE,
         "Jensen is reversed from (49) to (50)",
         "E||y - f(X_aug, W^t)|| <= sqrt(sum_i (1 - eta E lambda~_i)^(2t) "
@@ -149,6 +170,7 @@ STATEMENTS: dict[str, Statement] = {
     ),
     "B.2": Statement(
         "Theorem B.2, Eq. (52)-(59)",
+        theorem_b_2,
         FALSE,
         "inherits 5.2; its eps0 does not give O(Lbar / sigma_max)",
         "E||grad L(W^t)|| <= alpha^(-1/2) (1 - alpha eta/2)^(t/2) (2 G0 + 2 xi + "
@@ -169,6 +191,7 @@ STATEMENTS: dict[str, Statement] = {
     ),
     "B.3": Statement(
         "Lemma B.3, Eq. (60)-(65)",
+        lemma_b_3,
         FALSE,
         "weights vanish at (63), and the absolute value at (65) is wrong",
         "sqrt(sum_i lambda_i) >= | ||J'r|| - xi | / ||r_S||",
@@ -181,6 +204,7 @@ STATEMENTS: dict[str, Statement] = {
     ),
     "B.4": Statement(
         "Lemma B.4, Eq. (66)-(74)",
+        lemma_b_4,
         FALSE,
         "z_i of the sum over all data is dropped at (70); the right constant is 2",
         "||sum_i grad l_i(F x_i) - sum_j gamma_j grad l_j(F x_j)|| <= ||F|| (xi + sqrt(d) n omega)",
@@ -196,6 +220,7 @@ STATEMENTS: dict[str, Statement] = {
     ),
     "B.5": Statement(
         "Corollary B.5, Eq. (75)-(80)",
+        corollary_b_5,
         FALSE,
         "inherits B.4",
         "clean and augmented together <= (||F|| + 1) xi + sqrt(d) ||F|| n omega",
@@ -211,6 +236,7 @@ STATEMENTS: dict[str, Statement] = {
     ),
     "B.6": Statement(
         "Theorem B.6, Eq. (81)-(87)",
+        theorem_b_6,
         FALSE,
         "inherits B.4, B.5 and 5.2",
         "E||grad L(W^t)|| <= alpha^(-1/2) (1 - alpha eta/2)^(t/2) (G0' + (||F|| + 1) xi + "
@@ -231,6 +257,7 @@ STATEMENTS: dict[str, Statement] = {
     ),
     "C.2": Statement(
         "C.2: small singular values grow relatively more",
+        claim_c_2,
         FALSE,
         "an observation on strong augmentation, and no theorem; only trace and top-k sums grow on "
         "average",
@@ -243,6 +270,7 @@ STATEMENTS: dict[str, Statement] = {
     ),
     "F1": Statement(
         "Fact F1 (Weyl)",
+        fact_1,
         HOLDS,
         "used in Lemma 4.1 and Corollary 4.2",
         "",
@@ -252,6 +280,7 @@ STATEMENTS: dict[str, Statement] = {
     ),
     "F2": Statement(
         "Fact F2: the size of E",
+        fact_2,
         SILENT,
         "L has to be the Lipschitz constant of x -> J(W, x), which ReLU networks do not have",
         "||E|| <= sqrt(n) L eps0, L of the outputs",
@@ -263,6 +292,7 @@ STATEMENTS: dict[str, Statement] = {
     ),
     "F3": Statement(
         "Fact F3 (Wedin)",
+        fact_3,
         HOLDS,
         "with explicit constants; gaps decide, and not sizes",
         "",
@@ -272,6 +302,7 @@ STATEMENTS: dict[str, Statement] = {
     ),
     "F4": Statement(
         "Fact F4: the slack of Eq. (49)",
+        fact_4,
         SILENT,
         "needs ||y||^2 <= n, as of targets within 1",
         "(u~_i'y)^2 <= (u_i'y)^2 + 2 n sqrt2 ||E|| / gap0",
@@ -282,6 +313,7 @@ STATEMENTS: dict[str, Statement] = {
     ),
     "F5": Statement(
         "Fact F5: gradients of smooth losses",
+        fact_5,
         HOLDS,
         "the factor 2 Lam that (28) lacks",
         "",
@@ -291,6 +323,7 @@ STATEMENTS: dict[str, Statement] = {
     ),
     "F6": Statement(
         "Fact F6: the contraction of SGD",
+        fact_6,
         FALSE,
         "with the printed step size the loss need not fall at all",
         "E L(W^t) <= (1 - alpha eta/2)^t L(W^0), eta = alpha / (Lam beta)",

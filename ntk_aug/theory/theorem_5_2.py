@@ -12,6 +12,8 @@ import numpy as np
 from ntk_aug.aliases import Float
 from ntk_aug.theory.arrays import ArrayLike, finite_array, norm, number_in, weighted_subset
 from ntk_aug.theory.descent import (
+    ROUNDING_OF_GRADIENT,
+    ROUNDING_OF_LOSS,
     WeightedLeastSquares,
     check_descent,
     constants_of,
@@ -252,7 +254,7 @@ def descent_sides(
                 moments.loss,
                 rate**t * problem.loss(problem.W0),
                 tolerance=1e-9,
-                scale=1e-6 * problem.loss(problem.W0),
+                scale=ROUNDING_OF_LOSS * problem.loss(problem.W0),
             ),
         },
         further_printed={"bracket": Bound(start, printed, tolerance=1e-9)}
@@ -261,7 +263,7 @@ def descent_sides(
         assumptions=assumptions.finish(),
         constants=constants | constants_of(problem, alpha, eta) | {"B0": bracket},
         tolerance=1e-9,
-        scale=1e-6 * start,
+        scale=ROUNDING_OF_GRADIENT * start,
     )
 
 

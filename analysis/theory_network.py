@@ -1,0 +1,204 @@
+"""The theory on a trained network: with real augmentations, and a real coreset."""
+
+from collections.abc import Collection
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+
+from analysis.networks import (
+    StudiedNetwork,
+    check_augmented,
+    load_checkpoints,
+    load_own_weights,
+    load_splits,
+    pretrain,
+)
+from analysis.theory_options import TheoryOptions
+from ntk_aug import augment, coreset, data, jacobian, ntk, spectrum, theory, training
+from ntk_aug.aliases import Inputs, Progress
+from ntk_aug.checks import check_count
+from ntk_aug.host_random import generator
+from ntk_aug.inputs import example_shapes
+
+# What the seed's key is folded with: all that is drawn has a key of its own.
+OF_EXAMPLES, OF_SELECTION, OF_POOL, OF_RANDOM_SUBSETS = 2, 3, 6, 7
+POOL_FRACTION = 0.1
+RANDOM_SUBSETS = 20
+TIMES = 17
+"""Points of the curves of training, one of them at 0 and the others at equal ratios."""
+
+NOT_AUGMENTED = "none"
+"""In place of an augmentation, of statements on clean examples alone."""
+
+Arrays = dict[str, np.ndarray]
+
+
+def load_network(options: TheoryOptions) -> tuple[StudiedNetwork, data.Dataset, data.Dataset]:
+    """The trained network, and its training and test split.
+
+    Raises:
+      InputError: what cannot be used, before anything is trained.
+    """
+    checkpoint = () if options.checkpoint is None else (options.checkpoint,)
+    trained = load_checkpoints(checkpoint, options.epoch)
+    train, test = load_splits(
+        options, trained[0].trained_on if trained else None, classes=options.classes
+    )
+    check_count(options.n, len(train), "--n (images)")
+    check_count(options.pool, len(train), "--pool (images)")
+    check_augmented(train, options.augment)
+    (network,) = trained or load_own_weights(options, train) or pretrain(options, train, test)
+    return network, train, test
+
+
+def study_network(
+    options: TheoryOptions, statements: Collection[str], progress: Progress
+) -> tuple[dict[str, Any], Arrays]:
+    """Checks the statements on the network of the options.
+
+    Returns:
+      What was found, for theory.json, and the curves and spectra, for theory.npz.
+    """
+    network, train, test = load_network(options)
+    key = partial(jax.random.fold_in, jax.random.key(options.seed))
+    examples = data.draw_examples(key(OF_EXAMPLES), train, options.n)
+    plain, versions = _inputs(options, train, examples)
+    selected = _coreset(options, network, examples, options.fraction)
+    found: dict[str, Any] = {
+        "origin": network.origin,
+        "data": train.name,
+        "classes": train.class_names,
+        "test_accuracy": training.evaluate(network.view, test).accuracy,
+        "n": options.n,
+        "k": len(selected.indices),
+        "tightness": {},
+        "shifts": {},
+        "dynamics": {},
+    }
+    arrays: Arrays = {}
+    for number, (name, drawn) in enumerate(versions.items()):
+        measured = theory.measure_network(network.view, plain, drawn[0], examples.labels)
+        if {"F1", "F2", "F3", "5.1", "A.5", "B.3"} & set(statements):
+            sides = theory.network_sides(measured, selected.indices, selected.weights)
+            for label, side in sides.items():
+                if side.statement in statements:
+                    of = NOT_AUGMENTED if side.statement in ("A.5", "B.3") else name
+                    found["tightness"].setdefault(of, {})[label] = ratios(side)
+            found["certified"] = measured.certified
+        if "4.1" in statements:
+            shifts = _shifts(network, measured, drawn)
+            for part, values in shifts._asdict().items():
+                arrays[f"shifts/{number}/{part}"] = values
+            found["shifts"][name] = {
+                "share_decreased": float(shifts.share_decreased.mean()),
+                "second_moment_ratio": shifts.second_moment_ratio,
+                "largest_over_e": float((np.abs(shifts.delta).max(axis=1) / shifts.e).max()),
+                "share_sigma_below_e": float((shifts.sigma < shifts.e.max()).mean()),
+            }
+        if "B.1" in statements:
+            times = np.unique(np.geomspace(1, options.steps, TIMES - 1).round().astype(int))
+            dynamics = theory.network_dynamics(
+                network.view,
+                plain,
+                drawn,
+                np.eye(train.num_classes)[examples.labels],
+                times=[0, *times],
+                progress=progress,
+            )
+            scalars = {}
+            for part, value in dynamics._asdict().items():
+                if np.ndim(value):
+                    arrays[f"dynamics/{number}/{part}"] = value
+                else:
+                    scalars[part] = float(value)
+            scalars["linearized_from_formula"] = _relative(dynamics.linearized, dynamics.formula)
+            scalars["network_from_formula"] = _relative(dynamics.network, dynamics.formula)
+            found["dynamics"][name] = scalars
+        progress("augmentations", number + 1, len(versions))
+    if "B.3" in statements:
+        spectra = _coreset_spectra(options, network, train, progress)
+        arrays |= {f"coreset/{part}": values for part, values in spectra._asdict().items()}
+        found["coreset_spectra"] = spectra.compared()
+    return found, arrays
+
+
+def ratios(sides: theory.Sides) -> dict[str, Any]:
+    """How tight a statement is at one instance: ratios of left and right side, by bound."""
+    printed = sides.printed_bound
+    return {
+        "printed": None
+        if printed is None
+        else {"holds": bool(sides.printed_holds), "ratio": printed.ratio},
+        "corrected": {
+            name: {
+                "holds": bound.holds,
+                "ratio": bound.ratio,
+                "median": float(np.median(bound.ratios)),
+            }
+            for name, bound in sides.corrected_bounds.items()
+        },
+        "constants": dict(sides.constants),
+    }
+
+
+def _inputs(
+    options: TheoryOptions, train: data.Dataset, examples: data.Dataset
+) -> tuple[Inputs, dict[str, list[Inputs]]]:
+    """The network's inputs, and the same of every augmentation and draw."""
+    preprocess = partial(data.normalize, mean=train.mean, std=train.std)
+    pixels = data.unit_range(examples.images)
+    named = {spec: augment.build_augmentation(spec) for spec in options.augment}
+    drawn = iter(
+        spectrum.AugmentedVersions(
+            named, jax.random.key(options.seed), pixels, examples.indices, preprocess
+        )(options.draws)
+    )
+    plain = jax.tree.map(np.asarray, preprocess(pixels))
+    return plain, {name: [next(drawn) for _ in range(options.draws)] for name in named}
+
+
+def _coreset(options, network, examples, fraction):
+    """A coreset by the whole network's gradients."""
+    of_network = coreset.network_examples(network.view, examples, proxy="network")
+    key = jax.random.fold_in(jax.random.key(options.seed), OF_SELECTION)
+    return coreset.select(key, of_network, fraction=fraction, per_class=False)
+
+
+def _shifts(network, measured, drawn):
+    """The shifts of singular values over all draws; the first is measured already."""
+    shape = (-1, measured.J.shape[-1])
+    rows = jacobian.JacobianRows(
+        network.view.apply_fn, network.view.params, example_shapes(drawn[0]), dtype="float64"
+    )
+    moved = [measured.J_augmented.reshape(shape), *(rows(version) for version in drawn[1:])]
+    return theory.measure_shifts(measured.J.reshape(shape), moved)
+
+
+def _coreset_spectra(options, network, train, progress):
+    key = partial(jax.random.fold_in, jax.random.key(options.seed))
+    pool = data.draw_examples(key(OF_POOL), train, options.pool)
+    plain = np.asarray(data.normalize(data.unit_range(pool.images), mean=train.mean, std=train.std))
+    selected = _coreset(options, network, pool, POOL_FRACTION)
+    rows = jacobian.JacobianRows(
+        network.view.apply_fn, network.view.params, example_shapes(plain), dtype="float64"
+    )
+    kernel = ntk.empirical_kernel(rows, plain, progress=progress)
+    counts = np.bincount(pool.labels[selected.indices], minlength=pool.num_classes)
+    rng = generator(key(OF_RANDOM_SUBSETS))
+    members = [np.flatnonzero(pool.labels == label) for label in range(pool.num_classes)]
+    random = [
+        np.concatenate(
+            [
+                rng.choice(own, count, replace=False)
+                for own, count in zip(members, counts, strict=True)
+            ]
+        )
+        for _ in range(RANDOM_SUBSETS)
+    ]
+    return theory.coreset_spectra(kernel, len(pool), selected.indices, selected.weights, random)
+
+
+def _relative(values, reference):
+    return float((np.abs(values - reference) / reference).max())
