@@ -97,8 +97,8 @@ def _draw_descent(found: Mapping) -> Figure:
 def _draw_shifts(names: list[str], arrays: Mapping[str, np.ndarray]) -> Figure:
     """The law of Lemma 4.1 beside the measured one."""
     figure, panels = _panels(len(names))
-    for number, (axes, name) in enumerate(zip(panels, names, strict=True)):
-        delta = arrays[f"shifts/{number}/delta"] / arrays[f"shifts/{number}/e"][:, None]
+    for place, (axes, name) in enumerate(zip(panels, names, strict=True)):
+        delta = arrays[f"shifts/{place}/relative"]
         edges = np.linspace(-1, 1, 81).tolist()
         axes.hist(delta.ravel(), edges, density=True, color=COLORS[0], alpha=0.8, label="measured")
         p = float((delta < 0).mean())
@@ -121,9 +121,9 @@ def _draw_shifts(names: list[str], arrays: Mapping[str, np.ndarray]) -> Figure:
 def _draw_dynamics(names: list[str], arrays: Mapping[str, np.ndarray]) -> Figure:
     """Theorem B.1 on the network: linearised, real, printed, (c) and (d)."""
     figure, panels = _panels(len(names))
-    for number, (axes, name) in enumerate(zip(panels, names, strict=True)):
+    for place, (axes, name) in enumerate(zip(panels, names, strict=True)):
         part = {
-            field: arrays[f"dynamics/{number}/{field}"]
+            field: arrays[f"dynamics/{place}/{field}"]
             for field in ("times", "linearized", "network", "printed", "bound_c", "bound_d")
         }
         times = part["times"]

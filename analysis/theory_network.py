@@ -16,6 +16,7 @@ from analysis.networks import (
     pretrain,
 )
 from analysis.theory_options import TheoryOptions
+from analysis.theory_records import number, ratios_record
 from ntk_aug import augment, coreset, data, jacobian, ntk, spectrum, theory, training
 from ntk_aug.aliases import Inputs, Progress
 from ntk_aug.checks import check_count
@@ -25,6 +26,7 @@ from ntk_aug.inputs import example_shapes
 # What the seed's key is folded with: all that is drawn has a key of its own.
 OF_EXAMPLES, OF_SELECTION, OF_POOL, OF_RANDOM_SUBSETS = 2, 3, 6, 7
 POOL_FRACTION = 0.1
+DEFAULT_POOL = 300
 RANDOM_SUBSETS = 20
 TIMES = 17
 """Points of the curves of training, one of them at 0 and the others at equal ratios."""
@@ -47,7 +49,8 @@ def load_network(options: TheoryOptions) -> tuple[StudiedNetwork, data.Dataset, 
         options, trained[0].trained_on if trained else None, classes=options.classes
     )
     check_count(options.n, len(train), "--n (images)")
-    check_count(options.pool, len(train), "--pool (images)")
+    if options.pool is not None:
+        check_count(options.pool, len(train), "--pool (images)")
     check_augmented(train, options.augment)
     (network,) = trained or load_own_weights(options, train) or pretrain(options, train, test)
     return network, train, test
@@ -78,23 +81,23 @@ def study_network(
         "dynamics": {},
     }
     arrays: Arrays = {}
-    for number, (name, drawn) in enumerate(versions.items()):
+    for place, (name, drawn) in enumerate(versions.items()):
         measured = theory.measure_network(network.view, plain, drawn[0], examples.labels)
+        found["certified"] = measured.certified
         if {"F1", "F2", "F3", "5.1", "A.5", "B.3"} & set(statements):
             sides = theory.network_sides(measured, selected.indices, selected.weights)
             for label, side in sides.items():
                 if side.statement in statements:
                     of = NOT_AUGMENTED if side.statement in ("A.5", "B.3") else name
-                    found["tightness"].setdefault(of, {})[label] = ratios(side)
-            found["certified"] = measured.certified
+                    found["tightness"].setdefault(of, {})[label] = ratios_record(side)
+
         if "4.1" in statements:
             shifts = _shifts(network, measured, drawn)
-            for part, values in shifts._asdict().items():
-                arrays[f"shifts/{number}/{part}"] = values
+            arrays[f"shifts/{place}/relative"] = shifts.relative
             found["shifts"][name] = {
                 "share_decreased": float(shifts.share_decreased.mean()),
                 "second_moment_ratio": shifts.second_moment_ratio,
-                "largest_over_e": float((np.abs(shifts.delta).max(axis=1) / shifts.e).max()),
+                "largest_over_e": float(np.abs(shifts.relative).max()),
                 "share_sigma_below_e": float((shifts.sigma < shifts.e.max()).mean()),
             }
         if "B.1" in statements:
@@ -110,37 +113,18 @@ def study_network(
             scalars = {}
             for part, value in dynamics._asdict().items():
                 if np.ndim(value):
-                    arrays[f"dynamics/{number}/{part}"] = value
+                    arrays[f"dynamics/{place}/{part}"] = value
                 else:
-                    scalars[part] = float(value)
+                    scalars[part] = number(value)
             scalars["linearized_from_formula"] = _relative(dynamics.linearized, dynamics.formula)
             scalars["network_from_formula"] = _relative(dynamics.network, dynamics.formula)
             found["dynamics"][name] = scalars
-        progress("augmentations", number + 1, len(versions))
+        progress("augmentations", place + 1, len(versions))
     if "B.3" in statements:
         spectra = _coreset_spectra(options, network, train, progress)
         arrays |= {f"coreset/{part}": values for part, values in spectra._asdict().items()}
         found["coreset_spectra"] = spectra.compared()
     return found, arrays
-
-
-def ratios(sides: theory.Sides) -> dict[str, Any]:
-    """How tight a statement is at one instance: ratios of left and right side, by bound."""
-    printed = sides.printed_bound
-    return {
-        "printed": None
-        if printed is None
-        else {"holds": bool(sides.printed_holds), "ratio": printed.ratio},
-        "corrected": {
-            name: {
-                "holds": bound.holds,
-                "ratio": bound.ratio,
-                "median": float(np.median(bound.ratios)),
-            }
-            for name, bound in sides.corrected_bounds.items()
-        },
-        "constants": dict(sides.constants),
-    }
 
 
 def _inputs(
@@ -178,7 +162,8 @@ def _shifts(network, measured, drawn):
 
 def _coreset_spectra(options, network, train, progress):
     key = partial(jax.random.fold_in, jax.random.key(options.seed))
-    pool = data.draw_examples(key(OF_POOL), train, options.pool)
+    size = min(DEFAULT_POOL, len(train)) if options.pool is None else options.pool
+    pool = data.draw_examples(key(OF_POOL), train, size)
     plain = np.asarray(data.normalize(data.unit_range(pool.images), mean=train.mean, std=train.std))
     selected = _coreset(options, network, pool, POOL_FRACTION)
     rows = jacobian.JacobianRows(

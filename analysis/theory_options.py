@@ -38,8 +38,9 @@ class TheoryOptions(NetworkOptions):
     """Augmented versions of the images per augmentation."""
     n: int = 60
     """Images whose Jacobians are held; each counts one row per class."""
-    pool: int = 300
-    """Images among which a tenth is selected, whose singular values are compared."""
+    pool: int | None = None
+    """Images among which a tenth is selected, whose singular values are compared; default: 300, or
+    all if there are fewer."""
     fraction: float = 0.2
     """Size of the coreset of the n images, as a share."""
     steps: int = 400
@@ -63,7 +64,8 @@ def check_options(options: TheoryOptions) -> TheoryOptions:
     check_network_options(options, options.checkpoint is not None, networks=1)
     check_at_least(options.draws, 1, "--draws")
     check_at_least(options.n, 2, "--n")
-    check_at_least(options.pool, 10, "--pool")
+    if options.pool is not None:
+        check_at_least(options.pool, 10, "--pool")
     check_at_least(options.steps, 1, "--steps")
     if not 0 < options.fraction <= 1:
         raise InputError(f"--fraction is {options.fraction}, expected above 0 and at most 1")

@@ -12,6 +12,13 @@ LONGEST_SIDE = 64
 """Numbers of a side that are kept; of longer ones, as many at equal distances."""
 
 
+def number(value: float) -> float | str | None:
+    """A number as JSON can hold it: "inf" for infinity, None for NaN, which is not known."""
+    if np.isnan(value):
+        return None
+    return float(value) if np.isfinite(value) else str(float(value))
+
+
 def statement_record(report: theory.StatementReport) -> dict[str, Any]:
     """One statement: what it is, how often each form holds, and its constructed instances."""
     statement = theory.STATEMENTS[report.number]
@@ -23,14 +30,22 @@ def statement_record(report: theory.StatementReport) -> dict[str, Any]:
         "reason": statement.reason,
         "printed": statement.printed,
         "corrected": statement.corrected,
-        "printed_form": None if report.printed is None else asdict(report.printed),
-        "corrected_form": asdict(report.corrected),
-        "tightest": report.tightest,
-        "bounds": {name: asdict(tally) for name, tally in report.bounds.items()},
+        "printed_form": None if report.printed is None else tally_record(report.printed),
+        "corrected_form": tally_record(report.corrected),
+        "tightest": number(report.tightest),
+        "bounds": {name: tally_record(tally) for name, tally in report.bounds.items()},
         "counterexamples": [constructed_record(one) for one in report.counterexamples],
         "attained": [constructed_record(one) for one in report.attained],
         "dropped": {name: constructed_record(one) for name, one in report.dropped.items()},
     }
+
+
+def tally_record(tally: theory.Tally) -> dict[str, Any]:
+    """How often a form holds, and its ratios."""
+    ratios = {
+        name: number(getattr(tally, name)) for name in ("median", "worst", "worst_constructed")
+    }
+    return {"held": tally.held, "instances": tally.instances, **ratios}
 
 
 def constructed_record(one: theory.Constructed) -> dict[str, Any]:
@@ -52,8 +67,11 @@ def sides_record(sides: theory.Sides) -> dict[str, Any]:
             name: bound_record(bound) for name, bound in sides.further_printed.items()
         },
         "corrected": {name: bound_record(b) for name, b in sides.corrected_bounds.items()},
-        "assumptions": [asdict(assumption) for assumption in sides.assumptions],
-        "constants": dict(sides.constants),
+        "assumptions": [
+            asdict(one) | {"value": number(one.value), "limit": number(one.limit)}
+            for one in sides.assumptions
+        ],
+        "constants": {name: number(value) for name, value in sides.constants.items()},
     }
 
 
@@ -64,14 +82,33 @@ def bound_record(bound: theory.Bound) -> dict[str, Any]:
         "relation": bound.relation,
         "rhs": _shortened(bound.rhs),
         "holds": bound.holds,
-        "ratio": bound.ratio,
+        "ratio": number(bound.ratio),
     }
 
 
 def _shortened(side):
     values = np.asarray(side, np.float64).ravel()
     if np.ndim(side) == 0:
-        return float(values[0])
+        return number(values[0])
     if len(values) > LONGEST_SIDE:
         values = values[np.linspace(0, len(values) - 1, LONGEST_SIDE).round().astype(int)]
-    return values
+    return [number(value) for value in values]
+
+
+def ratios_record(sides: theory.Sides) -> dict[str, Any]:
+    """How tight a statement is at one instance: ratios of left and right side, by bound."""
+    printed = sides.printed_bound
+    return {
+        "printed": None
+        if printed is None
+        else {"holds": bool(sides.printed_holds), "ratio": number(printed.ratio)},
+        "corrected": {
+            name: {
+                "holds": bound.holds,
+                "ratio": number(bound.ratio),
+                "median": number(np.median(bound.ratios)),
+            }
+            for name, bound in sides.corrected_bounds.items()
+        },
+        "constants": {name: number(value) for name, value in sides.constants.items()},
+    }

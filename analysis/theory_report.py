@@ -154,12 +154,14 @@ def _side(value):
 
 
 def _text(value):
-    return "inf" if value is None else f"{value:.4g}"
+    if value is None:
+        return "-"
+    return value if isinstance(value, str) else f"{value:.4g}"
 
 
 def _worst_ratio(sides):
     ratios = [bound["ratio"] for bound in sides["corrected"].values() if not bound["holds"]]
-    return "inf" if None in ratios else _text(max(ratios, default=0.0))
+    return _text(max(ratios, key=float, default=0.0))
 
 
 def _shifts(network, figures):

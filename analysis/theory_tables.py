@@ -57,11 +57,11 @@ def network_rows(summary: Mapping) -> list[tuple[str, ...]]:
     return rows
 
 
-def number_text(value: float | None) -> str:
-    """Of 0.98765 "0.988", of 123456 "1.23e+05"; None, which is infinite or not known, is "inf"."""
+def number_text(value: float | str | None) -> str:
+    """Of 0.98765 "0.988", of 123456 "1.23e+05", of what is not known "-"."""
     if value is None:
-        return "inf"
-    return f"{value:.3g}"
+        return "-"
+    return value if isinstance(value, str) else f"{value:.3g}"
 
 
 def network_sentence(network: Mapping) -> str:

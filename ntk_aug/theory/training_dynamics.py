@@ -100,8 +100,11 @@ def network_dynamics(
     bounds = deterministic_bounds(sigma, coefficients, e, eta, times, n * C)
     p, gap0 = shifts.share_decreased, float(own_gaps(sigma).min())
     mean = sigma**2 + sigma * (1 - 2 * p) * e + e**2 / 3
-    slack = 2 * n * np.sqrt(2) * e / gap0 if e else 0.0
+    # Equal singular values make the printed slack infinite
+    slack = 0.0 if e == 0 else np.inf if gap0 == 0 else 2 * n * np.sqrt(2) * e / gap0
     powers = np.abs(1 - eta * mean)[None] ** (2 * times[:, None])
+    terms = powers * (coefficients**2 + (0.0 if np.isinf(slack) else slack))
+    printed = np.full(len(times), np.inf) if np.isinf(slack) else np.sqrt(terms.sum(axis=1))
     trained = []
     both = (linearized_view(view), view)
     for number, (one, version) in enumerate([(one, v) for one in both for v in versions]):
@@ -113,7 +116,7 @@ def network_dynamics(
         np.stack([training_errors(draw, y, eta, times) for draw in draws]),
         np.stack(trained[: len(versions)]),
         np.stack(trained[len(versions) :]),
-        np.sqrt(powers @ (coefficients**2 + slack)),
+        printed,
         bounds["c"],
         bounds["d"],
         eta,
