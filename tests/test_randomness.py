@@ -18,7 +18,7 @@ import pytest
 from scipy.sparse.linalg import aslinearoperator
 
 import ntk_aug
-from ntk_aug import augment, data, jacobian, models, spectrum, training
+from ntk_aug import augment, data, jacobian, models, spectrum, theory, training
 from ntk_aug.augment import Policy, WuAugmentation, candidates, parse_table
 
 KEY = jax.random.key(3)
@@ -98,11 +98,13 @@ OPERATOR = aslinearoperator(RNG.standard_normal((9, 12)))
 
 ON_HOST = {
     "draw_examples": lambda key: data.draw_examples(key, FOUR, 1, per_class=True),
+    "draw_shifts": lambda key: theory.draw_shifts(key, 0.5, 0.3, 4),
     "estimate_entropy_rank": lambda key: spectrum.estimate_entropy_rank(
         key, OPERATOR, num_samples=2
     ),
     "estimate_moments": lambda key: spectrum.estimate_moments(key, OPERATOR, num_samples=2),
     "largest_singular_triplets": lambda key: spectrum.largest_singular_triplets(key, OPERATOR, 2),
+    "measure_perturbed": lambda key: theory.measure_perturbed(key, [2.0, 1.0], 3, 0.1, draws=2),
     "projected_rows": lambda key: jacobian.projected_rows(
         key,
         jacobian.JacobianRows(lambda w, x: x[:, 0, 0] @ w, np.ones((1, 2), np.float32), (1, 1, 1)),
@@ -115,6 +117,8 @@ ON_HOST = {
 """Functions that work on the host, where the checker looks at each use as it comes."""
 
 SEEDS_NUMPY = {
+    "check_statement",
+    "random_instances",
     "corrupt_labels",
     "long_tailed",
     "random_gradient_errors",

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.sparse.linalg import aslinearoperator
 
-from ntk_aug import augment, coreset, data, jacobian, spectrum
+from ntk_aug import augment, coreset, data, jacobian, spectrum, theory
 
 IMAGE = jnp.asarray(np.random.default_rng(0).integers(0, 256, (8, 8, 3)) / 255, jnp.float32)
 GRADIENTS = np.random.default_rng(1).normal(size=(90, 4))
@@ -76,6 +76,10 @@ DRAWS = {
     "moments": lambda key: spectrum.estimate_moments(key, OPERATOR, num_samples=3).trace,
     "entropy": lambda key: spectrum.estimate_entropy_rank(key, OPERATOR, num_samples=2).rank,
     "triplets": lambda key: spectrum.largest_singular_triplets(key, OPERATOR, 2).right,
+    "shifts": lambda key: theory.draw_shifts(key, 0.5, 0.3, 4),
+    "perturbed": lambda key: theory.measure_perturbed(key, [2.0, 1.0], 3, 0.1, draws=2).gain,
+    "statement": lambda key: theory.random_instances(key, "F1", 1)[0].lhs,
+    "checked": lambda key: theory.check_statement(key, "F1", instances=2).corrected.worst,
     "subspaces": lambda key: spectrum.random_subspace_angle(key, 40, 3),
 }
 

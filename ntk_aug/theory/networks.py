@@ -93,8 +93,9 @@ def measure_network(
     J, J_aug = (rows(batch).reshape(n, C, -1) for batch in (inputs, augmented))
     outputs, outputs_aug = (network_outputs(view, batch) for batch in (inputs, augmented))
     residuals, residuals_aug = (_residuals(f, targets, loss) for f in (outputs, outputs_aug))
-    moved = distances(augmented, inputs)
-    radius = float(max(distances(inputs).max(), distances(augmented).max()))
+    exact, exact_aug = (cast_inputs(batch, "float64") for batch in (inputs, augmented))
+    moved = distances(exact_aug, exact)
+    radius = float(max(distances(exact).max(), distances(exact_aug).max()))
     if view.jacobian_lipschitz is not None:
         LJ = view.jacobian_lipschitz(radius)
         Lf, certified = TanhMLP.from_params(view.params).output_lipschitz, True
