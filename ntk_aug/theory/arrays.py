@@ -11,6 +11,9 @@ from ntk_aug.checks import InputError
 ArrayLike = Any
 """Numbers in an array or in nested sequences, of the shape that the docstring says."""
 
+LARGEST = 1e60
+"""Fourth powers, and sums of many of them, fit float64."""
+
 
 def finite_array(values: Any, what: str, shape: Sequence[int | None]) -> np.ndarray:
     """Values as a float64 array of this shape.
@@ -23,8 +26,11 @@ def finite_array(values: Any, what: str, shape: Sequence[int | None]) -> np.ndar
     Raises:
       InputError: another shape, an empty axis, NaN or infinity.
     """
+    array = _as_numbers(values, what)
+    if np.iscomplexobj(array):
+        raise InputError(f"{what} has dtype {array.dtype}, expected real numbers")
     try:
-        array = np.asarray(values, np.float64)
+        array = array.astype(np.float64)
     except (TypeError, ValueError):
         raise InputError(f"{what} is {type(values).__name__}, expected an array of numbers") from (
             None
@@ -39,14 +45,29 @@ def finite_array(values: Any, what: str, shape: Sequence[int | None]) -> np.ndar
     if not np.isfinite(array).all():
         first = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
         raise InputError(f"{what} holds NaN or infinity, first at {first}")
+    if np.abs(array).max() > LARGEST:
+        raise InputError(
+            f"{what} holds {np.abs(array).max():.3g}, expected values up to {LARGEST:g}, whose "
+            "powers fit float64"
+        )
     return array
+
+
+def _as_numbers(values, what):
+    """Values as an array; raises InputError for nested sequences of different lengths."""
+    try:
+        return np.asarray(values)
+    except (TypeError, ValueError):
+        raise InputError(f"{what} is {type(values).__name__}, expected an array of numbers") from (
+            None
+        )
 
 
 def number_in(
     value: Any,
     what: str,
     lowest: float = -np.inf,
-    highest: float = np.inf,
+    highest: float = LARGEST,
     *,
     above: bool = False,
 ) -> float:
@@ -68,10 +89,8 @@ def number_in(
         raise InputError(f"{what} is {value!r}, expected a number") from None
     inside = lowest <= number <= highest and not (above and number == lowest)
     if not inside or not np.isfinite(number):
-        open_, close = "(" if above or lowest == -np.inf else "[", ")" if highest == np.inf else "]"
-        raise InputError(
-            f"{what} is {value}, expected in {open_}{lowest:.6g}, {highest:.6g}{close}"
-        )
+        open_ = "(" if above or lowest == -np.inf else "["
+        raise InputError(f"{what} is {value}, expected in {open_}{lowest:.6g}, {highest:.6g}]")
     return number
 
 
@@ -81,7 +100,7 @@ def times_of(times: Any) -> Int[np.ndarray, " T"]:
     Raises:
       InputError: none, no integers, negative ones, or not increasing.
     """
-    steps = np.asarray(times)
+    steps = _as_numbers(times, "times")
     whole = steps.ndim == 1 and len(steps) and np.issubdtype(steps.dtype, np.integer)
     if not whole or steps[0] < 0 or (np.diff(steps) <= 0).any():
         raise InputError(f"times are {times}, expected increasing integers of at least 0")
@@ -106,14 +125,14 @@ class Weighted(NamedTuple):
     k_plus: int
 
 
-def weighted_subset(subset: ArrayLike, gamma: ArrayLike, n: int) -> Weighted:
-    """A subset with its weights, after checking both.
+def weighted_subset(subset: ArrayLike, gamma: ArrayLike | None, n: int) -> Weighted:
+    """A subset with its weights, after checking both; without weights (None) they are 0.
 
     Raises:
       InputError: no or repeated indices, indices outside of 0 .. n - 1, not one weight to an
         index, negative weights.
     """
-    indices = np.asarray(subset)
+    indices = _as_numbers(subset, "subset")
     if indices.ndim != 1 or not len(indices) or not np.issubdtype(indices.dtype, np.integer):
         raise InputError(
             f"subset has shape {indices.shape} and dtype {indices.dtype}, expected integers [k]"
@@ -124,7 +143,8 @@ def weighted_subset(subset: ArrayLike, gamma: ArrayLike, n: int) -> Weighted:
         )
     if len(np.unique(indices)) < len(indices):
         raise InputError("subset holds an index twice, expected each at most once")
-    weights = finite_array(gamma, "gamma", (len(indices),))
+    given = np.zeros(len(indices)) if gamma is None else gamma
+    weights = finite_array(given, "gamma", (len(indices),))
     if weights.min() < 0:
         raise InputError(f"gamma has a weight {weights.min():g}, expected at least 0")
     spread = np.zeros(n)

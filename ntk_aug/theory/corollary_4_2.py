@@ -17,6 +17,9 @@ from ntk_aug.checks import InputError, check_kernel
 from ntk_aug.theory.arrays import ArrayLike, finite_array, norm, number_in
 from ntk_aug.theory.sides import Assumptions, Bound, Sides
 
+ROUNDING = 1e-13
+"""Of the smallest values, relative to the largest. Main terms divide by the smallest one."""
+
 
 def arora_kernel(X: ArrayLike) -> Float64[np.ndarray, "n n"]:
     """H_ij = x_i'x_j (pi - arccos x_i'x_j) / (2 pi), the infinite-width kernel of the source.
@@ -43,12 +46,20 @@ def main_term(kernel: Any, y: ArrayLike) -> float:
     Raises:
       InputError: a kernel that is not square or not positive definite, y of another length.
     """
-    kernel = check_kernel(kernel).astype(np.float64)
+    kernel = _symmetric(kernel)
     y = finite_array(y, "y", (len(kernel),))
     lowest = np.linalg.eigvalsh(kernel)[0]
     if not lowest > 0:
         raise InputError(f"the smallest eigenvalue of the kernel is {lowest:.3g}, expected above 0")
     return float(np.sqrt(2 * y @ np.linalg.solve(kernel, y) / len(y)))
+
+
+def _symmetric(kernel):
+    kernel = check_kernel(finite_array(kernel, "the kernel", (None, None)))
+    off = np.abs(kernel - kernel.T).max()
+    if off > 1e-5 * np.abs(kernel).max():  # float32 kernels are symmetric up to 1e-6
+        raise InputError(f"the kernel differs from its transpose by {off:.3g}, expected symmetric")
+    return (kernel + kernel.T) / 2
 
 
 def equation_18(kernel: Any, y: ArrayLike, *, drop: Collection[str] = ()) -> Sides:
@@ -65,10 +76,12 @@ def equation_18(kernel: Any, y: ArrayLike, *, drop: Collection[str] = ()) -> Sid
       InputError: as `main_term`.
       AssumptionError: ||y||^2 is above n.
     """
-    kernel = check_kernel(kernel).astype(np.float64)
+    kernel = _symmetric(kernel)
     lhs = main_term(kernel, y)
     y = np.asarray(y, np.float64)
-    lowest = float(np.linalg.eigvalsh(kernel)[0])
+    values = np.linalg.eigvalsh(kernel)
+    lowest = float(values[0])
+    tolerance = 1e-9 + ROUNDING * float(values[-1]) / lowest
     assumptions = Assumptions(drop)
     assumptions.check("targets", "||y||^2, at most n", y @ y, "<=", len(y))
     right = float(np.sqrt(2 / lowest))
@@ -77,10 +90,10 @@ def equation_18(kernel: Any, y: ArrayLike, *, drop: Collection[str] = ()) -> Sid
         lhs,
         right,
         right,
-        further={"17": Bound(lhs, np.sqrt(2 * (y @ y) / lowest / len(y)), tolerance=1e-9)},
+        further={"17": Bound(lhs, np.sqrt(2 * (y @ y) / lowest / len(y)), tolerance=tolerance)},
         assumptions=assumptions.finish(),
         constants={"lambda_min": lowest, "n": len(y)},
-        tolerance=1e-9,
+        tolerance=tolerance,
     )
 
 
@@ -127,6 +140,8 @@ def equation_19(
     assumptions.check("e", "bound of ||E||", e, ">=", e_exact)
     assumptions.check("sigma_min > e", "sigma_min - e", smallest - e, ">=", 1e-12 * largest)
     lhs, root = np.sqrt(2) / smallest_aug, np.sqrt(2)
+    divided = min(smallest_aug, smallest + e, abs(smallest - e) or np.inf)
+    tolerance = 1e-10 + ROUNDING * largest / divided
     options: dict[str, Any] = {"tolerance": 1e-12, "scale": largest}
     return Sides(
         "4.2-19",
@@ -134,11 +149,11 @@ def equation_19(
         root / (smallest + e),
         root / (smallest - e) if smallest != e else np.inf,
         further={
-            "best case": Bound(root / (smallest + e), lhs),
+            "best case": Bound(root / (smallest + e), lhs, tolerance=tolerance),
             "appended": Bound(appended, min(smallest, smallest_aug), **options),
             "merged": Bound(appended, e_exact / root, **options),
         },
         assumptions=assumptions.finish(),
         constants={"sigma_min": smallest, "sigma~_min": smallest_aug, "e": e},
-        tolerance=1e-10,
+        tolerance=tolerance,
     )

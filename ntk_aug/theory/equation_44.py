@@ -29,7 +29,7 @@ def assign(gradients: ArrayLike, subset: ArrayLike) -> Assignment:
       InputError: gradients that are not finite, indices outside of them or twice.
     """
     gradients = finite_array(gradients, "gradients", (None, None))
-    chosen = weighted_subset(subset, np.zeros(len(np.atleast_1d(subset))), len(gradients))
+    chosen = weighted_subset(subset, None, len(gradients))
     distances = np.stack(
         [np.linalg.norm(gradients - gradients[j], axis=1) for j in chosen.indices], axis=1
     )

@@ -92,11 +92,12 @@ class Bound:
         """Where the bound holds, up to rounding."""
         lhs, rhs = np.asarray(self.lhs, np.float64), np.asarray(self.rhs, np.float64)
         with np.errstate(invalid="ignore"):  # infinity minus infinity
-            slack = self.tolerance * np.maximum(np.abs(rhs), self.scale)
+            size = np.where(np.isinf(rhs), 0.0, np.abs(rhs))
+            slack = self.tolerance * np.maximum(size, self.scale)
             excess = lhs - rhs if self.relation != ">=" else rhs - lhs
-        if self.relation == "==":
-            return np.abs(excess) <= slack
-        return (excess <= slack) | (np.isinf(rhs) & (self.relation == "<="))
+            if self.relation == "==":
+                excess = np.abs(excess)
+        return np.asarray((excess <= slack) | (lhs == rhs))
 
     @property
     def holds(self) -> bool:
