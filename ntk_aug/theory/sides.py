@@ -19,6 +19,7 @@ class AssumptionError(InputError):
     """
 
     def __init__(self, name: str, message: str):
+        """Keeps the name beside the message."""
         super().__init__(message)
         self.name = name
 

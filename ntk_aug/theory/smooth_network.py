@@ -47,16 +47,6 @@ class TanhMLP(NamedTuple):
             ) from None
         return cls(*(np.asarray(array, np.float64) for array in arrays))
 
-    @classmethod
-    def draw(cls, rng: np.random.Generator, d: int, h: int, C: int) -> "TanhMLP":
-        """Normal weights of variance 1 / (number of inputs), and small biases."""
-        return cls(
-            rng.standard_normal((h, d)) / np.sqrt(d),
-            0.1 * rng.standard_normal(h),
-            rng.standard_normal((C, h)) / np.sqrt(h),
-            0.1 * rng.standard_normal(C),
-        )
-
     def outputs(self, X: Float[np.ndarray, "n d"]) -> Float64[np.ndarray, "n C"]:
         """f(x_i)."""
         return np.tanh(X @ self.U.T + self.b) @ self.V.T + self.c
@@ -83,6 +73,16 @@ class TanhMLP(NamedTuple):
     def output_lipschitz(self) -> float:
         """Lf = ||V|| ||U||."""
         return norm(self.V) * norm(self.U)
+
+
+def random_network(rng: np.random.Generator, d: int, h: int, C: int) -> TanhMLP:
+    """A network with normal weights of variance 1 / (number of inputs), and small biases."""
+    return TanhMLP(
+        rng.standard_normal((h, d)) / np.sqrt(d),
+        0.1 * rng.standard_normal(h),
+        rng.standard_normal((C, h)) / np.sqrt(h),
+        0.1 * rng.standard_normal(C),
+    )
 
 
 def softmax(outputs: Float[np.ndarray, "n C"]) -> Float64[np.ndarray, "n C"]:

@@ -157,9 +157,9 @@ def dynamics(tanh_mlp, inputs, augmented, labels):
 def test_the_linearised_network_does_what_the_formula_says(dynamics):
     np.testing.assert_allclose(dynamics.linearized, dynamics.formula, rtol=1e-9)
     np.testing.assert_allclose(dynamics.formula[:, 0], np.sqrt(8), rtol=1e-12)  # one-hot targets
-    # The network itself moves otherwise, but not by much in so few steps
+    # The network itself moves otherwise, but not by much in a few steps
     assert not np.allclose(dynamics.network, dynamics.formula, rtol=1e-6)
-    np.testing.assert_allclose(dynamics.network, dynamics.formula, rtol=0.05)
+    np.testing.assert_allclose(dynamics.network[:, :4], dynamics.formula[:, :4], rtol=0.02)
 
 
 def test_small_steps_approach_the_closed_form_of_neural_tangents(

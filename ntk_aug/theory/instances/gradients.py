@@ -11,7 +11,7 @@ from ntk_aug.theory.lemma_5_1 import AugmentedExamples, lemma_5_1, lemma_5_1_gra
 from ntk_aug.theory.lemma_b_3 import lemma_b_3
 from ntk_aug.theory.lemma_b_4 import corollary_b_5, lemma_b_4
 from ntk_aug.theory.sides import Sides
-from ntk_aug.theory.smooth_network import TanhMLP, softmax
+from ntk_aug.theory.smooth_network import random_network, softmax
 
 
 def lemma_5_1_random(rng: np.random.Generator) -> Sides:
@@ -20,7 +20,7 @@ def lemma_5_1_random(rng: np.random.Generator) -> Sides:
     Form (a) or (b), with the same or with fresh perturbations of the coreset, in turn by chance.
     """
     n, k, eps0 = 15, 4, 10 ** rng.uniform(-3, 0)
-    network = TanhMLP.draw(rng, 6, 16, 3)
+    network = random_network(rng, 6, 16, 3)
     X, y = rng.standard_normal((n, 6)), np.eye(3)[rng.integers(3, size=n)]
     J, r = network.jacobians(X), softmax(network.outputs(X)) - y
     chosen = facility_location(np.einsum("icp,ic->ip", J, r), count=k)
@@ -130,7 +130,7 @@ def eq44_equal_differences() -> Sides:
 
 def b3_random(rng: np.random.Generator) -> Sides:
     """A tanh network on clustered inputs, the squared loss, a greedy coreset of 1 to 5 of 20."""
-    network = TanhMLP.draw(rng, 6, 16, 3)
+    network = random_network(rng, 6, 16, 3)
     centres = rng.standard_normal((4, 6))
     X = centres[rng.integers(4, size=20)] + 0.1 * rng.standard_normal((20, 6))
     y = np.eye(3)[rng.integers(3, size=20)]

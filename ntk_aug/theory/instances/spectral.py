@@ -8,7 +8,7 @@ from ntk_aug.theory.lemma_4_1 import lemma_4_1
 from ntk_aug.theory.perturbation import fact_1, fact_2, fact_3, fact_4
 from ntk_aug.theory.second_order import claim_c_2
 from ntk_aug.theory.sides import Sides
-from ntk_aug.theory.smooth_network import TanhMLP
+from ntk_aug.theory.smooth_network import random_network
 
 
 def directions(
@@ -41,7 +41,7 @@ def f1_aligned() -> Sides:
 
 def f2_random(rng: np.random.Generator) -> Sides:
     """A tanh network with certified constants, inputs moved by up to eps0 between 0.001 and 1."""
-    network = TanhMLP.draw(rng, 6, 16, 3)
+    network = random_network(rng, 6, 16, 3)
     X = rng.standard_normal((12, 6))
     X_aug = X + directions(rng, 12, 6, 10 ** rng.uniform(-3, 0))
     radius = float(np.linalg.norm(np.concatenate([X, X_aug]), axis=1).max())
