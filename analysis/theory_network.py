@@ -31,6 +31,8 @@ RANDOM_SUBSETS = 20
 TIMES = 17
 """Points of the curves of training, one of them at 0 and the others at equal ratios."""
 
+ON_CLEAN_EXAMPLES = ("A.5", "B.3")
+PER_AUGMENTATION = {"4.1", "5.1", "B.1", "F1", "F2", "F3"}
 NOT_AUGMENTED = "none"
 """In place of an augmentation, of statements on clean examples alone."""
 
@@ -82,15 +84,19 @@ def study_network(
     }
     arrays: Arrays = {}
     for place, (name, drawn) in enumerate(versions.items()):
+        if place and not PER_AUGMENTATION & set(statements):
+            break
         measured = theory.measure_network(network.view, plain, drawn[0], examples.labels)
         found["certified"] = measured.certified
-        if {"F1", "F2", "F3", "5.1", "A.5", "B.3"} & set(statements):
-            sides = theory.network_sides(measured, selected.indices, selected.weights)
-            for label, side in sides.items():
-                if side.statement in statements:
-                    of = NOT_AUGMENTED if side.statement in ("A.5", "B.3") else name
-                    found["tightness"].setdefault(of, {})[label] = ratios_record(side)
-
+        labels = [
+            label
+            for label in theory.NETWORK_STATEMENTS
+            if label.split()[0] in statements and (place == 0 or label not in ON_CLEAN_EXAMPLES)
+        ]
+        sides = theory.network_sides(measured, selected.indices, selected.weights, only=labels)
+        for label, side in sides.items():
+            of = NOT_AUGMENTED if label in ON_CLEAN_EXAMPLES else name
+            found["tightness"].setdefault(of, {})[label] = ratios_record(side)
         if "4.1" in statements:
             shifts = _shifts(network, measured, drawn)
             arrays[f"shifts/{place}/relative"] = shifts.relative

@@ -80,14 +80,14 @@ PUBLIC = {
     "theory": """
         Assignment Assumption AssumptionError AugmentedExamples Bound Constructed
         CoresetSpectra DEFAULT_INSTANCES Dynamics Expansion MeasuredGains MeasuredNetwork
-        Moments STATEMENTS STATUSES ShiftMoments Shifts Sides Statement StatementReport
-        Tally TanhMLP WeightedLeastSquares arora_kernel assign check_statement
-        chosen_statements claim_c_2 coreset_spectra corollary_b_5 draw_shifts equation_18
-        equation_19 equation_44 fact_1 fact_2 fact_3 fact_4 fact_5 fact_6 lemma_4_1
-        lemma_5_1 lemma_5_1_gradients lemma_b_3 lemma_b_4 main_term measure_network
-        measure_perturbed measure_shifts network_dynamics network_sides random_instances
-        second_order shift_moments theorem_5_2 theorem_b_1 theorem_b_1_deterministic
-        theorem_b_2 theorem_b_6
+        Moments NETWORK_STATEMENTS STATEMENTS STATUSES ShiftMoments Shifts Sides Statement
+        StatementReport Tally TanhMLP WeightedLeastSquares arora_kernel assign
+        check_statement chosen_statements claim_c_2 coreset_spectra corollary_b_5
+        draw_shifts equation_18 equation_19 equation_44 fact_1 fact_2 fact_3 fact_4 fact_5
+        fact_6 lemma_4_1 lemma_5_1 lemma_5_1_gradients lemma_b_3 lemma_b_4 main_term
+        measure_network measure_perturbed measure_shifts network_dynamics network_sides
+        random_instances second_order shift_moments theorem_5_2 theorem_b_1
+        theorem_b_1_deterministic theorem_b_2 theorem_b_6
     """,
     "training": """
         BatchSizes BrokenCheckpointError Checkpoint DivergenceError EpochPlan EpochProgram

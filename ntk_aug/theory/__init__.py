@@ -25,7 +25,12 @@ from ntk_aug.theory.network_spectra import (
     coreset_spectra,
     measure_shifts,
 )
-from ntk_aug.theory.networks import MeasuredNetwork, measure_network, network_sides
+from ntk_aug.theory.networks import (
+    NETWORK_STATEMENTS,
+    MeasuredNetwork,
+    measure_network,
+    network_sides,
+)
 from ntk_aug.theory.perturbation import fact_1, fact_2, fact_3, fact_4
 from ntk_aug.theory.second_order import (
     Expansion,
@@ -44,6 +49,7 @@ from ntk_aug.theory.training_dynamics import Dynamics, network_dynamics
 
 __all__ = [
     "DEFAULT_INSTANCES",
+    "NETWORK_STATEMENTS",
     "STATEMENTS",
     "STATUSES",
     "Assignment",

@@ -5,6 +5,7 @@ has them (tanh MLPs). Elsewhere they are the steepest slopes between the given p
 nothing is certified, but every bound needs them at these pairs alone, so that the bounds hold.
 """
 
+from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
 import jax
@@ -12,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ntk_aug.aliases import Float64, Inputs
-from ntk_aug.checks import InputError
+from ntk_aug.checks import InputError, check_choice
 from ntk_aug.inputs import cast_inputs, check_inputs, check_same_batch, example_shapes, num_examples
 from ntk_aug.jacobian import JacobianRows
 from ntk_aug.jacobian.precision import derivative_precision, network_in
@@ -132,8 +133,16 @@ def steepest_slope(changes: ArrayLike, distances: ArrayLike) -> float:
     return float((changes[moved] / distances[moved]).max(initial=0))
 
 
+NETWORK_STATEMENTS = ("F1", "F2", "F3", "5.1 (a)", "5.1 (b)", "A.5", "B.3")
+"""What `network_sides` computes; A.5 and B.3 are about clean examples alone."""
+
+
 def network_sides(
-    measured: MeasuredNetwork, subset: ArrayLike, gamma: ArrayLike
+    measured: MeasuredNetwork,
+    subset: ArrayLike,
+    gamma: ArrayLike,
+    *,
+    only: Collection[str] = NETWORK_STATEMENTS,
 ) -> dict[str, Sides]:
     """Both sides of F1 to F3, Lemma 5.1 in both forms, Eq. (44) and B.3, on a measured network.
 
@@ -141,30 +150,33 @@ def network_sides(
       measured: the network.
       subset: [k], places of a coreset.
       gamma: [k], its weights. Eq. (44) defines its own for this subset.
+      only: which of `NETWORK_STATEMENTS`.
 
     Raises:
-      InputError: indices outside of the examples or twice, negative weights.
+      InputError: indices outside of the examples or twice, negative weights, an unknown statement.
     """
     chosen = weighted_subset(subset, gamma, len(measured.J))
     P = measured.J.shape[-1]
     J = measured.J.reshape(-1, P)
     E = measured.J_augmented.reshape(-1, P) - J
-    eps0 = float(measured.distances.max())
-    constants: dict[str, Any] = {"jacobian_lipschitz": measured.jacobian_lipschitz, "eps0": eps0}
+    constants: dict[str, Any] = {
+        "jacobian_lipschitz": measured.jacobian_lipschitz,
+        "eps0": float(measured.distances.max()),
+    }
     coreset = (chosen.indices, chosen.gamma)
-    return {
-        "F1": fact_1(J, E),
-        "F2": fact_2(
+    sides: dict[str, Callable[[], Sides]] = {
+        "F1": lambda: fact_1(J, E),
+        "F2": lambda: fact_2(
             measured.J_augmented - measured.J,
             measured.distances,
             jacobian_lipschitz=measured.jacobian_lipschitz,
             output_lipschitz=measured.output_lipschitz,
         ),
-        "F3": fact_3(J, E),
-        "5.1 (a)": lemma_5_1(
+        "F3": lambda: fact_3(J, E),
+        "5.1 (a)": lambda: lemma_5_1(
             measured.J, measured.residuals, measured.J_augmented, *coreset, **constants
         ),
-        "5.1 (b)": lemma_5_1_gradients(
+        "5.1 (b)": lambda: lemma_5_1_gradients(
             measured.J,
             measured.residuals,
             AugmentedExamples(measured.J_augmented, measured.residuals_augmented),
@@ -172,9 +184,10 @@ def network_sides(
             output_lipschitz=measured.output_lipschitz,
             **constants,
         ),
-        "A.5": equation_44(measured.gradients, chosen.indices),
-        "B.3": lemma_b_3(measured.J, measured.residuals, *coreset),
+        "A.5": lambda: equation_44(measured.gradients, chosen.indices),
+        "B.3": lambda: lemma_b_3(measured.J, measured.residuals, *coreset),
     }
+    return {check_choice(name, sides, "statement on networks"): sides[name]() for name in only}
 
 
 def _residuals(outputs, targets, loss):
