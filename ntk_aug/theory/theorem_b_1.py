@@ -77,7 +77,8 @@ def theorem_b_1(
         raise InputError("sigma has to be at least 0 and descending")
     N = len(sigma)
     e = number_in(e, "e (half-width of the law)", 0)
-    p = finite_array(np.broadcast_to(p, N) if np.ndim(p) == 0 else p, "p", (N,))
+    single = not isinstance(p, list | tuple) and np.ndim(p) == 0
+    p = finite_array(np.full(N, p) if single else p, "p", (N,))
     if not 0 <= p.min() <= p.max() <= 1:
         raise InputError(f"p ranges from {p.min():g} to {p.max():g}, expected in [0, 1]")
     y = finite_array(y, "y", (N,))
