@@ -21,7 +21,7 @@ def gradients_with_duplicates(seed, n, P, share):
 
 
 @given(SEEDS, st.integers(1, 12), st.integers(1, 5), st.floats(0, 1), st.data())
-@examples(300)
+@examples(200)
 def test_the_chain_of_bounds_holds_for_any_subset(seed, n, P, share, data):
     G = gradients_with_duplicates(seed, n, P, share)
     k = data.draw(st.integers(1, n))

@@ -44,7 +44,7 @@ KINDS = st.sampled_from(["whole", "sum n", "any"])
 @given(
     SEEDS, st.integers(1, 8), st.data(), KINDS, st.booleans(), st.floats(-5, 1) | st.just(-np.inf)
 )
-@examples(250)
+@examples(150)
 def test_both_forms_hold_for_any_jacobians_residuals_and_weights(
     seed, n, data, kind, fresh, digits
 ):

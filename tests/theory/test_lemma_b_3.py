@@ -17,7 +17,7 @@ from ntk_aug.theory import lemma_b_3
 
 
 @given(SEEDS, st.integers(1, 8), st.integers(1, 3), st.integers(1, 6), st.data())
-@examples(250)
+@examples(150)
 def test_the_largest_singular_value_is_bounded_from_below(seed, n, C, P, data):
     rng = np.random.default_rng(seed)
     k = data.draw(st.integers(1, n))

@@ -27,7 +27,7 @@ def sums(X, Y, W, F, subset, gamma):
 
 
 @given(SEEDS, st.integers(1, 7), st.integers(1, 6), st.integers(1, 3), st.data())
-@examples(250)
+@examples(150)
 def test_the_corrected_forms_hold_for_any_linear_map(seed, n, d, C, data):
     rng = np.random.default_rng(seed)
     k = data.draw(st.integers(1, n))

@@ -31,7 +31,7 @@ def test_the_expansion_is_that_of_its_formula():
 
 
 def test_exact_decompositions_agree_with_the_expansion():
-    found = measure_perturbed(0, SIGMA, 60, 0.01, draws=10_000)
+    found = measure_perturbed(0, SIGMA, 60, 0.01, draws=3_000)
     expected = second_order(SIGMA, 60, 0.01)
     assert (np.abs(found.gain - expected.gain) <= 5 * found.gain_error + 1e-6).all()
     # The next order is some 1e-4 of the first
@@ -57,7 +57,7 @@ def test_draws_depend_on_the_key_alone_and_their_mean_trace_grows_by_that_of_e()
 
 
 def test_nothing_is_gained_without_a_perturbation():
-    found = measure_perturbed(0, [2.0, 1.0], 3, 0.0, draws=3)
+    found = measure_perturbed(0, [2.0, 1.0], 3, 0.0, draws=400)
     np.testing.assert_allclose(found.gain, 0, atol=1e-14)
     np.testing.assert_allclose(found.squared_sine, 0, atol=1e-14)
     assert (second_order([2.0, 1.0], 3, 0.0).gain == 0).all()

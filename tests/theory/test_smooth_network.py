@@ -49,7 +49,7 @@ def test_jacobians_are_autodiffs():
         def outputs(U, b, V, c):
             return jax.numpy.tanh(X @ U.T + b) @ V.T + c
 
-        parts = jax.jacrev(outputs, argnums=(0, 1, 2, 3))(*network)
+        parts = jax.jit(jax.jacrev(outputs, argnums=(0, 1, 2, 3)))(*network)
         exact = np.concatenate([np.asarray(part).reshape(5, 2, -1) for part in parts], axis=2)
     np.testing.assert_allclose(network.jacobians(X), exact, rtol=1e-12, atol=1e-14)
 

@@ -103,7 +103,7 @@ def test_two_random_rows_agree_with_a_dense_grid(e, eta):
     times = [0, 1, 3, 20]
     sides = theorem_b_1(sigma, e, p, y, eta=eta, times=times)
     check_corrected(sides)
-    size = 1500
+    size = 500
     middles = (np.arange(size) + 0.5) / size
     grids, weights = [], []
     for s, q in zip(sigma, p, strict=True):
@@ -112,7 +112,7 @@ def test_two_random_rows_agree_with_a_dense_grid(e, eta):
     for place, t in enumerate(times):
         a, b = (v * (1 - eta * grid**2) ** t for v, grid in zip(y, grids, strict=True))
         exact = weights[0] @ np.hypot(a[:, None], b[None]) @ weights[1]
-        assert sides.lhs[place] == pytest.approx(exact, rel=2e-5)
+        assert sides.lhs[place] == pytest.approx(exact, rel=5e-4)
 
 
 def test_the_mean_rate_overstates_progress_from_the_first_step():
@@ -179,7 +179,7 @@ def test_the_chain_of_bounds_holds_in_the_model(seed, N, ties, narrow, wide):
 
 
 @given(SEEDS, st.floats(0.2, 2), st.floats(0.01, 2), st.floats(0, 1), st.floats(0.05, 1.9))
-@examples(100)
+@examples(60)
 def test_the_two_point_law_at_both_ends_attains_form_b(seed, s, e, p, of_eta):
     eta = of_eta / (s + e) ** 2
     times = [0, 1, 4, 9]
