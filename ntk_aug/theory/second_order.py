@@ -55,25 +55,32 @@ def second_order(sigma: ArrayLike, num_params: int, s: float) -> Expansion:
     for the smallest; and large eigenvalues that are well apart turn least.
 
     Args:
-      sigma: [N], distinct singular values of J [N, P].
+      sigma: [N], distinct singular values of J [N, P], from the largest.
       num_params: P, at least N.
       s: standard deviation of the entries.
 
     Raises:
-      InputError: two equal values, P below N, a negative s.
+      InputError: values that are negative or not descending, two equal ones, P below N, a
+        negative s.
     """
-    sigma = finite_array(sigma, "sigma", (None,))
-    s = number_in(s, "s", 0)
-    check_count(num_params, 2**62, "num_params", minimum=len(sigma))
+    sigma, s = _checked(sigma, num_params, s)
     values = sigma**2
     differences = values[:, None] - values[None]
     off = ~np.eye(len(values), dtype=bool)
-    if (differences[off] == 0).any():
-        raise InputError("two singular values are equal, expected distinct ones")
     sums = values[:, None] + values[None]
     first = np.divide(sums, differences, out=np.zeros_like(sums), where=off).sum(axis=1)
     second = np.divide(sums, differences**2, out=np.zeros_like(sums), where=off).sum(axis=1)
     return Expansion(s**2 * (num_params + first), s**2 * second)
+
+
+def _checked(sigma, num_params, s):
+    sigma = finite_array(sigma, "sigma", (None,))
+    if sigma.min() < 0 or (np.diff(sigma) > 0).any():
+        raise InputError("sigma has to be at least 0 and descending")
+    if (np.diff(sigma) == 0).any():
+        raise InputError("two singular values are equal, expected distinct ones")
+    check_count(num_params, 2**62, "num_params", minimum=len(sigma))
+    return sigma, number_in(s, "s", 0)
 
 
 def measure_perturbed(
@@ -87,7 +94,7 @@ def measure_perturbed(
 
     Args:
       key: of the draws.
-      sigma: [N], singular values of J.
+      sigma: [N], distinct singular values of J, from the largest.
       num_params: P, at least N.
       s: standard deviation of the entries.
       draws: pairs.
@@ -95,10 +102,9 @@ def measure_perturbed(
     Raises:
       InputError: as `second_order`; fewer than 2 pairs.
     """
-    sigma = finite_array(sigma, "sigma", (None,))
+    sigma, s = _checked(sigma, num_params, s)
     draws = check_count(draws, 2**31, "draws", minimum=2)
     N = len(sigma)
-    check_count(num_params, 2**62, "num_params", minimum=N)
     J = np.zeros((N, num_params))
     J[range(N), range(N)] = sigma
     gains, sines, falls = [], [], np.zeros(N)

@@ -12,7 +12,7 @@ import numpy as np
 from ntk_aug.aliases import Float, Float64
 from ntk_aug.checks import InputError
 from ntk_aug.models import tanh_mlp_jacobian_lipschitz
-from ntk_aug.theory.arrays import norm
+from ntk_aug.theory.arrays import ArrayLike, finite_array, norm, number_in
 
 
 class TanhMLP(NamedTuple):
@@ -35,7 +35,7 @@ class TanhMLP(NamedTuple):
         """From the parameters of `models.MLP` with the activation tanh.
 
         Raises:
-          InputError: parameters of another network.
+          InputError: parameters of another network, or that are not finite.
         """
         try:
             hidden, output = params["hidden"], params["output"]
@@ -45,14 +45,27 @@ class TanhMLP(NamedTuple):
                 "parameters are not those of models.MLP: expected hidden and output, each with "
                 "kernel and bias"
             ) from None
-        return cls(*(np.asarray(array, np.float64) for array in arrays))
+        U = finite_array(arrays[0], "the hidden kernel", (None, None))
+        V = finite_array(arrays[2], "the output kernel", (None, len(U)))
+        b = finite_array(arrays[1], "the hidden bias", (len(U),))
+        return cls(U, b, V, finite_array(arrays[3], "the output bias", (len(V),)))
 
-    def outputs(self, X: Float[np.ndarray, "n d"]) -> Float64[np.ndarray, "n C"]:
-        """f(x_i)."""
+    def outputs(self, X: ArrayLike) -> Float64[np.ndarray, "n C"]:
+        """f(x_i) for X [n, d].
+
+        Raises:
+          InputError: inputs of another length, or that are not finite.
+        """
+        X = finite_array(X, "X", (None, self.U.shape[1]))
         return np.tanh(X @ self.U.T + self.b) @ self.V.T + self.c
 
-    def jacobians(self, X: Float[np.ndarray, "n d"]) -> Float64[np.ndarray, "n C P"]:
-        """J_i, with columns in the order U, b, V, c, each raveled in C order."""
+    def jacobians(self, X: ArrayLike) -> Float64[np.ndarray, "n C P"]:
+        """J_i for X [n, d], with columns in the order U, b, V, c, each raveled in C order.
+
+        Raises:
+          InputError: inputs of another length, or that are not finite.
+        """
+        X = finite_array(X, "X", (None, self.U.shape[1]))
         n, (C, h) = len(X), self.V.shape
         hidden = np.tanh(X @ self.U.T + self.b)
         of_b = self.V[None] * (1 - hidden**2)[:, None, :]
@@ -64,7 +77,12 @@ class TanhMLP(NamedTuple):
         return np.concatenate(list(flat), axis=2)
 
     def jacobian_lipschitz(self, radius: float) -> float:
-        """LJ for inputs of norm up to the radius: see `models.tanh_mlp_jacobian_lipschitz`."""
+        """LJ for inputs of norm up to the radius: see `models.tanh_mlp_jacobian_lipschitz`.
+
+        Raises:
+          InputError: a negative radius.
+        """
+        radius = number_in(radius, "radius", 0)
         return tanh_mlp_jacobian_lipschitz(
             {"hidden": {"kernel": self.U.T}, "output": {"kernel": self.V.T}}, radius
         )

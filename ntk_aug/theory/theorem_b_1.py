@@ -14,6 +14,7 @@ import numpy as np
 from ntk_aug.aliases import Float, Float64
 from ntk_aug.checks import InputError
 from ntk_aug.theory.arrays import (
+    LARGEST,
     ArrayLike,
     check_eta_above_zero,
     finite_array,
@@ -25,6 +26,8 @@ from ntk_aug.theory.sides import Assumptions, Bound, Sides
 
 MAX_RANDOM_ROWS = 3
 """Rows with a target whose mean is integrated exactly; each is a dimension of the quadrature."""
+MAX_NODES = 2**26
+"""Nodes of the quadrature over all of these rows: half a gigabyte."""
 
 
 def theorem_b_1(
@@ -66,14 +69,16 @@ def theorem_b_1(
       times: [T], numbers of steps, increasing.
 
     Raises:
-      InputError: values that are not finite or out of range, too many rows with a target.
+      InputError: values that are not finite or out of range, too many rows with a target for so
+        many steps, numbers beyond float64.
     """
     sigma = finite_array(sigma, "sigma", (None,))
     if sigma.min() < 0 or (np.diff(sigma) > 0).any():
         raise InputError("sigma has to be at least 0 and descending")
     N = len(sigma)
     e = number_in(e, "e (half-width of the law)", 0)
-    p = finite_array(np.broadcast_to(p, N) if np.ndim(p) == 0 else p, "p", (N,))
+    single = not isinstance(p, list | tuple) and np.ndim(p) == 0
+    p = finite_array(np.full(N, p) if single else p, "p", (N,))
     if not 0 <= p.min() <= p.max() <= 1:
         raise InputError(f"p ranges from {p.min():g} to {p.max():g}, expected in [0, 1]")
     y = finite_array(y, "y", (N,))
@@ -87,10 +92,12 @@ def theorem_b_1(
     assumptions.check("targets", "||y||^2, at most n", squared, "<=", N, silent=True)
     assumptions.check("gap0", "gap0", gaps.min(), ">=", 1e-12 * sigma[0], silent=True)
     assumptions.check("sigma >= e", "sigma_N", sigma[-1], ">=", e, silent=True)
-    largest = 1 / (sigma[0] + e) ** 2 if sigma[0] + e else np.inf
+    with np.errstate(divide="ignore", over="ignore"):
+        largest = float(1 / np.square(sigma[0] + e))
     assumptions.check("eta", "eta of (c), (d)", eta, "<=", largest, silent=True)
     mean = sigma**2 + sigma * (1 - 2 * p) * e + e**2 / 3
     c = slack_terms(y, squared, e, gaps)
+    _check_growth(eta, sigma[0] + e, times)
     jensen = np.abs(1 - eta * mean)[None] ** (2 * times[:, None])
     factors = np.array([exact_factors(sigma, e, p, eta, t) for t in times])
     chords = np.array([_chord_factors(sigma, e, mean, eta, t) for t in times])
@@ -108,7 +115,7 @@ def theorem_b_1(
         np.stack([np.asarray(b.rhs) for b in order]),
         tolerance=1e-9,
     )
-    with np.errstate(invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):  # gap0 of 0
         slack = 2 * N * np.sqrt(2) * e / gaps.min() if e else 0.0
         printed = np.where(jensen > 0, jensen * (y**2 + slack), 0.0)
     return Sides(
@@ -164,9 +171,14 @@ def theorem_b_1_deterministic(
     else:
         e = number_in(e, "e", 0)
         assumptions.check("e", "bound of ||E||", e, ">=", exact)
+    if not sigma[0] + e > 1 / LARGEST:
+        raise InputError(
+            f"sigma_1 + e is {sigma[0] + e:.3g}, expected above {1 / LARGEST:g}: J and E are 0"
+        )
     limit = 1 / (sigma[0] + e) ** 2
     eta = limit if eta is None else check_eta_above_zero(eta)
     assumptions.check("eta", f"eta in (0, {limit:.6g}]", eta, "<=", limit)
+    _check_growth(eta, max(sigma[0] + e, sigma[0] + exact), times)
     bounds = deterministic_bounds(sigma, U.T @ y, e, eta, times, N)
     lhs = training_errors(J + E, y, eta, times)
     options: dict[str, Any] = {"tolerance": 1e-10, "scale": 1e-6 * norm(y)}
@@ -180,6 +192,16 @@ def theorem_b_1_deterministic(
         constants={"e": e, "gap0": own_gaps(sigma).min(), "eta": eta},
         **options,
     )
+
+
+def _check_growth(eta, largest, times):
+    """Raises InputError if (1 - eta s^2)^(2t) exceeds float64 for an s up to the largest."""
+    growth = np.log(max(abs(1 - eta * largest**2), 1))
+    if 2 * times[-1] * growth > np.log(1e280):
+        raise InputError(
+            f"eta is {eta:.6g} and times reach {times[-1]}: gradient descent diverges beyond "
+            f"float64, expected eta of at most {2 / largest**2:.6g} or fewer steps"
+        )
 
 
 def training_errors(
@@ -270,6 +292,11 @@ def _mean_error(sigma, e, p, y, eta, t):
     squares, weights = np.zeros(1), np.ones(1)
     for i in np.flatnonzero(y):
         s, own = map(np.concatenate, zip(*_pieces(sigma[i], e, p[i], eta, t), strict=True))
+        if len(s) * len(squares) > MAX_NODES:
+            raise InputError(
+                f"{(y != 0).sum()} rows with a target and {t} steps need more than {MAX_NODES} "
+                "nodes, expected fewer of either"
+            )
         values = np.abs(1 - eta * s**2) ** (2 * t) * y[i] ** 2
         squares = np.add.outer(squares, values).ravel()
         weights = np.multiply.outer(weights, own).ravel()
@@ -277,14 +304,19 @@ def _mean_error(sigma, e, p, y, eta, t):
 
 
 def _pieces(sigma, e, p, eta, t) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Nodes and weights of the law of sigma~, cut where 1 - eta s^2 vanishes or s does."""
+    """Nodes and weights of the law of sigma~, cut where 1 - eta s^2 vanishes or s does.
+
+    In units of e, so that a narrow law loses nothing to rounding.
+    """
     if e == 0:
         yield np.array([sigma]), np.ones(1)
         return
     nodes, weights = np.polynomial.legendre.leggauss(t + 12)
-    zeros = (-1 / np.sqrt(eta), 0.0, 1 / np.sqrt(eta))
-    for low, high, share in ((sigma - e, sigma, p), (sigma, sigma + e, 1 - p)):
+    zeros = np.array([-1 / np.sqrt(eta), 0.0, 1 / np.sqrt(eta)])
+    with np.errstate(over="ignore"):
+        zeros = (zeros - sigma) / e
+    for low, high, share in ((-1.0, 0.0, p), (0.0, 1.0, 1 - p)):
         cuts = [low, *(z for z in zeros if low < z < high), high]
         for a, b in pairwise(cuts):
             middle, half = (a + b) / 2, (b - a) / 2
-            yield middle + half * nodes, share * half / e * weights
+            yield sigma + e * (middle + half * nodes), share * half * weights

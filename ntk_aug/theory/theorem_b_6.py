@@ -55,7 +55,7 @@ def theorem_b_6(
       AssumptionError: an assumption fails; the message says which and names the interval.
     """
     assumptions = Assumptions(drop)
-    given = linear_coreset(X, Y, W0, F, subset, gamma, assumptions, xi=xi, omega=omega)
+    given = linear_coreset(X, Y, W0, F, subset, gamma, assumptions, xi=xi, omega=omega, name="W0")
     n, d = given.X.shape
     places, weights = given.chosen.indices, given.chosen.gamma
     problem = WeightedLeastSquares(
