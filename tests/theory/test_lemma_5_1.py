@@ -13,8 +13,8 @@ from theory_checks import (
 )
 
 from ntk_aug.coreset import facility_location
-from ntk_aug.theory import AugmentedExamples, TanhMLP, lemma_5_1, lemma_5_1_gradients
-from ntk_aug.theory.smooth_network import softmax
+from ntk_aug.theory import AugmentedExamples, lemma_5_1, lemma_5_1_gradients
+from ntk_aug.theory.smooth_network import random_network, softmax
 
 
 def total(J, r, weights):
@@ -120,7 +120,7 @@ def test_the_new_bound_is_below_the_printed_one_for_softmax_residuals(seed):
     # A greedy subset of a smooth network with certified constants
     rng = np.random.default_rng(seed)
     n, k, eps0 = 10, 3, 0.1
-    network = TanhMLP.draw(rng, 4, 8, 2)
+    network = random_network(rng, 4, 8, 2)
     X, y = rng.standard_normal((n, 4)), np.eye(2)[rng.integers(2, size=n)]
     X_aug = X + with_length(rng, (n, 4), np.full(n, eps0))
     J, r = network.jacobians(X), softmax(network.outputs(X)) - y
