@@ -45,7 +45,7 @@ def all_paths(problem, eta, t):
 
 
 @pytest.mark.parametrize("interpolated", [True, False])
-@pytest.mark.parametrize(("M", "d", "C"), [(2, 2, 1), (3, 2, 2), (2, 4, 3), (4, 3, 1), (1, 2, 1)])
+@pytest.mark.parametrize(("M", "d", "C"), [(2, 2, 1), (4, 2, 2), (2, 4, 3), (3, 1, 1), (1, 2, 1)])
 def test_moments_are_means_over_all_paths(M, d, C, interpolated):
     problem = random_problem(
         np.random.default_rng(M), M, d, C, interpolated=interpolated, scale=2.0
@@ -163,7 +163,7 @@ def test_a_single_record_attains_f5():
     st.floats(0.01, 1),
     st.floats(0.01, 1),
 )
-@examples(120)
+@examples(90)
 def test_sgd_contracts_for_any_smaller_step_and_pl_constant(seed, M, d, C, of_alpha, of_eta):
     problem = random_problem(np.random.default_rng(seed), M, d, C, interpolated=True)
     alpha = of_alpha * problem.alpha

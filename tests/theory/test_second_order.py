@@ -31,7 +31,7 @@ def test_the_expansion_is_that_of_its_formula():
 
 
 def test_exact_decompositions_agree_with_the_expansion():
-    found = measure_perturbed(0, SIGMA, 60, 0.01, draws=3_000)
+    found = measure_perturbed(0, SIGMA, 60, 0.01, draws=2_900)
     expected = second_order(SIGMA, 60, 0.01)
     assert (np.abs(found.gain - expected.gain) <= 5 * found.gain_error + 1e-6).all()
     # The next order is some 1e-4 of the first

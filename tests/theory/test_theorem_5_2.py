@@ -40,7 +40,7 @@ def exact_moments(X, Y, w, W0, eta, steps):
     st.floats(0.05, 1),
     st.data(),
 )
-@examples(100)
+@examples(70)
 def test_both_corrected_forms_hold_on_interpolated_regressions(seed, n, C, eps0, share, data):
     rng = np.random.default_rng(seed)
     k, steps = data.draw(st.integers(1, n)), 25

@@ -148,7 +148,7 @@ def test_the_slack_does_not_repair_jensen():
 
 
 @given(SEEDS, st.integers(1, 5), st.booleans(), st.booleans(), st.floats(0, 2))
-@examples(120)
+@examples(90)
 def test_the_chain_of_bounds_holds_in_the_model(seed, N, ties, narrow, wide):
     rng = np.random.default_rng(seed)
     sigma = np.sort(rng.uniform(0, 2, N))[::-1].copy()

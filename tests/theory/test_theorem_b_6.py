@@ -29,7 +29,7 @@ def mean_squared_gradients(X, Y, w, W0, eta, steps):
 
 
 @given(SEEDS, st.integers(1, 6), st.integers(1, 3), st.floats(0.05, 1), st.data())
-@examples(90)
+@examples(70)
 def test_the_corrected_form_holds_where_the_map_keeps_the_targets(seed, n, C, share, data):
     rng = np.random.default_rng(seed)
     k, steps = data.draw(st.integers(1, n)), 25
