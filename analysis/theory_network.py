@@ -124,6 +124,8 @@ def study_network(
                     scalars[part] = number(value)
             scalars["linearized_from_formula"] = _relative(dynamics.linearized, dynamics.formula)
             scalars["network_from_formula"] = _relative(dynamics.network, dynamics.formula)
+            scalars["printed_worst_ratio"] = number(dynamics.printed_ratios.max())
+            scalars["printed_violated_from_step"] = dynamics.first_violation
             found["dynamics"][name] = scalars
         progress("augmentations", place + 1, len(versions))
     if "B.3" in statements:

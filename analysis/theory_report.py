@@ -193,6 +193,8 @@ def _dynamics(network, figures):
         "gap0",
         "linearised from formula",
         "network from formula",
+        "linearised / printed, largest",
+        "Eq. (45) violated from step",
     )
     rows = [(name, *map(_text, found.values())) for name, found in network["dynamics"].items()]
     return [

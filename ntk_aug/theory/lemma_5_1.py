@@ -52,7 +52,8 @@ def lemma_5_1(
     Corrected (a), without n^(3/2), with rho = max ||r_i||:
         xi + rho LJ eps0 sum_i |1 - gamma_i|,
     where the sum is 2 (n - k+) for whole weights that sum to n. It is attained. With perturbations
-    of its own for the subset (`J_subset`) the sum is n + sum_j gamma_j.
+    of its own for the subset (`J_subset`) the sum is n + sum_j gamma_j. `further` "c", which is
+    xi + 2 sqrt LJ, follows for eps0 <= 2 / (rho sqrt(LJ) sum_i |1 - gamma_i|).
 
     Args:
       J: [n, C, P], Jacobians of the clean examples.
@@ -96,6 +97,11 @@ def lemma_5_1(
         xi + rho * LJ * given.eps0 * count,
         further_printed=(
             {"27": Bound(lhs, xi + 2 * np.sqrt(LJ), scale=size)} if given.eps0 <= limit else {}
+        ),
+        further=(
+            {"c": Bound(lhs, xi + 2 * np.sqrt(LJ), scale=size)}
+            if rho * given.eps0 * count <= 2 / np.sqrt(LJ or 1.0)
+            else {}
         ),
         assumptions=assumptions.finish(),
         constants=given.constants | {"LJ": LJ, "xi": xi, "rho": rho, "sum": count},

@@ -46,6 +46,17 @@ class Dynamics(NamedTuple):
     e: float
     gap0: float
 
+    @property
+    def printed_ratios(self) -> Float64[np.ndarray, " T"]:
+        """Mean error of the linearised network / printed bound; above 1 Eq. (45) is violated."""
+        return self.linearized.mean(axis=0) / np.maximum(self.printed, np.finfo(np.float64).tiny)
+
+    @property
+    def first_violation(self) -> int | None:
+        """The first of the times at which Eq. (45) is violated; None if there is none."""
+        violated = np.flatnonzero(self.printed_ratios > 1 + 1e-9)
+        return int(self.times[violated[0]]) if len(violated) else None
+
 
 def network_dynamics(
     network: Any,

@@ -198,6 +198,12 @@ def test_the_printed_bound_is_that_of_equation_45(
     for t, printed in zip(dynamics.times, dynamics.printed, strict=True):
         expected = np.sqrt(((1 - eta * mean) ** (2 * t) * (coefficients**2 + slack)).sum())
         assert printed == pytest.approx(expected, rel=1e-6)
+    ratios = dynamics.formula.mean(axis=0) / dynamics.printed
+    np.testing.assert_allclose(dynamics.printed_ratios, ratios, rtol=1e-9)
+    assert dynamics.first_violation is None
+    # Where every value moves by much, E lambda~ of the law is far above lambda~
+    halved = dynamics._replace(printed=dynamics.linearized.mean(axis=0) * [2, 2, 0.5, 2, 2, 0])
+    assert halved.first_violation == 2
 
 
 def test_a_network_without_perturbation_or_with_equal_values_has_a_printed_bound(inputs, labels):
