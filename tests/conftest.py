@@ -5,6 +5,8 @@ import tempfile
 
 # Tests run on the CPU wherever they are run, and one at a time on each of pytest's workers.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# Set before workers start: threads of BLAS in two of them would wait for each other.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from jaxtyping import install_import_hook
 
