@@ -268,3 +268,18 @@ def test_jacobians_beyond_memory_are_refused_before_they_are_computed(inputs, la
         theory.measure_network(
             (lambda w, x: x.reshape(len(x), -1) @ w, params), inputs, inputs, labels
         )
+
+
+def test_wide_jacobians_are_compared_in_a_narrow_basis_of_the_same_values(measured):
+    P = measured.J.shape[-1]
+    assert P > 2 * 24
+    sides = theory.network_sides(measured, [0, 1], [4.0, 4.0], only=("F1", "F2", "F3"))
+    J = measured.J.reshape(24, P)
+    E = measured.J_augmented.reshape(24, P) - J
+    for name, whole in (("F1", theory.fact_1(J, E)), ("F3", theory.fact_3(J, E))):
+        for bound, expected in whole.corrected_bounds.items():
+            found = sides[name].corrected_bounds[bound]
+            np.testing.assert_allclose(found.lhs, expected.lhs, rtol=1e-7, atol=1e-9)
+            np.testing.assert_allclose(found.rhs, expected.rhs, rtol=1e-7, atol=1e-9)
+    rows = np.linalg.norm(measured.J_augmented - measured.J, ord=2, axis=(1, 2))
+    np.testing.assert_allclose(sides["F2"].further["rows"].lhs, rows, rtol=1e-10)
