@@ -162,7 +162,7 @@ def network_sides(
     if 2 * len(J) < P and {"F1", "F2", "F3"} & set(only):
         # In an orthonormal basis of their rows both are narrow, with the same singular values and
         # angles: one QR decomposition in place of seven wide singular value decompositions.
-        narrow = np.linalg.qr(np.concatenate([J, E]).T, mode="r").T
+        narrow = np.asarray(np.linalg.qr(np.concatenate([J, E]).T, mode="r")).T
         J, E = narrow[: len(J)], narrow[len(J) :]
     constants: dict[str, Any] = {
         "jacobian_lipschitz": measured.jacobian_lipschitz,

@@ -1,6 +1,6 @@
 """The numbered statements of the paper's supplement: what is printed, what holds, and instances."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,12 +21,11 @@ from ntk_aug.theory.theorem_5_2 import theorem_5_2, theorem_b_2
 from ntk_aug.theory.theorem_b_1 import theorem_b_1
 from ntk_aug.theory.theorem_b_6 import theorem_b_6
 
-HOLDS, SILENT, TYPO, FALSE = "HOLDS", "SILENT", "TYPO", "FALSE"
+HOLDS, SILENT, FALSE = "HOLDS", "SILENT", "FALSE"
 
 STATUSES = {
     HOLDS: "true as stated",
     SILENT: "true only with an assumption that is not written",
-    TYPO: "a wrong symbol, which can be repaired without changing the claim",
     FALSE: "a counterexample meets all written assumptions",
 }
 
@@ -341,7 +340,7 @@ STATEMENTS: dict[str, Statement] = {
 """By number."""
 
 
-def chosen_statements(names: tuple[str, ...]) -> list[str]:
+def chosen_statements(names: str | Sequence[str]) -> list[str]:
     """The numbers of the statements that are asked for; all, if none is.
 
     Args:
@@ -352,6 +351,7 @@ def chosen_statements(names: tuple[str, ...]) -> list[str]:
     """
     if not names:
         return list(STATEMENTS)
+    names = (names,) if isinstance(names, str) else names
     for name in names:
         if not any(_fits(number, name) for number in STATEMENTS):
             check_choice(name, STATEMENTS, "statement")
