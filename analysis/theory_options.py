@@ -43,7 +43,7 @@ class TheoryOptions(NetworkOptions):
     all if there are fewer."""
     fraction: float = 0.2
     """Size of the coreset of the n images, as a share."""
-    steps: int = 400
+    steps: int = 2000
     """Steps of gradient descent for Theorem B.1."""
     out: str = "runs/theory"
     """Folder to write."""
