@@ -144,7 +144,7 @@ def _draw_dynamics(names: list[str], arrays: Mapping[str, np.ndarray]) -> Figure
         axes.set_xlabel("steps t")
         axes.set_title(name, fontsize=9)
     panels[0].set_ylabel("||y - f(X_aug, W$^t$)||")
-    panels[0].legend(fontsize=7, loc="center left", bbox_to_anchor=(0, 0.55))
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
     return figure
 
 
