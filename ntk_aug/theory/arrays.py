@@ -171,3 +171,21 @@ def row_norms(values: np.ndarray) -> Float64[np.ndarray, " n"]:
 def check_eta_above_zero(eta: Any) -> float:
     """A learning rate above 0; raises InputError for anything else."""
     return number_in(eta, "eta", 0, above=True)
+
+
+def steepest_slope(changes: ArrayLike, distances: ArrayLike) -> float:
+    """The largest change per distance; 0 where nothing moves, infinite where only outputs do.
+
+    Args:
+      changes: [n], of outputs.
+      distances: [n], of inputs.
+
+    Raises:
+      InputError: shapes that differ, values that are not finite.
+    """
+    changes = finite_array(changes, "changes", (None,))
+    distances = finite_array(distances, "distances", changes.shape)
+    moved = distances > 0
+    if changes[~moved].max(initial=0) > 0:
+        return np.inf
+    return float((changes[moved] / distances[moved]).max(initial=0))

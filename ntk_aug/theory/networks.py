@@ -20,7 +20,13 @@ from ntk_aug.jacobian.precision import derivative_precision, network_in
 from ntk_aug.losses import check_targets, loss_residuals
 from ntk_aug.models import ModelView, as_view
 from ntk_aug.spectrum.versions import distances
-from ntk_aug.theory.arrays import ArrayLike, finite_array, row_norms, weighted_subset
+from ntk_aug.theory.arrays import (
+    ArrayLike,
+    finite_array,
+    row_norms,
+    steepest_slope,
+    weighted_subset,
+)
 from ntk_aug.theory.equation_44 import equation_44
 from ntk_aug.theory.lemma_5_1 import AugmentedExamples, lemma_5_1, lemma_5_1_gradients
 from ntk_aug.theory.lemma_b_3 import lemma_b_3
@@ -113,24 +119,6 @@ def network_outputs(view: ModelView, inputs: Inputs) -> Float64[np.ndarray, "n C
         params = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), view.params)
         outputs = network_in(view.apply_fn, "float64")(params, cast_inputs(inputs, "float64"))
         return finite_array(outputs, "the network's outputs", (None, None))
-
-
-def steepest_slope(changes: ArrayLike, distances: ArrayLike) -> float:
-    """The largest change per distance; 0 where nothing moves, infinite where only outputs do.
-
-    Args:
-      changes: [n], of outputs.
-      distances: [n], of inputs.
-
-    Raises:
-      InputError: shapes that differ, values that are not finite.
-    """
-    changes = finite_array(changes, "changes", (None,))
-    distances = finite_array(distances, "distances", changes.shape)
-    moved = distances > 0
-    if changes[~moved].max(initial=0) > 0:
-        return np.inf
-    return float((changes[moved] / distances[moved]).max(initial=0))
 
 
 NETWORK_STATEMENTS = ("F1", "F2", "F3", "5.1 (a)", "5.1 (b)", "A.5", "B.3")

@@ -12,7 +12,14 @@ import numpy as np
 
 from ntk_aug.aliases import Float, Float64
 from ntk_aug.checks import InputError
-from ntk_aug.theory.arrays import ArrayLike, finite_array, norm, number_in, row_norms
+from ntk_aug.theory.arrays import (
+    ArrayLike,
+    finite_array,
+    norm,
+    number_in,
+    row_norms,
+    steepest_slope,
+)
 from ntk_aug.theory.sides import Assumptions, Bound, Sides
 
 VALUES_TOLERANCE = 1e-12
@@ -132,10 +139,7 @@ def fact_2(
     Lf = LJ if output_lipschitz is None else number_in(output_lipschitz, "output_lipschitz", 0)
     # infinity times 0 is 0 here: what does not move does not change
     rows, eps0 = row_norms(E), float(distances.max())
-    moved = distances > 0
-    steepest = float((rows[moved] / distances[moved]).max(initial=0))
-    if rows[~moved].max(initial=0) > 0:
-        steepest = np.inf
+    moved, steepest = distances > 0, steepest_slope(rows, distances)
     assumptions = Assumptions(drop)
     assumptions.check("lipschitz", "||E_i|| / ||x~_i - x_i||, at most LJ", steepest, "<=", LJ)
     with np.errstate(invalid="ignore"):
@@ -163,7 +167,7 @@ def fact_3(J: ArrayLike, E: ArrayLike) -> Sides:
     of the ranks, in which gaps within a block do not matter:
     ||sin Theta||_F <= sqrt(||E V~_I||_F^2 + ||E' U~_I||_F^2) / dl_I.
 
-    The constant 2 sqrt2 cannot be below 2: `instances.fact_3` has the pair that swaps two vectors.
+    The constant 2 sqrt2 cannot be below 2: `instances.spectral.f3_swap` swaps two vectors.
 
     Args:
       J: [N, P].
@@ -177,8 +181,8 @@ def fact_3(J: ArrayLike, E: ArrayLike) -> Sides:
     if len(sigma) < 2:
         raise InputError("J has one singular value, expected at least 2: a gap needs two")
     left, right = _sines(found.U, found.U_aug), _sines(found.V, found.V_aug)
-    gaps = _gaps(sigma, sigma)
-    shifted = _gaps(moved, sigma)
+    gaps = nearest_gaps(sigma, sigma)
+    shifted = nearest_gaps(moved, sigma)
     e = found.e + found.rounding
     rows, columns = J.shape
     of_left = np.minimum(shifted, moved) if rows > columns else shifted
@@ -215,8 +219,10 @@ def _sines(A, B):
     return np.linalg.norm(B - A * along, axis=0)
 
 
-def _gaps(values, others):
-    """Min over j != i of |values_i - others_j|."""
+def nearest_gaps(
+    values: Float[np.ndarray, " N"], others: Float[np.ndarray, " N"]
+) -> Float64[np.ndarray, " N"]:
+    """The smallest |values_i - others_j| over j != i, for each i; infinite for a single value."""
     differences = np.abs(values[:, None] - others[None])
     np.fill_diagonal(differences, np.inf)
     return differences.min(axis=1)
@@ -264,7 +270,7 @@ def fact_4(J: ArrayLike, E: ArrayLike, y: ArrayLike) -> Sides:
     y = finite_array(y, "y", (len(J),))
     squared = float(y @ y)
     before, after = (found.U.T @ y) ** 2, (found.U_aug.T @ y) ** 2
-    gaps = _gaps(found.sigma, found.sigma) if len(found.sigma) > 1 else np.array([np.inf])
+    gaps = nearest_gaps(found.sigma, found.sigma) if len(found.sigma) > 1 else np.array([np.inf])
     n = len(y)
     assumptions = Assumptions()
     assumptions.check("targets", "||y||^2, at most n", squared, "<=", n, silent=True)

@@ -9,7 +9,7 @@ from ntk_aug.checks import check_choice
 from ntk_aug.theory.corollary_4_2 import equation_18, equation_19
 from ntk_aug.theory.descent import fact_5, fact_6
 from ntk_aug.theory.equation_44 import equation_44
-from ntk_aug.theory.instances import descent, gradients, spectral
+from ntk_aug.theory.instances import descent, gradient_descent, gradients, spectral
 from ntk_aug.theory.lemma_4_1 import lemma_4_1
 from ntk_aug.theory.lemma_5_1 import lemma_5_1
 from ntk_aug.theory.lemma_b_3 import lemma_b_3
@@ -162,10 +162,10 @@ STATEMENTS: dict[str, Statement] = {
         "(a) sqrt(sum_i E(1 - eta lambda~_i)^(2t) c_i), c_i = min(||y||^2, (u_i'y)^2 + 2 sqrt2 "
         "||y||^2 e / gap_i); (b) by the chord; (c) (1 - eta max(sigma_i - e, 0)^2)^(2t); "
         "(d) without gaps",
-        descent.b1_random,
-        counterexamples=(descent.b1_mean_rate, descent.b1_two_rows),
-        attained=(descent.b1_narrow, descent.b1_slowed),
-        dropped={"eta": descent.b1_fast_step, "e": descent.b1_understated},
+        gradient_descent.b1_random,
+        counterexamples=(gradient_descent.b1_mean_rate, gradient_descent.b1_two_rows),
+        attained=(gradient_descent.b1_narrow, gradient_descent.b1_slowed),
+        dropped={"eta": gradient_descent.b1_fast_step, "e": gradient_descent.b1_understated},
     ),
     "B.2": Statement(
         "Theorem B.2, Eq. (52)-(59)",

@@ -5,13 +5,11 @@ Silent throughout: nC <= P, the squared loss, f(., W^0) = 0 (else y is y - f(X_a
 r_t = (I - eta K~)^t y exactly.
 """
 
-from collections.abc import Collection, Iterator
-from itertools import pairwise
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 
-from ntk_aug.aliases import Float, Float64
 from ntk_aug.checks import InputError
 from ntk_aug.theory.arrays import (
     LARGEST,
@@ -22,12 +20,19 @@ from ntk_aug.theory.arrays import (
     number_in,
     times_of,
 )
+from ntk_aug.theory.gradient_descent import (
+    chord_factors,
+    deterministic_bounds,
+    exact_factors,
+    mean_error,
+    slack_terms,
+    training_errors,
+)
+from ntk_aug.theory.perturbation import nearest_gaps
 from ntk_aug.theory.sides import Assumptions, Bound, Sides
 
 MAX_RANDOM_ROWS = 3
 """Rows with a target whose mean is integrated exactly; each is a dimension of the quadrature."""
-MAX_NODES = 2**26
-"""Nodes of the quadrature over all of these rows: half a gigabyte."""
 
 
 def theorem_b_1(
@@ -87,7 +92,7 @@ def theorem_b_1(
             f"y has {(y != 0).sum()} values that are not 0, expected at most {MAX_RANDOM_ROWS}"
         )
     eta, times = check_eta_above_zero(eta), times_of(times)
-    squared, gaps = float(y @ y), own_gaps(sigma)
+    squared, gaps = float(y @ y), nearest_gaps(sigma, sigma)
     assumptions = Assumptions()
     assumptions.check("targets", "||y||^2, at most n", squared, "<=", N, silent=True)
     assumptions.check("gap0", "gap0", gaps.min(), ">=", 1e-12 * sigma[0], silent=True)
@@ -100,8 +105,8 @@ def theorem_b_1(
     _check_growth(eta, sigma[0] + e, times)
     jensen = np.abs(1 - eta * mean)[None] ** (2 * times[:, None])
     factors = np.array([exact_factors(sigma, e, p, eta, t) for t in times])
-    chords = np.array([_chord_factors(sigma, e, mean, eta, t) for t in times])
-    lhs = np.array([_mean_error(sigma, e, p, y, eta, int(t)) for t in times])
+    chords = np.array([chord_factors(sigma, e, mean, eta, t) for t in times])
+    lhs = np.array([mean_error(sigma, e, p, y, eta, int(t)) for t in times])
     options: dict[str, Any] = {"tolerance": 1e-9, "scale": 1e-6 * np.sqrt(squared)}
     further = {"b": Bound(lhs, np.sqrt(chords @ c), **options)}
     order = [Bound(jensen, factors, tolerance=1e-9), Bound(factors, chords, tolerance=1e-9)]
@@ -189,7 +194,7 @@ def theorem_b_1_deterministic(
         bounds["c"],
         further={"d": Bound(lhs, bounds["d"], **options)},
         assumptions=assumptions.finish(),
-        constants={"e": e, "gap0": own_gaps(sigma).min(), "eta": eta},
+        constants={"e": e, "gap0": nearest_gaps(sigma, sigma).min(), "eta": eta},
         **options,
     )
 
@@ -202,121 +207,3 @@ def _check_growth(eta, largest, times):
             f"eta is {eta:.6g} and times reach {times[-1]}: gradient descent diverges beyond "
             f"float64, expected eta of at most {2 / largest**2:.6g} or fewer steps"
         )
-
-
-def training_errors(
-    J: Float[np.ndarray, "N P"], y: Float[np.ndarray, " N"], eta: float, times: Any
-) -> Float64[np.ndarray, " T"]:
-    """||(I - eta J J')^t y|| at each time, from the eigenvectors of J J'."""
-    values, U = np.linalg.eigh(J @ J.T)
-    factors = np.abs(1 - eta * values)[None] ** np.asarray(times)[:, None]
-    return np.linalg.norm(factors * (U.T @ y), axis=1)
-
-
-def deterministic_bounds(
-    sigma: Float[np.ndarray, " N"],
-    y: Float[np.ndarray, " N"],
-    e: float,
-    eta: float,
-    times: Any,
-    num_rows: int,
-) -> dict[str, Float64[np.ndarray, " T"]]:
-    """Bounds (c) and (d) at each time, for eta <= 1 / (sigma_1 + e)^2.
-
-    Args:
-      sigma: singular values of J.
-      y: u_i'y.
-      e: bound of ||E||.
-      eta: learning rate.
-      times: numbers of steps.
-      num_rows: N; there may be no fewer singular values.
-    """
-    t = np.asarray(times)[:, None]
-    squared = float(y @ y)
-    lowest = np.maximum(sigma - e, 0) ** 2
-    c = np.sqrt(
-        np.abs(1 - eta * lowest)[None] ** (2 * t) @ slack_terms(y, squared, e, own_gaps(sigma))
-    )
-    plain = np.linalg.norm((1 - eta * sigma**2)[None] ** t * y, axis=1)
-    steps = t[:, 0]
-    drift = steps * eta * (2 * sigma[0] * e + e**2) * np.sqrt(squared)
-    d = plain + drift * np.abs(1 - eta * lowest[num_rows - 1]) ** np.maximum(steps - 1, 0)
-    return {"c": c, "d": d}
-
-
-def slack_terms(
-    y: Float[np.ndarray, " N"], squared: float, e: float, gaps: Float[np.ndarray, " N"]
-) -> Float64[np.ndarray, " N"]:
-    """c_i = min(||y||^2, (u_i'y)^2 + 2 sqrt2 ||y||^2 e / gap_i), a bound of (u~_i'y)^2."""
-    if e == 0:
-        return y**2
-    with np.errstate(divide="ignore"):
-        return np.minimum(squared, y**2 + 2 * np.sqrt(2) * squared * e / gaps)
-
-
-def own_gaps(sigma: Float[np.ndarray, " N"]) -> Float64[np.ndarray, " N"]:
-    """gap_i = min_{j != i} |sigma_i - sigma_j|; infinite for a single value."""
-    differences = np.abs(sigma[:, None] - sigma[None])
-    np.fill_diagonal(differences, np.inf)
-    return differences.min(axis=1)
-
-
-def exact_factors(
-    sigma: Float[np.ndarray, " N"], e: float, p: Float[np.ndarray, " N"], eta: float, t: Any
-) -> Float64[np.ndarray, " N"]:
-    """M_i = E (1 - eta lambda~_i)^(2t), of degree 4t in sigma~: exact with 2t + 1 nodes.
-
-    All terms are non-negative, so nothing is lost to cancellation. It holds for sigma_i < e, too:
-    the integrand is even in sigma~.
-    """
-    nodes, weights = np.polynomial.legendre.leggauss(2 * int(t) + 1)
-    total = np.zeros(len(sigma))
-    for sign, share in ((-1, p), (1, 1 - p)):
-        s = sigma[:, None] + sign * e / 2 * (1 + nodes)
-        total += share * (np.abs(1 - eta * s**2) ** (2 * int(t)) @ weights) / 2
-    return total
-
-
-def _chord_factors(sigma, e, mean, eta, t):
-    """The largest E (1 - eta x)^(2t) of any law with this mean on the interval of lambda~."""
-    lowest, highest = np.maximum(sigma - e, 0) ** 2, (sigma + e) ** 2
-    ends = [np.abs(1 - eta * end) ** (2 * int(t)) for end in (lowest, highest)]
-    width = highest - lowest
-    share = np.divide(mean - lowest, width, out=np.zeros_like(width), where=width > 0)
-    share = np.clip(share, 0, 1)
-    return (1 - share) * ends[0] + share * ends[1]
-
-
-def _mean_error(sigma, e, p, y, eta, t):
-    """E sqrt(sum_i (1 - eta lambda~_i)^(2t) y_i^2) over independent delta_i."""
-    squares, weights = np.zeros(1), np.ones(1)
-    for i in np.flatnonzero(y):
-        s, own = map(np.concatenate, zip(*_pieces(sigma[i], e, p[i], eta, t), strict=True))
-        if len(s) * len(squares) > MAX_NODES:
-            raise InputError(
-                f"{(y != 0).sum()} rows with a target and {t} steps need more than {MAX_NODES} "
-                "nodes, expected fewer of either"
-            )
-        values = np.abs(1 - eta * s**2) ** (2 * t) * y[i] ** 2
-        squares = np.add.outer(squares, values).ravel()
-        weights = np.multiply.outer(weights, own).ravel()
-    return float(np.sqrt(squares) @ weights)
-
-
-def _pieces(sigma, e, p, eta, t) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Nodes and weights of the law of sigma~, cut where 1 - eta s^2 vanishes or s does.
-
-    In units of e, so that a narrow law loses nothing to rounding.
-    """
-    if e == 0:
-        yield np.array([sigma]), np.ones(1)
-        return
-    nodes, weights = np.polynomial.legendre.leggauss(t + 12)
-    zeros = np.array([-1 / np.sqrt(eta), 0.0, 1 / np.sqrt(eta)])
-    with np.errstate(over="ignore"):
-        zeros = (zeros - sigma) / e
-    for low, high, share in ((-1.0, 0.0, p), (0.0, 1.0, 1 - p)):
-        cuts = [low, *(z for z in zeros if low < z < high), high]
-        for a, b in pairwise(cuts):
-            middle, half = (a + b) / 2, (b - a) / 2
-            yield sigma + e * (middle + half * nodes), share * half * weights

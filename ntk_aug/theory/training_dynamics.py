@@ -15,8 +15,9 @@ from ntk_aug.jacobian.precision import derivative_precision, network_in
 from ntk_aug.models import ModelView, as_view
 from ntk_aug.ntk import linearized_view
 from ntk_aug.theory.arrays import ArrayLike, check_eta_above_zero, finite_array, times_of
+from ntk_aug.theory.gradient_descent import deterministic_bounds, training_errors
 from ntk_aug.theory.network_spectra import measure_shifts
-from ntk_aug.theory.theorem_b_1 import deterministic_bounds, own_gaps, training_errors
+from ntk_aug.theory.perturbation import nearest_gaps
 
 
 class Dynamics(NamedTuple):
@@ -109,7 +110,7 @@ def network_dynamics(
         raise InputError(f"eta is {eta:.6g}, expected in (0, {limit:.6g}]: 1 / (sigma_1 + e)^2")
     coefficients = np.linalg.eigh(J @ J.T)[1][:, ::-1].T @ y
     bounds = deterministic_bounds(sigma, coefficients, e, eta, times, n * C)
-    p, gap0 = shifts.share_decreased, float(own_gaps(sigma).min())
+    p, gap0 = shifts.share_decreased, float(nearest_gaps(sigma, sigma).min())
     mean = sigma**2 + sigma * (1 - 2 * p) * e + e**2 / 3
     # Equal singular values make the printed slack infinite
     slack = 0.0 if e == 0 else np.inf if gap0 == 0 else 2 * n * np.sqrt(2) * e / gap0
