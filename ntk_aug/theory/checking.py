@@ -43,7 +43,7 @@ class Constructed:
     Attributes:
       name: of the function that makes it.
       description: what it is.
-      source: of the function.
+      source: of the function, after those of the functions that make its arguments.
       sides: both sides there.
     """
 
@@ -136,7 +136,20 @@ def check_statement(
 
 
 def _constructed(make: Callable[[], Sides]) -> Constructed:
-    return Constructed(make.__name__, inspect.getdoc(make) or "", inspect.getsource(make), make())
+    source = "\n\n".join(map(inspect.getsource, _with_helpers(make)))
+    return Constructed(make.__name__, inspect.getdoc(make) or "", source, make())
+
+
+def _with_helpers(function: Callable) -> list[Callable]:
+    """The functions of the same package that a function calls, and itself at the end."""
+    plain = inspect.unwrap(function)
+    package = plain.__module__.rpartition(".")[0]
+    found: list[Callable] = []
+    for name in plain.__code__.co_names:
+        called = plain.__globals__.get(name)
+        if inspect.isfunction(called) and called.__module__.startswith(f"{package}."):
+            found += [one for one in _with_helpers(called) if one not in found]
+    return [*found, function]
 
 
 def _printed(sides):

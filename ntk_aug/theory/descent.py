@@ -143,7 +143,7 @@ class WeightedLeastSquares:
         return float(self.w @ ((self.X @ W - self.Y) ** 2).sum(axis=1) / 2)
 
     def gradient(self, W: Float[np.ndarray, "d C"]) -> Float64[np.ndarray, "d C"]:
-        """Grad L(W)."""
+        """The gradient of L at W."""
         return self.X.T @ (self.w[:, None] * (self.X @ W - self.Y))
 
     def moments(self, eta: float, steps: int) -> Moments:
