@@ -30,7 +30,7 @@ class Shifts(NamedTuple):
 
     @property
     def relative(self) -> Float64[np.ndarray, "draws N"]:
-        """Delta / ||E||, within [-1, 1]; 0 where nothing is perturbed."""
+        """The shifts divided by ||E||, within [-1, 1]; 0 where nothing is perturbed."""
         e = np.broadcast_to(self.e[:, None], self.delta.shape)
         return np.divide(self.delta, e, out=np.zeros_like(self.delta), where=e > 0)
 

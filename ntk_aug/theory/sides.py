@@ -68,7 +68,7 @@ class Bound:
 
     @property
     def ratios(self) -> Float[np.ndarray, "..."]:
-        """The quotient lhs / rhs at each place, or rhs / lhs for ">=": at most 1 where the bound holds.
+        """The quotient lhs / rhs at each place, or rhs / lhs for ">=": at most 1 where it holds.
 
         For "==" the larger one of both, at least 1. A side that is to be the smaller one and is
         within rounding of 0 has the ratio 0: there is nothing to bound.

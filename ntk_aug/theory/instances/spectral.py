@@ -105,18 +105,18 @@ def f4_targets() -> Sides:
 
 
 def lemma_4_1_random(rng: np.random.Generator) -> Sides:
-    """Sigma and e uniform in [0, 2], p in [0, 1]: half of the instances have sigma < e."""
+    """Uniform sigma and e in [0, 2], p in [0, 1]: half of the instances have sigma < e."""
     sigma, e, p = rng.uniform([0, 0, 0], [2, 2, 1])
     return lemma_4_1(sigma, e, p)
 
 
 def lemma_4_1_truncated() -> Sides:
-    """Sigma = .3 < e = .8, p = .6: printed 0.255333, but no singular value is below 0: 0.235333."""
+    """For sigma = .3 < e = .8, p = .6: printed 0.255333; no value is below 0, so 0.235333."""
     return lemma_4_1(0.3, 0.8, 0.6)
 
 
 def lemma_4_1_inside() -> Sides:
-    """Sigma >= e: the printed mean is that of the law."""
+    """With sigma >= e the printed mean is that of the law."""
     return lemma_4_1(2.0, 0.5, 0.3)
 
 
