@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from analysis.theory_network import study_network
+from analysis.theory_network import print_cost, study_network
 from analysis.theory_options import TheoryOptions, check_options, network_statements
 from analysis.theory_output import MARKER, draw_outputs, print_tables, read_theory, write_theory
 from analysis.theory_records import statement_record
@@ -24,6 +24,8 @@ def run_theory(options: TheoryOptions) -> None:
     records.check_free_folder(options.out, marker=MARKER, overwrite=options.overwrite)
     options = check_options(options)
     chosen, on_network = theory.chosen_statements(options.only), network_statements(options)
+    if options.dry_run:
+        return print_cost(options, on_network)
     start = time.perf_counter()
     network: dict[str, Any] | None = None
     arrays: dict[str, np.ndarray] = {}

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from analysis.networks import (
     StudiedNetwork,
     check_augmented,
+    initial_view,
     load_checkpoints,
     load_own_weights,
     load_splits,
@@ -17,7 +18,7 @@ from analysis.networks import (
 )
 from analysis.theory_options import TheoryOptions
 from analysis.theory_records import number, ratios_record
-from ntk_aug import augment, coreset, data, jacobian, ntk, spectrum, theory, training
+from ntk_aug import augment, coreset, data, jacobian, models, ntk, spectrum, theory, training
 from ntk_aug.aliases import Inputs, Progress
 from ntk_aug.checks import check_count
 from ntk_aug.host_random import generator
@@ -39,8 +40,16 @@ NOT_AUGMENTED = "none"
 Arrays = dict[str, np.ndarray]
 
 
-def load_network(options: TheoryOptions) -> tuple[StudiedNetwork, data.Dataset, data.Dataset]:
-    """The trained network, and its training and test split.
+class NetworkInputs(NamedTuple):
+    """What the theory is checked on: both splits, and the network if it is trained already."""
+
+    train: data.Dataset
+    test: data.Dataset
+    trained: list[StudiedNetwork]
+
+
+def load_inputs(options: TheoryOptions) -> NetworkInputs:
+    """Loads data and trained networks.
 
     Raises:
       InputError: what cannot be used, before anything is trained.
@@ -54,8 +63,25 @@ def load_network(options: TheoryOptions) -> tuple[StudiedNetwork, data.Dataset, 
     if options.pool is not None:
         check_count(options.pool, len(train), "--pool (images)")
     check_augmented(train, options.augment)
-    (network,) = trained or load_own_weights(options, train) or pretrain(options, train, test)
-    return network, train, test
+    return NetworkInputs(train, test, trained or load_own_weights(options, train))
+
+
+def print_cost(options: TheoryOptions, statements: Collection[str]) -> None:
+    """Prints what would be checked, on how many rows and parameters, in how much memory."""
+    chosen = theory.chosen_statements(options.only)
+    print(f"statements  {', '.join(chosen)}: {options.instances:,} random instances of each")
+    if not statements:
+        return
+    inputs = load_inputs(options)
+    view = inputs.trained[0].view if inputs.trained else initial_view(options, inputs.train)
+    rows, P = options.n * inputs.train.num_classes, models.num_params(view.params)
+    gib = 8 * rows * P * (options.draws + 2) / 2**30
+    print(
+        f"network     {', '.join(statements)}: {options.n} images, {rows:,} rows x {P:,} parameters"
+    )
+    print(f"memory      {gib:.2f} GiB of Jacobians in float64 ({options.draws} draws)")
+    steps = 2 * options.draws * len(options.augment) * options.steps
+    print(f"training    {steps:,} steps of gradient descent on {options.n} images for Theorem B.1")
 
 
 def study_network(
@@ -66,7 +92,8 @@ def study_network(
     Returns:
       What was found, for theory.json, and the curves and spectra, for theory.npz.
     """
-    network, train, test = load_network(options)
+    train, test, trained = load_inputs(options)
+    (network,) = trained or pretrain(options, train, test)
     key = partial(jax.random.fold_in, jax.random.key(options.seed))
     examples = data.draw_examples(key(OF_EXAMPLES), train, options.n)
     plain, versions = _inputs(options, train, examples)

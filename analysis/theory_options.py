@@ -51,6 +51,8 @@ class TheoryOptions(NetworkOptions):
     """Replace earlier results in that folder."""
     from_: Annotated[str | None, tyro.conf.arg(name="from")] = None
     """Draw figures and print the tables from this folder's files, without any computation."""
+    dry_run: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Say what would be checked, on how many rows and parameters, in how much memory, and stop."""
 
 
 def check_options(options: TheoryOptions) -> TheoryOptions:

@@ -187,6 +187,20 @@ def test_what_cannot_be_done_is_told_in_one_line_before_any_work(
     assert not (tmp_path / "out").exists()
 
 
+def test_dry_run_says_what_it_would_take(tmp_path, capsys, monkeypatch):
+    def fail(*arguments, **options):
+        raise AssertionError("long work has started")
+
+    monkeypatch.setattr("analysis.theory_network.pretrain", fail)
+    arguments = ["--only", "B.1", "--n", 20, "--draws", 3, "--steps", 10, "--width", 4]
+    assert analysis_of(*arguments, "--dry-run", "--out", tmp_path / "out") == 0
+    out = capsys.readouterr().out
+    assert "statements  B.1: 300 random instances" in out
+    assert "20 images, 200 rows x 310 parameters" in out  # 64 * 4 + 4 + 4 * 10 + 10
+    assert "120 steps of gradient descent" in out  # two networks, three draws, two augmentations
+    assert not (tmp_path / "out").exists()
+
+
 def test_earlier_results_are_replaced_only_when_asked(finished, small, capsys):
     assert analysis_of(*small, "--out", finished) == 2
     assert "--overwrite" in capsys.readouterr().err
