@@ -72,22 +72,9 @@ def theorem_5_2(
       InputError: shapes that do not fit, values that are not finite or out of range.
       AssumptionError: an assumption fails; the message says which and names the interval.
     """
-    return _theorem(
-        "5.2",
-        X,
-        Y,
-        X_augmented,
-        subset,
-        gamma,
-        W0,
-        steps,
-        alpha,
-        eta,
-        xi,
-        eps0,
-        order_constant,
-        drop,
-    )
+    arrays = (X, Y, X_augmented, subset, gamma, W0)
+    bounds = {"xi": xi, "eps0": eps0, "order_constant": order_constant}
+    return _theorem("5.2", arrays, steps, alpha, eta, Assumptions(drop), **bounds)
 
 
 def theorem_b_2(
@@ -116,40 +103,13 @@ def theorem_b_2(
     alpha, beta and Lam are those of the loss that is trained on. Arguments, further bounds and
     errors are those of `theorem_5_2`.
     """
-    return _theorem(
-        "B.2",
-        X,
-        Y,
-        X_augmented,
-        subset,
-        gamma,
-        W0,
-        steps,
-        alpha,
-        eta,
-        xi,
-        eps0,
-        order_constant,
-        drop,
-    )
+    arrays = (X, Y, X_augmented, subset, gamma, W0)
+    bounds = {"xi": xi, "eps0": eps0, "order_constant": order_constant}
+    return _theorem("B.2", arrays, steps, alpha, eta, Assumptions(drop), **bounds)
 
 
-def _theorem(
-    statement,
-    X,
-    Y,
-    X_augmented,
-    subset,
-    gamma,
-    W0,
-    steps,
-    alpha,
-    eta,
-    xi,
-    eps0,
-    order_constant,
-    drop,
-):
+def _theorem(statement, arrays, steps, alpha, eta, assumptions, *, xi, eps0, order_constant):
+    X, Y, X_augmented, subset, gamma, W0 = arrays
     X = finite_array(X, "X", (None, None))
     n = len(X)
     chosen = weighted_subset(subset, gamma, n)
@@ -158,7 +118,6 @@ def _theorem(
     order_constant = number_in(order_constant, "order_constant", 0)
     full = WeightedLeastSquares.from_arrays(X, Y, np.ones(n), W0)
     W0, Y = full.W0, full.Y
-    assumptions = Assumptions(drop)
     assumptions.check("gamma", "sum of the weights, n", chosen.gamma.sum(), "==", n)
     gradient = full.gradient(W0)
     of_coreset = WeightedLeastSquares(X[places], Y[places], chosen.gamma, W0).gradient(W0)
