@@ -254,3 +254,23 @@ def test_what_both_forms_assume():
             **options,
         ),
     )
+
+
+def test_form_c_is_attained_at_its_largest_perturbation_and_absent_beyond():
+    # n = 9, k = 2: rho eps0 2 (n - k) = 2 / sqrt(LJ), and the coreset moves the other way
+    n, rho, LJ = 9, 1.3, 4.0
+    eps0 = 2 / np.sqrt(LJ) / (rho * 2 * (n - 2))
+    moved = np.full(n, LJ * eps0)
+    moved[:2] *= -1
+    J, r = np.zeros((n, 1, 1)), np.full((n, 1), rho)
+
+    def sides(scale):
+        J_aug = scale * moved[:, None, None]
+        options = {"jacobian_lipschitz": LJ, "eps0": scale * eps0}
+        return lemma_5_1(J, r, J_aug, [0, 1], [1, n - 1], **options)
+
+    attained = sides(1.0)
+    assert attained.further["c"].rhs == pytest.approx(2 * np.sqrt(LJ), rel=1e-12)  # xi = 0
+    check_tight(attained.further["c"])
+    assert "c" in sides(0.5).further
+    assert "c" not in sides(1.01).further

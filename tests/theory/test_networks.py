@@ -54,9 +54,13 @@ def test_a_measured_tanh_network_is_the_one_in_closed_form(
 ):
     check_jacobians_agree(measured.J, closed_form.jacobians(flat(inputs)))
     check_jacobians_agree(measured.J_augmented, closed_form.jacobians(flat(augmented)))
-    outputs = closed_form.outputs(flat(inputs))
-    p = np.exp(outputs) / np.exp(outputs).sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(measured.residuals, p - np.eye(3)[labels], atol=1e-9)
+    for images, residuals in (
+        (inputs, measured.residuals),
+        (augmented, measured.residuals_augmented),
+    ):
+        outputs = closed_form.outputs(flat(images))
+        p = np.exp(outputs) / np.exp(outputs).sum(axis=1, keepdims=True)
+        np.testing.assert_allclose(residuals, p - np.eye(3)[labels], atol=1e-9)
     expected = np.linalg.norm(flat(augmented) - flat(inputs), axis=1)
     np.testing.assert_allclose(measured.distances, expected, rtol=1e-12)
     assert measured.certified
