@@ -24,19 +24,23 @@ import pytest
 from ntk_aug import data, models
 
 # Tests build the same programs again and again: engines of their own for the same few networks.
-# Each process compiles a program once, into a folder of its own that ends with the run.
-PROGRAMS = tempfile.TemporaryDirectory(prefix="ntk_aug-tests-")
-jax.config.update("jax_compilation_cache_dir", PROGRAMS.name)
+# Each is compiled once, into a folder that all workers share and that ends with the run.
+SHARED = "NTK_AUG_TEST_PROGRAMS"
+PROGRAMS = None if SHARED in os.environ else tempfile.TemporaryDirectory(prefix="ntk_aug-tests-")
+if PROGRAMS is not None:
+    os.environ[SHARED] = PROGRAMS.name  # before workers start
+jax.config.update("jax_compilation_cache_dir", os.environ[SHARED])
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
 def pytest_configure(config):
-    # Two threads may write one program at once; JAX then compiles it where it cannot be read.
+    # Two workers may write one program at once; JAX then compiles it where it cannot be read.
     config.addinivalue_line("filterwarnings", "ignore:Error reading persistent compilation cache")
 
 
 def pytest_unconfigure():
-    PROGRAMS.cleanup()
+    if PROGRAMS is not None:
+        PROGRAMS.cleanup()
 
 
 @pytest.hookimpl(optionalhook=True)

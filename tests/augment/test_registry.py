@@ -20,12 +20,24 @@ def distances(spec):
     return np.linalg.norm((np.asarray(moved) - IMAGES).reshape(3, -1), axis=1)
 
 
-@pytest.mark.parametrize("name", AUGMENTATIONS)
+# The candidates of Wu et al. differ by data set in fill and mirroring alone, and take seconds to
+# trace: two of them stand for the others.
+QUICK = ("wu-cifar10", "wu-digits")
+SLOW_TO_TRACE = {name for name in AUGMENTATIONS if name.startswith("wu-") and name not in QUICK}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow) if name in SLOW_TO_TRACE else name
+        for name in AUGMENTATIONS
+    ],
+)
 def test_every_entry_augments_an_image_by_its_name_alone(name):
     augmentation = build_augmentation(name)
-    result = jax.eval_shape(jax.vmap(augmentation), KEYS, IMAGES)
-    shape = {"weak-tinyimagenet": (3, 7, 7, 3), "weak-imagenet": (3, 224, 224, 3)}
-    assert (result.shape, result.dtype) == (shape.get(name, IMAGES.shape), IMAGES.dtype)
+    result = jax.eval_shape(augmentation, KEYS[0], IMAGES[0])
+    shape = {"weak-tinyimagenet": (7, 7, 3), "weak-imagenet": (224, 224, 3)}
+    assert (result.shape, result.dtype) == (shape.get(name, IMAGES[0].shape), IMAGES.dtype)
     assert AUGMENTATIONS[name].description
 
 
