@@ -20,9 +20,10 @@ from analysis.theory_options import TheoryOptions
 from analysis.theory_records import number, ratios_record
 from ntk_aug import augment, coreset, data, jacobian, models, ntk, spectrum, theory, training
 from ntk_aug.aliases import Inputs, Progress
-from ntk_aug.checks import check_count
+from ntk_aug.checks import InputError, check_count
 from ntk_aug.host_random import generator
 from ntk_aug.inputs import example_shapes
+from ntk_aug.theory.networks import check_memory
 
 # What the seed's key is folded with: all that is drawn has a key of its own.
 OF_EXAMPLES, OF_SELECTION, OF_POOL, OF_RANDOM_SUBSETS = 2, 3, 6, 7
@@ -48,8 +49,8 @@ class NetworkInputs(NamedTuple):
     trained: list[StudiedNetwork]
 
 
-def load_inputs(options: TheoryOptions) -> NetworkInputs:
-    """Loads data and trained networks.
+def load_inputs(options: TheoryOptions, statements: Collection[str]) -> NetworkInputs:
+    """Loads data and trained networks, and checks that the statements can be about them.
 
     Raises:
       InputError: what cannot be used, before anything is trained.
@@ -63,7 +64,21 @@ def load_inputs(options: TheoryOptions) -> NetworkInputs:
     if options.pool is not None:
         check_count(options.pool, len(train), "--pool (images)")
     check_augmented(train, options.augment)
-    return NetworkInputs(train, test, trained or load_own_weights(options, train))
+    inputs = NetworkInputs(train, test, trained or load_own_weights(options, train))
+    rows, P = jacobian_shape(options, inputs)
+    check_memory(options.n, train.num_classes, P)
+    if "B.1" in statements and rows > P:
+        raise InputError(
+            f"J has {rows} rows and {P} columns, and Theorem B.1 needs no more rows than columns: "
+            "take a smaller --n, or leave B.1 out by --only"
+        )
+    return inputs
+
+
+def jacobian_shape(options: TheoryOptions, inputs: NetworkInputs) -> tuple[int, int]:
+    """Rows and columns of J on the n images."""
+    view = inputs.trained[0].view if inputs.trained else initial_view(options, inputs.train)
+    return options.n * inputs.train.num_classes, models.num_params(view.params)
 
 
 def print_cost(options: TheoryOptions, statements: Collection[str]) -> None:
@@ -72,9 +87,7 @@ def print_cost(options: TheoryOptions, statements: Collection[str]) -> None:
     print(f"statements  {', '.join(chosen)}: {options.instances:,} random instances of each")
     if not statements:
         return
-    inputs = load_inputs(options)
-    view = inputs.trained[0].view if inputs.trained else initial_view(options, inputs.train)
-    rows, P = options.n * inputs.train.num_classes, models.num_params(view.params)
+    rows, P = jacobian_shape(options, load_inputs(options, statements))
     gib = 8 * rows * P * (options.draws + 2) / 2**30
     print(
         f"network     {', '.join(statements)}: {options.n} images, {rows:,} rows x {P:,} parameters"
@@ -92,7 +105,7 @@ def study_network(
     Returns:
       What was found, for theory.json, and the curves and spectra, for theory.npz.
     """
-    train, test, trained = load_inputs(options)
+    train, test, trained = load_inputs(options, statements)
     (network,) = trained or pretrain(options, train, test)
     key = partial(jax.random.fold_in, jax.random.key(options.seed))
     examples = data.draw_examples(key(OF_EXAMPLES), train, options.n)

@@ -90,12 +90,7 @@ def measure_network(
     check_same_batch(augmented, inputs, "an augmented image")
     rows = JacobianRows(view.apply_fn, view.params, example_shapes(inputs), dtype="float64")
     n, C = num_examples(inputs), rows.outputs_per_example
-    needed = 2 * n * C * rows.row_bytes
-    if needed > MEMORY_BYTES:
-        raise InputError(
-            f"both Jacobians of {n} examples take {needed / 2**30:.1f} GiB, expected at most "
-            f"{MEMORY_BYTES / 2**30:.0f}: take fewer examples"
-        )
+    check_memory(n, C, rows.num_params)
     targets = check_targets(targets, n, C, loss)
     J, J_aug = (rows(batch).reshape(n, C, -1) for batch in (inputs, augmented))
     outputs, outputs_aug = (network_outputs(view, batch) for batch in (inputs, augmented))
@@ -111,6 +106,16 @@ def measure_network(
         Lf = steepest_slope(np.linalg.norm(outputs_aug - outputs, axis=1), moved)
         certified = False
     return MeasuredNetwork(J, J_aug, residuals, residuals_aug, moved, radius, LJ, Lf, certified)
+
+
+def check_memory(n: int, C: int, P: int) -> None:
+    """Raises InputError if two Jacobians [n C, P] in float64 take more than `MEMORY_BYTES`."""
+    needed = 2 * n * C * P * 8
+    if needed > MEMORY_BYTES:
+        raise InputError(
+            f"both Jacobians of {n} examples take {needed / 2**30:.1f} GiB, expected at most "
+            f"{MEMORY_BYTES / 2**30:.0f}: take fewer examples"
+        )
 
 
 def network_outputs(view: ModelView, inputs: Inputs) -> Float64[np.ndarray, "n C"]:

@@ -168,6 +168,8 @@ def digits_run(tmp_path):
         (["--augment", "noise:0.5", "noise:0.5"], "none twice"),
         (["--augment", "nonsense"], "unknown augmentation"),
         (["--n", "5000"], "--n (images) is 5000, expected 1 to 1438"),
+        (["--width", "2"], "J has 600 rows and 160 columns"),
+        (["--n", "1400", "--width", "100"], "take 1.6 GiB, expected at most 1: take fewer"),
         (["--checkpoint", "nowhere", "--epochs", "3"], "--epochs is of pretraining"),
         (["--from", "nowhere"], "nowhere is no folder"),
     ],
@@ -180,6 +182,7 @@ def test_what_cannot_be_done_is_told_in_one_line_before_any_work(
 
     monkeypatch.setattr(analysis.theory.theory, "check_statement", fail)
     monkeypatch.setattr("analysis.theory_network.pretrain", fail)
+    monkeypatch.setattr("ntk_aug.theory.networks.MEMORY_BYTES", 2**30)
     assert analysis_of(*arguments, "--out", tmp_path / "out") == 2
     error = capsys.readouterr().err.strip()
     assert message in error
