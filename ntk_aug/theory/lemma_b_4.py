@@ -136,20 +136,7 @@ def lemma_b_4(
     """
     assumptions = Assumptions(drop)
     given = linear_coreset(X, Y, W, F, subset, gamma, assumptions, xi=xi, omega=omega)
-    n, d = given.X.shape
-    lhs = given.error(given.augmented)
-    scaled = given.spectral_norm * given.R * given.omega
-    options: dict[str, Any] = {"tolerance": 1e-12, "scale": given.size}
-    return Sides(
-        "B.4",
-        lhs,
-        given.spectral_norm * (given.xi + np.sqrt(d) * n * given.omega),
-        given.spectral_norm * given.xi + scaled * _sum(given.chosen),
-        further={"b": Bound(lhs, given.spectral_norm * given.xi + 2 * n * scaled, **options)},
-        assumptions=assumptions.finish(),
-        constants=_constants(given),
-        **options,
-    )
+    return _sides("B.4", given, given.augmented, given.spectral_norm * given.xi, assumptions)
 
 
 def corollary_b_5(
@@ -171,34 +158,32 @@ def corollary_b_5(
     """
     assumptions = Assumptions(drop)
     given = linear_coreset(X, Y, W, F, subset, gamma, assumptions, xi=xi, omega=omega)
+    both = given.gradients + given.augmented
+    return _sides("B.5", given, both, (given.spectral_norm + 1) * given.xi, assumptions)
+
+
+def _sides(statement, given, gradients, without_omega, assumptions):
+    """Both sides for these gradients; `without_omega` is what every bound has beside omega."""
     n, d = given.X.shape
-    lhs = given.error(given.gradients + given.augmented)
-    both = (given.spectral_norm + 1) * given.xi
-    scaled = given.spectral_norm * given.R * given.omega
+    lhs = given.error(gradients)
+    moved = given.spectral_norm * given.omega
+    spread = float(np.abs(1 - given.chosen.spread).sum())
     options: dict[str, Any] = {"tolerance": 1e-12, "scale": given.size}
     return Sides(
-        "B.5",
+        statement,
         lhs,
-        both + np.sqrt(d) * given.spectral_norm * n * given.omega,
-        both + scaled * _sum(given.chosen),
-        further={"b": Bound(lhs, both + 2 * n * scaled, **options)},
+        without_omega + np.sqrt(d) * n * moved,
+        without_omega + given.R * spread * moved,
+        further={"b": Bound(lhs, without_omega + 2 * n * given.R * moved, **options)},
         assumptions=assumptions.finish(),
-        constants=_constants(given),
+        constants={
+            "n": n,
+            "d": d,
+            "k+": given.chosen.k_plus,
+            "||F||": given.spectral_norm,
+            "xi": given.xi,
+            "omega": given.omega,
+            "R": given.R,
+        },
         **options,
     )
-
-
-def _sum(chosen):
-    return float(np.abs(1 - chosen.spread).sum())
-
-
-def _constants(given):
-    return {
-        "n": len(given.X),
-        "d": given.X.shape[1],
-        "k+": given.chosen.k_plus,
-        "||F||": given.spectral_norm,
-        "xi": given.xi,
-        "omega": given.omega,
-        "R": given.R,
-    }
