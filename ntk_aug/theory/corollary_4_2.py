@@ -43,6 +43,10 @@ def arora_kernel(X: ArrayLike) -> Float64[np.ndarray, "n n"]:
 def main_term(kernel: Any, y: ArrayLike) -> float:
     """sqrt(2 y'K^-1 y / n), the main term of (16).
 
+    Args:
+      kernel: [n, n], K.
+      y: [n], targets of its rows.
+
     Raises:
       InputError: a kernel that is not square or not positive definite, y of another length.
     """

@@ -240,7 +240,11 @@ def fact_5(problem: WeightedLeastSquares, W: ArrayLike) -> Sides:
     """F5: ||grad h||^2 <= 2 beta h for h >= 0 with a beta-Lipschitz gradient. HOLDS.
 
     At one W: of every component L_m with its own smoothness M w_m ||x_m||^2, and, in the last
-    place, of L with Lam.
+    place, of L with Lam. Sides are arrays [M + 1].
+
+    Args:
+      problem: weighted least squares of M records.
+      W: [d, C], weights of the model.
 
     Raises:
       InputError: weights of another shape, or that are not finite.

@@ -23,7 +23,11 @@ class Assignment(NamedTuple):
 
 
 def assign(gradients: ArrayLike, subset: ArrayLike) -> Assignment:
-    """Assigns every example to the member of S with the nearest gradient.
+    """Assigns every example to the member of S with the nearest gradient, as A.5 defines pi.
+
+    Args:
+      gradients: [n, P], g_i.
+      subset: [k], places of S.
 
     Raises:
       InputError: gradients that are not finite, indices outside of them or twice.

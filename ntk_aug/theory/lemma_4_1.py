@@ -54,7 +54,13 @@ def shift_moments(sigma: float, e: float, p: float) -> ShiftMoments:
 
 
 def draw_shifts(key: KeyLike, e: float, p: float, count: int) -> Float64[np.ndarray, " count"]:
-    """Independent draws of delta from the law.
+    """Independent draws of delta from the law, Eq. (1).
+
+    Args:
+      key: of the draws.
+      e: half-width of the law, at least 0.
+      p: probability of a decrease, in [0, 1].
+      count: how many.
 
     Raises:
       InputError: a number out of its range.
