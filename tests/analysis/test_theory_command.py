@@ -7,6 +7,7 @@ import pytest
 
 import analysis.theory
 from analysis.__main__ import COMMANDS
+from analysis.theory_figures import draw_figures
 from analysis.theory_options import ON_NETWORKS, TheoryOptions, check_options
 from analysis.theory_tables import number_text, statement_rows
 from ntk_aug import data, theory, training
@@ -108,6 +109,37 @@ def test_the_network_is_checked_by_every_statement_on_networks(finished):
         assert (np.abs(arrays["shifts/0/relative"]) <= 1 + 1e-6).all()
         assert arrays["coreset/random"].shape == (20, 20)
         assert arrays["coreset/everything"].shape == (200,)
+
+
+def lines_of(axes):
+    return {line.get_label(): np.asarray(line.get_ydata(), float) for line in axes.get_lines()}
+
+
+def test_curves_are_the_two_sides_and_what_was_trained(finished):
+    with np.load(finished / "theory.npz") as file:
+        arrays = dict(file)
+    figures = draw_figures(summary_of(finished), arrays)
+    model = theory.STATEMENTS["B.1"].counterexamples[1]()
+    curves = lines_of(figures["theorem-b-1"].axes[0])
+    np.testing.assert_allclose(curves["measured (exact)"], model.lhs, rtol=1e-12)
+    np.testing.assert_allclose(curves["printed, Eq. (45)"], model.printed, rtol=1e-12)
+    np.testing.assert_allclose(curves["(a) exact factors"], model.corrected, rtol=1e-12)
+    for letter, label in (("b", "(b) chord"), ("c", "(c) no law"), ("d", "(d) no gaps")):
+        np.testing.assert_allclose(curves[label], model.further[letter].rhs, rtol=1e-12)
+    for number, make in enumerate(theory.STATEMENTS["5.2"].counterexamples):
+        sides = make()
+        curves = lines_of(figures["theorem-5-2"].axes[number])
+        np.testing.assert_allclose(curves["exact, printed step"], sides.printed_lhs, rtol=1e-12)
+        np.testing.assert_allclose(curves["printed, Eq. (43)"], sides.printed, rtol=1e-12)
+        np.testing.assert_allclose(curves["exact, half the step"], sides.lhs, rtol=1e-12)
+        np.testing.assert_allclose(curves["corrected"], sides.corrected, rtol=1e-12)
+    curves = lines_of(figures["theorem-b-1-network"].axes[1])  # of the rotation
+    mean = arrays["dynamics/1/network"].mean(axis=0)
+    np.testing.assert_array_equal(curves["network"], mean)
+    np.testing.assert_array_equal(curves["printed, Eq. (45)"], arrays["dynamics/1/printed"])
+    np.testing.assert_array_equal(curves["(d) no gaps"], arrays["dynamics/1/bound_d"])
+    curves = lines_of(figures["lemma-b-3-network"].axes[0])
+    np.testing.assert_array_equal(curves["coreset"], arrays["coreset/coreset"])
 
 
 def test_figures_page_and_tables_are_drawn_again_from_the_files(finished, capsys):
