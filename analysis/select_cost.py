@@ -10,7 +10,7 @@ from analysis.networks import model_options, training_config
 from analysis.select_inputs import examples_program, group_budgets, select
 from analysis.select_options import SelectOptions, budget, memory_bytes, per_class
 from ntk_aug import coreset, data, models, training
-from ntk_aug.cores import num_cores
+from ntk_aug.threads import num_cores
 
 # Images of which examples are computed, and gradients that are selected from, to take the time.
 _TIMED_IMAGES, _TIMED_GRADIENTS = 256, 1000

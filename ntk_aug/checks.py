@@ -12,8 +12,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from ntk_aug.aliases import KeyArray
-
 
 class InputError(ValueError):
     """What the caller gave cannot be used; the message is one line that a user can act on."""
@@ -21,29 +19,6 @@ class InputError(ValueError):
 
 class PrecisionError(InputError):
     """The network cannot be computed in float64, so the error of its float32 rows is not known."""
-
-
-def as_key(key: Any) -> KeyArray:
-    """Returns a JAX random key; an integer is a seed.
-
-    Raises:
-      InputError: neither one key nor an integer that fits 64 bits.
-    """
-    if isinstance(key, int | np.integer) and not isinstance(key, bool):
-        if not -(2**63) <= key < 2**64:
-            raise InputError(f"the seed is {key}, expected an integer of at most 64 bits")
-        return jax.random.key(int(key))
-    if isinstance(key, jax.Array):
-        if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.ndim == 0:
-            return key
-        if key.dtype == jnp.uint32 and key.shape == (2,):  # of jax.random.PRNGKey
-            return jax.random.wrap_key_data(key)
-        if jnp.issubdtype(key.dtype, jnp.integer) and key.ndim == 0:
-            return jax.random.key(key)
-        given = f"an array {key.dtype} {key.shape}"
-    else:
-        given = type(key).__name__
-    raise InputError(f"the key is {given}, expected jax.random.key(seed) or an integer seed")
 
 
 def check_choice(value: str, known: Iterable[str], what: str) -> str:

@@ -10,8 +10,10 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from jaxtyping import install_import_hook
 
-# Before ntk_aug is imported: every annotation of it is checked on every call, by beartype.
-install_import_hook("ntk_aug", "typechecking.checked")
+from typechecking import checked_modules
+
+# Before ntk_aug is imported: annotations are checked on every call, by beartype.
+install_import_hook(checked_modules(), "typechecking.checked")
 
 from ntk_aug.compiler import hide_cache_messages
 
@@ -31,6 +33,8 @@ if PROGRAMS is not None:
     os.environ[SHARED] = PROGRAMS.name  # before workers start
 jax.config.update("jax_compilation_cache_dir", os.environ[SHARED])
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+# Most programs run once, on small arrays: a quick compilation saves more than it costs.
+jax.config.update("jax_disable_most_optimizations", True)
 
 
 def pytest_configure(config):
@@ -49,6 +53,19 @@ def pytest_xdist_make_scheduler(config, log):
     from xdist.scheduler import LoadFileScheduling
 
     return LoadFileScheduling(config, log) if config.getvalue("dist") == "load" else None
+
+
+@pytest.fixture(scope="module")
+def optimized_compiler():
+    """XLA as users have it, which fuses multiplications and additions: for tests of exact pixels.
+
+    Both settings keep their programs apart in the compilation cache, and in JAX's own.
+    """
+    jax.config.update("jax_disable_most_optimizations", False)
+    jax.clear_caches()
+    yield
+    jax.config.update("jax_disable_most_optimizations", True)
+    jax.clear_caches()
 
 
 @pytest.fixture(scope="session")

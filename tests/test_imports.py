@@ -7,8 +7,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 # One way: each may import those before it (and its own files).
 BASE = (
-    *("aliases", "checks", "compiler", "cores", "host_random", "imports", "inputs", "losses"),
-    *("programs", "progress", "records"),
+    *("aliases", "checks", "compiler", "imports", "inputs", "losses", "precision", "programs"),
+    *("progress", "randomness", "records", "threads"),
 )
 LAYERS = ("data", "augment", "models", "jacobian", "ntk", "spectrum", "coreset", "training")
 ORDER = (*BASE, *LAYERS)

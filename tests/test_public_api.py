@@ -103,8 +103,8 @@ PUBLIC = {
 
 # Modules beside the sub-packages; all that they define without an underscore is public.
 MODULES = (
-    *("aliases", "checks", "compiler", "cores", "host_random", "imports", "inputs", "losses"),
-    *("programs", "progress", "records"),
+    *("aliases", "checks", "compiler", "imports", "inputs", "losses", "precision", "programs"),
+    *("progress", "randomness", "records", "threads"),
 )
 
 # Arguments that have a default and may yet be given by position, each for a reason:

@@ -19,7 +19,8 @@ from scipy.sparse.linalg import aslinearoperator
 
 import ntk_aug
 from ntk_aug import augment, data, jacobian, models, spectrum, theory, training
-from ntk_aug.augment import Policy, WuAugmentation, candidates, parse_table
+from ntk_aug.augment import Policy, WuAugmentation, parse_table
+from ntk_aug.augment.batches import candidates
 
 KEY = jax.random.key(3)
 RNG = np.random.default_rng(0)

@@ -3,37 +3,13 @@
 Images are floats in [0, 1], [h, w, c]; nothing is clipped. A random operation takes the key first.
 """
 
-from ntk_aug.augment.blur import gaussian_blur, random_gaussian_blur
-from ntk_aug.augment.candidates import (
+from ntk_aug.augment.batches.candidates import (
     PUBLISHED_CANDIDATES,
     SELECTIONS,
     augment_by_loss,
     select_candidates,
 )
-from ntk_aug.augment.cropping import (
-    PADDINGS,
-    center_crop,
-    crop,
-    crop_padded,
-    draw_crop_offset,
-    pad,
-    random_crop,
-    random_crop_padded,
-)
-from ntk_aug.augment.dispatch import DISPATCHES, use_dispatch
-from ntk_aug.augment.draws import Plan, PolicyDraw, apply_policy, describe_draw, draw_policy
-from ntk_aug.augment.geometry import (
-    INTERPOLATIONS,
-    flip_horizontal,
-    flip_vertical,
-    random_flip_horizontal,
-    random_flip_vertical,
-    random_rotate,
-    rotate,
-)
-from ntk_aug.augment.keys import augment_batch, example_key
-from ntk_aug.augment.magnitudes import MAGNITUDES, Magnitudes, augmix_magnitudes, magnitude_of
-from ntk_aug.augment.mixing import (
+from ntk_aug.augment.batches.mixing import (
     MixDraw,
     cutmix,
     draw_cutmix,
@@ -43,26 +19,79 @@ from ntk_aug.augment.mixing import (
     random_cutmix,
     random_mixup,
 )
-from ntk_aug.augment.noise import (
+from ntk_aug.augment.batches.per_example import augment_batch, example_key
+from ntk_aug.augment.floats.blur import gaussian_blur, random_gaussian_blur
+from ntk_aug.augment.floats.cropping import (
+    PADDINGS,
+    center_crop,
+    crop,
+    crop_padded,
+    draw_crop_offset,
+    pad,
+    random_crop,
+    random_crop_padded,
+)
+from ntk_aug.augment.floats.geometry import (
+    INTERPOLATIONS,
+    flip_horizontal,
+    flip_vertical,
+    random_flip_horizontal,
+    random_flip_vertical,
+    random_rotate,
+    rotate,
+)
+from ntk_aug.augment.floats.noise import (
     apply_linear_map,
     random_gaussian_noise,
     random_noise_in_ball,
     random_noise_on_sphere,
 )
-from ntk_aug.augment.operations import (
+from ntk_aug.augment.pixels.color_jitter import color_jitter, random_color_jitter
+from ntk_aug.augment.pixels.dispatch import DISPATCHES, use_dispatch
+from ntk_aug.augment.pixels.operations import (
     OPERATIONS,
     Operation,
     apply_operation,
     operation_parameters,
     place_operation,
-)
-from ntk_aug.augment.pixels import from_pixels, to_pixels
-from ntk_aug.augment.policies import POLICIES, Policy, Step, parse_table, randaugment, wu_policy
-from ntk_aug.augment.policy_augmentation import AugMixAugmentation, AugMixDraw, PolicyAugmentation
-from ntk_aug.augment.random_operations import (
-    color_jitter,
-    random_color_jitter,
     random_operation,
+)
+from ntk_aug.augment.pixels.resizing import (
+    crop_and_resize,
+    draw_resized_crop,
+    random_resized_crop,
+    resize,
+    resize_short_side,
+)
+from ntk_aug.augment.policies.augmentation import AugMixAugmentation, AugMixDraw, PolicyAugmentation
+from ntk_aug.augment.policies.magnitudes import (
+    MAGNITUDES,
+    Magnitudes,
+    augmix_magnitudes,
+    magnitude_of,
+)
+from ntk_aug.augment.policies.policy import (
+    POLICIES,
+    Policy,
+    Step,
+    parse_table,
+    randaugment,
+    wu_policy,
+)
+from ntk_aug.augment.policies.sampling import (
+    Plan,
+    PolicyDraw,
+    apply_policy,
+    describe_draw,
+    draw_policy,
+)
+from ntk_aug.augment.policies.wu import (
+    CandidateDraw,
+    ChainDraw,
+    StageDraw,
+    WuAugmentation,
+    WuDraw,
+    mixup_truncated,
 )
 from ntk_aug.augment.registry import (
     AUGMENTATIONS,
@@ -70,14 +99,12 @@ from ntk_aug.augment.registry import (
     build_augmentation,
     describe_augmentation,
 )
-from ntk_aug.augment.resizing import (
-    crop_and_resize,
-    draw_resized_crop,
-    random_resized_crop,
-    resize,
-    resize_short_side,
+from ntk_aug.augment.value_range import (
+    from_pixels,
+    leaves_unit_range,
+    may_leave_unit_range,
+    to_pixels,
 )
-from ntk_aug.augment.unit_range import leaves_unit_range, may_leave_unit_range
 from ntk_aug.augment.weak import (
     WEAK,
     random_part,
@@ -85,14 +112,6 @@ from ntk_aug.augment.weak import (
     random_window,
     random_zoom,
     weak_augmentation,
-)
-from ntk_aug.augment.wu import (
-    CandidateDraw,
-    ChainDraw,
-    StageDraw,
-    WuAugmentation,
-    WuDraw,
-    mixup_truncated,
 )
 
 __all__ = [

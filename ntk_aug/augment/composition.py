@@ -9,11 +9,11 @@ import jax
 import jax.numpy as jnp
 
 from ntk_aug.aliases import Augmentation, Image, KeyLike
-from ntk_aug.augment.pixels import CHANNELS
-from ntk_aug.augment.policy_augmentation import Drawing
-from ntk_aug.augment.unit_range import may_leave_unit_range
-from ntk_aug.checks import InputError, as_key
+from ntk_aug.augment.policies.augmentation import Drawing
+from ntk_aug.augment.value_range import CHANNELS, may_leave_unit_range
+from ntk_aug.checks import InputError
 from ntk_aug.imports import UserCodeError
+from ntk_aug.randomness import as_key
 
 # Up to a "+" or the end; the sign and the exponent of a strength (":+1", ":1e+2") have their own.
 _PART = re.compile(r"((?::[+-]?[\d._]+(?:[eE][+-]?\d+)?|[^+])*)(?:\+|$)")

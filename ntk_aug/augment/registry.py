@@ -7,21 +7,22 @@ from functools import partial
 from typing import NamedTuple
 
 from ntk_aug.aliases import Augmentation
-from ntk_aug.augment.blur import random_gaussian_blur
 from ntk_aug.augment.composition import ComposedAugmentation, holds_policy, split_parts
-from ntk_aug.augment.geometry import random_rotate
-from ntk_aug.augment.magnitudes import augmix_magnitudes, mapping_name
-from ntk_aug.augment.noise import (
+from ntk_aug.augment.floats.blur import random_gaussian_blur
+from ntk_aug.augment.floats.geometry import random_rotate
+from ntk_aug.augment.floats.noise import (
     random_gaussian_noise,
     random_noise_in_ball,
     random_noise_on_sphere,
 )
-from ntk_aug.augment.policies import AUGMIX, POLICIES, randaugment, wu_policy
-from ntk_aug.augment.policy_augmentation import AugMixAugmentation, Drawing, PolicyAugmentation
-from ntk_aug.augment.random_operations import random_color_jitter, random_operation
-from ntk_aug.augment.unit_range import may_leave_unit_range
+from ntk_aug.augment.pixels.color_jitter import random_color_jitter
+from ntk_aug.augment.pixels.operations import random_operation
+from ntk_aug.augment.policies.augmentation import AugMixAugmentation, Drawing, PolicyAugmentation
+from ntk_aug.augment.policies.magnitudes import augmix_magnitudes, mapping_name
+from ntk_aug.augment.policies.policy import AUGMIX, POLICIES, randaugment, wu_policy
+from ntk_aug.augment.policies.wu import WuAugmentation
+from ntk_aug.augment.value_range import may_leave_unit_range
 from ntk_aug.augment.weak import WEAK, random_shift, random_window, random_zoom
-from ntk_aug.augment.wu import WuAugmentation
 from ntk_aug.checks import InputError, check_choice
 from ntk_aug.imports import UserCodeError, guarded, import_function, is_import_path
 

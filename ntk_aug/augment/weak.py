@@ -8,11 +8,11 @@ from functools import partial
 import jax
 
 from ntk_aug.aliases import Image, KeyLike
-from ntk_aug.augment.cropping import Window, random_crop, random_crop_padded
-from ntk_aug.augment.geometry import random_flip_horizontal
-from ntk_aug.augment.pixels import from_pixels, to_pixels
-from ntk_aug.augment.resizing import random_resized_crop, resize_short_side
-from ntk_aug.checks import as_key
+from ntk_aug.augment.floats.cropping import Window, random_crop, random_crop_padded
+from ntk_aug.augment.floats.geometry import random_flip_horizontal
+from ntk_aug.augment.pixels.resizing import random_resized_crop, resize_short_side
+from ntk_aug.augment.value_range import from_pixels, to_pixels
+from ntk_aug.randomness import as_key
 
 
 def random_shift(

@@ -1,27 +1,26 @@
 """Which examples stand for all: budgets, gradient proxies and facility location."""
 
+from ntk_aug.coreset.baselines import herd, k_center_greedy, largest_scores, random_subset
 from ntk_aug.coreset.budgets import SPLITS, budget_of, class_budgets
-from ntk_aug.coreset.classes import ClassSelection, facility_location_per_class
-from ntk_aug.coreset.errors import error_estimate, gradient_error, random_gradient_errors
 from ntk_aug.coreset.examples import Examples
-from ntk_aug.coreset.facility import (
+from ntk_aug.coreset.facility.facility_location import (
     ALGORITHMS,
     DEFAULT_ALGORITHM,
     DEFAULT_MEMORY_BYTES,
     facility_location,
 )
-from ntk_aug.coreset.herding import herd
-from ntk_aug.coreset.k_center import k_center_greedy
-from ntk_aug.coreset.location import FacilityLocation
-from ntk_aug.coreset.matching import DEFAULT_RIDGE, match_gradients
-from ntk_aug.coreset.network import ExamplesProgram, network_examples
-from ntk_aug.coreset.on_device import device_bytes, facility_location_on_device
+from ntk_aug.coreset.facility.growing import FacilityLocation
+from ntk_aug.coreset.facility.on_device import device_bytes, facility_location_on_device
+from ntk_aug.coreset.facility.per_class import ClassSelection, facility_location_per_class
+from ntk_aug.coreset.gradient_errors import error_estimate, gradient_error, random_gradient_errors
+from ntk_aug.coreset.gradient_factors import GradientFactors
+from ntk_aug.coreset.gradient_matching import DEFAULT_RIDGE, match_gradients
+from ntk_aug.coreset.network_examples import ExamplesProgram, network_examples
 from ntk_aug.coreset.proxies import (
     PROXIES,
     last_layer_logit_gradients,
     last_layer_weight_gradients,
 )
-from ntk_aug.coreset.scores import largest_scores
 from ntk_aug.coreset.selection import Selection, select, selection_budgets
 from ntk_aug.coreset.selectors import (
     DEFAULT_SELECTOR,
@@ -30,8 +29,7 @@ from ntk_aug.coreset.selectors import (
     SelectorEntry,
     find_selector,
 )
-from ntk_aug.coreset.similarity import GradientFactors
-from ntk_aug.coreset.subset import Subset, mean_one_weights, random_subset
+from ntk_aug.coreset.subset import Subset, mean_one_weights
 
 __all__ = [
     "ALGORITHMS",

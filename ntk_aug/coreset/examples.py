@@ -17,7 +17,7 @@ from ntk_aug.checks import (
     check_labels,
     check_same_shape,
 )
-from ntk_aug.coreset.similarity import GradientFactors, as_factors
+from ntk_aug.coreset.gradient_factors import GradientFactors, as_factors
 from ntk_aug.losses import check_targets, loss_residuals, per_example_loss
 
 

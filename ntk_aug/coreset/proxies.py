@@ -11,7 +11,7 @@ import numpy as np
 
 from ntk_aug.aliases import Array, Float, Float64, Targets
 from ntk_aug.checks import check_finite_rows, check_same_shape
-from ntk_aug.coreset.similarity import GradientFactors
+from ntk_aug.coreset.gradient_factors import GradientFactors
 from ntk_aug.losses import check_targets, loss_residuals
 
 PROXIES = {

@@ -7,11 +7,15 @@ import jax
 import numpy as np
 
 from ntk_aug.aliases import Float64, Int, KeyLike, Labels, Progress
-from ntk_aug.checks import InputError, as_key, check_at_least, check_labels, check_same_shape
+from ntk_aug.checks import InputError, check_at_least, check_labels, check_same_shape
 from ntk_aug.coreset.budgets import check_budgets_reach_all, class_budgets
-from ntk_aug.coreset.classes import check_backend, facility_location_per_class
 from ntk_aug.coreset.examples import Examples
-from ntk_aug.coreset.facility import DEFAULT_ALGORITHM, DEFAULT_EPSILON, check_algorithm
+from ntk_aug.coreset.facility.facility_location import (
+    DEFAULT_ALGORITHM,
+    DEFAULT_EPSILON,
+    check_algorithm,
+)
+from ntk_aug.coreset.facility.per_class import check_backend, facility_location_per_class
 from ntk_aug.coreset.selectors import (
     DEFAULT_SELECTOR,
     Selector,
@@ -19,7 +23,8 @@ from ntk_aug.coreset.selectors import (
     select_coreset,
 )
 from ntk_aug.coreset.subset import Subset, places_by_class
-from ntk_aug.coreset.threads import map_classes, usable_threads
+from ntk_aug.randomness import as_key
+from ntk_aug.threads import map_classes, usable_threads
 
 
 class Selection(NamedTuple):

@@ -7,13 +7,11 @@ import numpy as np
 
 from ntk_aug.aliases import KeyLike
 from ntk_aug.checks import check_choice
+from ntk_aug.coreset.baselines import herd, k_center_greedy, largest_scores, random_subset
 from ntk_aug.coreset.examples import Examples
-from ntk_aug.coreset.facility import facility_location
-from ntk_aug.coreset.herding import herd
-from ntk_aug.coreset.k_center import k_center_greedy
-from ntk_aug.coreset.matching import match_gradients
-from ntk_aug.coreset.scores import largest_scores
-from ntk_aug.coreset.subset import Subset, random_subset
+from ntk_aug.coreset.facility.facility_location import facility_location
+from ntk_aug.coreset.gradient_matching import match_gradients
+from ntk_aug.coreset.subset import Subset
 from ntk_aug.imports import guarded, import_function, is_import_path
 
 Selector = Callable[..., Subset]

@@ -4,9 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ntk_aug.aliases import Array, Float, Float64, Int, KeyLike, Labels
-from ntk_aug.checks import InputError, check_count
-from ntk_aug.host_random import generator
+from ntk_aug.aliases import Array, Float, Float64, Int, Labels
+from ntk_aug.checks import InputError
 
 
 class Subset(NamedTuple):
@@ -32,16 +31,6 @@ def places_by_class(labels: Labels, num_classes: int) -> list[Int[np.ndarray, " 
     """
     ends = np.cumsum(np.bincount(labels, minlength=num_classes))
     return np.split(np.argsort(labels, kind="stable"), ends[:-1])
-
-
-def random_subset(key: KeyLike, n: int, count: int) -> Subset:
-    """Draws `count` of n examples uniformly, without replacement.
-
-    Raises:
-      InputError: a count out of range.
-    """
-    check_count(count, n, "count (examples to select)")
-    return Subset(generator(key).choice(n, count, replace=False).astype(np.int64))
 
 
 def mean_one_weights(weights: Float[Array, " k"] | Int[Array, " k"]) -> Float64[np.ndarray, " k"]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from ntk_aug.aliases import KeyLike
 from ntk_aug.checks import InputError
 from ntk_aug.data.dataset import Dataset
-from ntk_aug.host_random import generator
+from ntk_aug.randomness import generator
 
 
 def corrupt_labels(key: KeyLike, dataset: Dataset, fraction: float) -> Dataset:

@@ -7,9 +7,9 @@ import jax
 import numpy as np
 
 from ntk_aug.aliases import KeyLike
-from ntk_aug.checks import InputError, as_key, check_count
+from ntk_aug.checks import InputError, check_count
 from ntk_aug.data.dataset import Dataset
-from ntk_aug.host_random import generator
+from ntk_aug.randomness import as_key, generator
 
 
 def select_classes(dataset: Dataset, classes: Sequence[str | int]) -> Dataset:

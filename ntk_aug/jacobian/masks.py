@@ -15,9 +15,10 @@ from jax.extend import core
 from ntk_aug.aliases import ApplyFn, Inputs, Int, Params
 from ntk_aug.checks import InputError, check_params
 from ntk_aug.inputs import cast_inputs, check_inputs, num_examples, take_examples
+from ntk_aug.jacobian.float64 import network_in
 from ntk_aug.jacobian.outputs import one_example
-from ntk_aug.jacobian.precision import DTYPES, derivative_precision, network_in
 from ntk_aug.jacobian.sites import apply_operation, shape_of, visit_operations
+from ntk_aug.precision import DTYPES, derivative_precision
 
 _COMPARISONS = ("gt", "ge", "lt", "le", "eq", "ne", "argmax", "argmin")
 # Operations that choose one of their operands, and those that choose one entry of many.

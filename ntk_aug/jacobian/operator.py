@@ -17,9 +17,10 @@ from ntk_aug.inputs import (
     num_examples,
     take_examples,
 )
+from ntk_aug.jacobian.float64 import network_in
 from ntk_aug.jacobian.outputs import label_shape, output_function, row_labels
-from ntk_aug.jacobian.precision import derivative_precision, network_in
 from ntk_aug.models import count_outputs
+from ntk_aug.precision import derivative_precision
 
 
 class JacobianOperator:

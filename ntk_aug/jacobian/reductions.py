@@ -9,9 +9,10 @@ import numpy as np
 from scipy import sparse
 
 from ntk_aug.aliases import Float, Float64, Inputs, KeyLike, Progress, Targets
-from ntk_aug.checks import as_key, check_at_least
+from ntk_aug.checks import check_at_least
 from ntk_aug.inputs import num_examples
 from ntk_aug.jacobian.rows import JacobianRows
+from ntk_aug.randomness import as_key
 
 
 def row_norms(

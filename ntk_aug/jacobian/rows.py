@@ -10,7 +10,6 @@ import numpy as np
 
 from ntk_aug.aliases import ApplyFn, Array, Float, Float64, Inputs, Params, Targets
 from ntk_aug.checks import InputError, check_at_least, check_dtype, check_params, check_same_shape
-from ntk_aug.cores import map_in_threads, num_cores
 from ntk_aug.inputs import (
     as_example_shapes,
     cast_inputs,
@@ -19,18 +18,20 @@ from ntk_aug.inputs import (
     num_examples,
     take_examples,
 )
+from ntk_aug.jacobian.float64 import network_in
 from ntk_aug.jacobian.layerwise import (
     block_program,
     factored_leaves,
     squares_program,
 )
 from ntk_aug.jacobian.outputs import label_shape, output_function, row_labels
-from ntk_aug.jacobian.precision import derivative_precision, network_in
 from ntk_aug.jacobian.routes import routes_of, share_on_slow_route
 from ntk_aug.jacobian.row_factors import RowFactors
 from ntk_aug.jacobian.sites import SiteTrace
 from ntk_aug.models import count_outputs
+from ntk_aug.precision import derivative_precision
 from ntk_aug.records import fingerprint
+from ntk_aug.threads import map_in_threads, num_cores
 
 # What is computed at once: on a CPU more leaves the caches, an accelerator needs more to be busy.
 _BLOCK_BYTES = {"cpu": 8 * 2**20}

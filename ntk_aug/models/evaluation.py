@@ -9,9 +9,9 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from ntk_aug.aliases import Array, Inputs, Progress
 from ntk_aug.checks import check_at_least, check_mesh
-from ntk_aug.cores import map_in_threads, num_cores
 from ntk_aug.data import normalize, unit_range
 from ntk_aug.inputs import num_examples, take_examples
+from ntk_aug.threads import map_in_threads, num_cores
 
 # Bytes of a batch as the network takes it, and how many images it has at least and at most: on a
 # CPU more leaves the caches, an accelerator needs more to be busy.

@@ -1,6 +1,5 @@
 """Neural tangent kernels of a network on finite sets of images."""
 
-from ntk_aug.ntk.agreement import KernelAgreement, compare_with_neural_tangents
 from ntk_aug.ntk.dynamics import (
     DYNAMICS_LOSSES,
     LinearizedPredictions,
@@ -16,23 +15,20 @@ from ntk_aug.ntk.infinite_width import (
     stax_mlp,
     width_convergence,
 )
-from ntk_aug.ntk.kernels import (
-    DEFAULT_MEMORY_BYTES,
-    KernelTriple,
-    kernel_triples,
-)
-from ntk_aug.ntk.neural_tangents import (
+from ntk_aug.ntk.neural_tangents.agreement import KernelAgreement, compare_with_neural_tangents
+from ntk_aug.ntk.neural_tangents.blocks import NEURAL_TANGENTS_IMPLEMENTATIONS
+from ntk_aug.ntk.neural_tangents.bridge import load_neural_tangents
+from ntk_aug.ntk.neural_tangents.kernels import (
     DEFAULT_IMPLEMENTATION,
     NeuralTangentsEstimate,
     estimate_neural_tangents,
     neural_tangents_kernel,
     neural_tangents_triples,
 )
-from ntk_aug.ntk.neural_tangents_blocks import NEURAL_TANGENTS_IMPLEMENTATIONS
-from ntk_aug.ntk.neural_tangents_bridge import load_neural_tangents
 from ntk_aug.ntk.products import factor_products, row_products
 from ntk_aug.ntk.regression import KernelRegression, kernel_regression
-from ntk_aug.ntk.tiles import gib_rounded_up, images_per_tile
+from ntk_aug.ntk.row_store import gib_rounded_up, images_per_tile
+from ntk_aug.ntk.triples import DEFAULT_MEMORY_BYTES, KernelTriple, kernel_triples
 
 __all__ = [
     "DEFAULT_IMPLEMENTATION",

@@ -19,10 +19,9 @@ import numpy as np
 
 from ntk_aug.aliases import Array, Float, Float64, Int
 from ntk_aug.checks import InputError, check_choice, check_same_shape
-from ntk_aug.jacobian.precision import derivative_precision
 from ntk_aug.losses import per_example_loss
 from ntk_aug.models import ModelView, as_view
-from ntk_aug.ntk.neural_tangents_bridge import load_neural_tangents
+from ntk_aug.ntk.neural_tangents.bridge import load_neural_tangents
 from ntk_aug.ntk.output_kernels import (
     acts_on_each_alike,
     check_symmetric,
@@ -30,6 +29,7 @@ from ntk_aug.ntk.output_kernels import (
     in_axes,
     targets_of_outputs,
 )
+from ntk_aug.precision import derivative_precision
 
 DYNAMICS_LOSSES = {
     "mse": "sum of (f - y)^2 over examples and outputs, divided by 2 n C; closed form",

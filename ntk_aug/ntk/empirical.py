@@ -6,6 +6,7 @@ from jax.sharding import Mesh
 from ntk_aug.aliases import Array, Float64, Inputs, Int, Labels, Progress
 from ntk_aug.inputs import num_examples
 from ntk_aug.jacobian import JacobianRows, row_norms
+from ntk_aug.ntk.block_store import FinishedBlocks
 from ntk_aug.ntk.blocks import (
     counter,
     images_computed,
@@ -14,10 +15,9 @@ from ntk_aug.ntk.blocks import (
     rows_of_images,
     tile_pairs,
 )
-from ntk_aug.ntk.finished import FinishedBlocks
-from ntk_aug.ntk.kernels import DEFAULT_MEMORY_BYTES
 from ntk_aug.ntk.products import factor_products
-from ntk_aug.ntk.tiles import HeldRows, images_per_tile, tiles_of
+from ntk_aug.ntk.row_store import HeldRows, images_per_tile, tiles_of
+from ntk_aug.ntk.triples import DEFAULT_MEMORY_BYTES
 from ntk_aug.records import StrPath
 
 

@@ -8,12 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from ntk_aug.aliases import Array, Float, Float64, Images, KeyLike, Progress
-from ntk_aug.checks import InputError, as_key, check_at_least, check_choice, check_network_inputs
+from ntk_aug.checks import InputError, check_at_least, check_choice, check_network_inputs
 from ntk_aug.jacobian import JacobianRows
-from ntk_aug.jacobian.precision import derivative_precision
 from ntk_aug.ntk.blocks import counter
 from ntk_aug.ntk.empirical import empirical_kernel
-from ntk_aug.ntk.neural_tangents_bridge import load_neural_tangents
+from ntk_aug.ntk.neural_tangents.bridge import load_neural_tangents
+from ntk_aug.precision import derivative_precision
+from ntk_aug.randomness import as_key
 
 StaxNetwork = tuple[Callable, Callable, Callable]
 _STAX_ACTIVATIONS = {"relu": "Relu", "erf": "Erf"}

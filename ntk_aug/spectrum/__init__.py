@@ -1,19 +1,27 @@
 """Singular values and subspaces of the Jacobian on plain and on augmented images."""
 
-from ntk_aug.spectrum.accuracy import UNCERTAIN_SHARE, uncertain_values, value_errors
+from ntk_aug.spectrum.accuracy import (
+    UNCERTAIN_SHARE,
+    RowsRounding,
+    rows_rounding,
+    uncertain_values,
+    value_errors,
+)
 from ntk_aug.spectrum.alignment import LabelAlignment, kernel_alignment, label_alignment
 from ntk_aug.spectrum.appended import appended_kernel, appended_spectrum
+from ntk_aug.spectrum.augmented_versions import AugmentedVersions
 from ntk_aug.spectrum.backends import BACKENDS
 from ntk_aug.spectrum.baseline import random_subspace_angle
 from ntk_aug.spectrum.bins import (
     DEFAULT_BINS,
+    BinComparison,
     bin_means,
     boundary_gaps,
+    compare_bins,
     equal_count_bins,
     null_bins,
     tied_bins,
 )
-from ntk_aug.spectrum.comparison import BinComparison, compare_bins
 from ntk_aug.spectrum.cost import StudyCost, estimate_cost
 from ntk_aug.spectrum.decomposition import (
     Factors,
@@ -23,15 +31,21 @@ from ntk_aug.spectrum.decomposition import (
     pair_from_jacobians,
     pair_from_kernels,
 )
-from ntk_aug.spectrum.result import SpectrumStudy, StudySettings
-from ntk_aug.spectrum.rounding import RowsRounding, rows_rounding
-from ntk_aug.spectrum.stochastic import (
+from ntk_aug.spectrum.matrix_free.stochastic import (
     EntropyRank,
     Estimate,
     KernelMoments,
     estimate_entropy_rank,
     estimate_moments,
 )
+from ntk_aug.spectrum.matrix_free.triplets import (
+    SingularTriplets,
+    SmallestFactors,
+    largest_singular_triplets,
+    smallest_of_kernel,
+    smallest_singular_triplets,
+)
+from ntk_aug.spectrum.result import SpectrumStudy, StudySettings
 from ntk_aug.spectrum.study import study_spectrum
 from ntk_aug.spectrum.subspaces import angles_from_overlaps, principal_angles
 from ntk_aug.spectrum.summary import (
@@ -40,14 +54,6 @@ from ntk_aug.spectrum.summary import (
     MeanAndSpread,
     summarize_study,
 )
-from ntk_aug.spectrum.triplets import (
-    SingularTriplets,
-    SmallestFactors,
-    largest_singular_triplets,
-    smallest_of_kernel,
-    smallest_singular_triplets,
-)
-from ntk_aug.spectrum.versions import AugmentedVersions
 
 __all__ = [
     "BACKENDS",

@@ -4,8 +4,9 @@ import jax
 import numpy as np
 
 from ntk_aug.aliases import KeyLike
-from ntk_aug.checks import InputError, as_key, check_count
-from ntk_aug.spectrum.stochastic import Estimate
+from ntk_aug.checks import InputError, check_count
+from ntk_aug.randomness import as_key
+from ntk_aug.spectrum.matrix_free.stochastic import Estimate
 
 DEFAULT_STANDARD_ERROR = 0.1
 """In degrees: below what a figure of angles from 0 to 90 can show."""

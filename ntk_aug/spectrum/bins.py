@@ -1,9 +1,13 @@
-"""Bins of consecutive ranks, and the flags that say where a bin's numbers mean little."""
+"""Bins of consecutive ranks, and one spectrum against another bin by bin (supplement C.1)."""
+
+from typing import NamedTuple
 
 import numpy as np
 
 from ntk_aug.aliases import Bool, Float64
 from ntk_aug.checks import check_at_least
+from ntk_aug.spectrum.decomposition import SpectrumPair
+from ntk_aug.threads import lapack_threads
 
 DEFAULT_BINS = 30
 
@@ -54,3 +58,67 @@ def tied_bins(gaps: Float64[np.ndarray, " B_minus_1"], tolerance: float) -> Bool
     """Bins with a boundary gap at or below the tolerance: their subspace is not defined."""
     tied = gaps <= tolerance
     return np.concatenate([tied, [False]]) | np.concatenate([[False], tied])
+
+
+class BinComparison(NamedTuple):
+    """What an augmentation did to each bin of ranks.
+
+    Attributes:
+      augmented_values: sigma~_i, descending.
+      difference: mean over the bin of sigma~_i - sigma_i, paired by rank; signed.
+      relative_difference: the difference divided by the bin's mean sigma; NaN in null bins.
+      share_decreased: share of the bin's ranks with sigma~_i < sigma_i; NaN in null bins, where
+        rounding decides it.
+      left_angle: mean principal angle, in degrees, between the bin's left singular subspaces (in
+        output space, R^N); NaN in null bins.
+      right_angle: the same for right singular subspaces (in weight space, R^P).
+      boundary_gap: between each bin and the next, the smaller one of the two spectra.
+      null: bins in which a value of either spectrum is too small for its vectors to mean anything.
+      tie: bins whose subspace is undefined, since a boundary gap is zero to rounding.
+      perturbation_norm: ||J~ - J||, spectral; by Weyl no singular value moves further.
+    """
+
+    augmented_values: Float64[np.ndarray, " r"]
+    difference: Float64[np.ndarray, " B"]
+    relative_difference: Float64[np.ndarray, " B"]
+    share_decreased: Float64[np.ndarray, " B"]
+    left_angle: Float64[np.ndarray, " B"]
+    right_angle: Float64[np.ndarray, " B"]
+    boundary_gap: Float64[np.ndarray, " B_minus_1"]
+    null: Bool[np.ndarray, " B"]
+    tie: Bool[np.ndarray, " B"]
+    perturbation_norm: float
+
+
+def compare_bins(pair: SpectrumPair, bins: tuple[slice, ...], tolerance: float) -> BinComparison:
+    """Compares the two spectra of a pair; values at or below the tolerance count as null."""
+    plain, augmented = pair.plain.values, pair.augmented.values
+    null = null_bins(plain, bins, tolerance) | null_bins(augmented, bins, tolerance)
+    gaps = np.minimum(boundary_gaps(plain, bins), boundary_gaps(augmented, bins))
+    difference = bin_means(augmented - plain, bins)
+    relative = np.full(len(bins), np.nan)
+    np.divide(difference, bin_means(plain, bins), out=relative, where=~null)
+
+    decreased = bin_means((augmented < plain).astype(np.float64), bins)
+
+    def mean_angle(angles_of):
+        with lapack_threads(max(members.stop - members.start for members in bins)):
+            return np.array(
+                [
+                    np.nan if skip else angles_of(members).mean()
+                    for members, skip in zip(bins, null, strict=True)
+                ]
+            )
+
+    return BinComparison(
+        augmented_values=augmented,
+        difference=difference,
+        relative_difference=relative,
+        share_decreased=np.where(null, np.nan, decreased),
+        left_angle=mean_angle(pair.left_angles),
+        right_angle=mean_angle(pair.right_angles),
+        boundary_gap=gaps,
+        null=null,
+        tie=tied_bins(gaps, tolerance),
+        perturbation_norm=pair.perturbation_norm,
+    )

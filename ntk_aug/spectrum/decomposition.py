@@ -15,7 +15,7 @@ from ntk_aug.aliases import Float, Float64
 from ntk_aug.checks import check_kernel
 from ntk_aug.ntk import KernelTriple
 from ntk_aug.spectrum.subspaces import angles_from_overlaps, principal_angles
-from ntk_aug.spectrum.threads import lapack_threads
+from ntk_aug.threads import lapack_threads
 
 _EPS = np.finfo(np.float64).eps
 

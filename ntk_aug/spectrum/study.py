@@ -16,7 +16,6 @@ from ntk_aug.aliases import Array, Inputs, Int, KeyArray, Labels, Progress
 from ntk_aug.checks import (
     InputError,
     PrecisionError,
-    as_key,
     check_at_least,
     check_count,
     check_labels,
@@ -29,16 +28,16 @@ from ntk_aug.ntk import (
     DEFAULT_IMPLEMENTATION,
     DEFAULT_MEMORY_BYTES,
 )
+from ntk_aug.randomness import as_key
 from ntk_aug.records import StrPath
-from ntk_aug.spectrum.accuracy import uncertain_values, value_errors
-from ntk_aug.spectrum.backends import Backend
-from ntk_aug.spectrum.baseline import random_subspace_angle
-from ntk_aug.spectrum.bins import DEFAULT_BINS, equal_count_bins
-from ntk_aug.spectrum.comparison import BinComparison, compare_bins
-from ntk_aug.spectrum.decomposition import null_tolerance
-from ntk_aug.spectrum.result import SpectrumStudy, StudySettings
-from ntk_aug.spectrum.rounding import InputsRounding, measure_rounding, unknown_rounding
-from ntk_aug.spectrum.versions import (
+from ntk_aug.spectrum.accuracy import (
+    InputsRounding,
+    measure_rounding,
+    uncertain_values,
+    unknown_rounding,
+    value_errors,
+)
+from ntk_aug.spectrum.augmented_versions import (
     AugmentationsLike,
     AugmentedVersions,
     as_views,
@@ -46,6 +45,11 @@ from ntk_aug.spectrum.versions import (
     distances,
     named_augmentations,
 )
+from ntk_aug.spectrum.backends import Backend
+from ntk_aug.spectrum.baseline import random_subspace_angle
+from ntk_aug.spectrum.bins import DEFAULT_BINS, BinComparison, compare_bins, equal_count_bins
+from ntk_aug.spectrum.decomposition import null_tolerance
+from ntk_aug.spectrum.result import SpectrumStudy, StudySettings
 
 
 def study_spectrum(

@@ -9,8 +9,8 @@ import jax
 import numpy as np
 
 from ntk_aug.aliases import KeyLike
-from ntk_aug.checks import as_key, check_choice, check_count
-from ntk_aug.host_random import generator
+from ntk_aug.checks import check_choice, check_count
+from ntk_aug.randomness import as_key, generator
 from ntk_aug.theory.sides import Bound, Sides
 from ntk_aug.theory.statements import STATEMENTS
 

@@ -10,7 +10,8 @@ import jax
 import numpy as np
 
 from ntk_aug.aliases import Float64, KeyLike
-from ntk_aug.checks import as_key, check_count
+from ntk_aug.checks import check_count
+from ntk_aug.randomness import as_key
 from ntk_aug.theory.arrays import number_in
 from ntk_aug.theory.sides import Assumptions, Bound, Sides
 

@@ -16,10 +16,11 @@ from ntk_aug.aliases import Float64, Inputs
 from ntk_aug.checks import InputError, check_choice
 from ntk_aug.inputs import cast_inputs, check_inputs, check_same_batch, example_shapes, num_examples
 from ntk_aug.jacobian import JacobianRows
-from ntk_aug.jacobian.precision import derivative_precision, network_in
+from ntk_aug.jacobian.float64 import network_in
 from ntk_aug.losses import check_targets, loss_residuals
 from ntk_aug.models import ModelView, as_view
-from ntk_aug.spectrum.versions import distances
+from ntk_aug.precision import derivative_precision
+from ntk_aug.spectrum.augmented_versions import distances
 from ntk_aug.theory.arrays import (
     ArrayLike,
     finite_array,

@@ -11,9 +11,10 @@ from ntk_aug.aliases import Float64, Inputs, Int, Progress
 from ntk_aug.checks import InputError
 from ntk_aug.inputs import cast_inputs, check_inputs, check_same_batch, example_shapes, num_examples
 from ntk_aug.jacobian import JacobianRows
-from ntk_aug.jacobian.precision import derivative_precision, network_in
+from ntk_aug.jacobian.float64 import network_in
 from ntk_aug.models import ModelView, as_view
 from ntk_aug.ntk import linearized_view
+from ntk_aug.precision import derivative_precision
 from ntk_aug.theory.arrays import ArrayLike, check_eta_above_zero, finite_array, times_of
 from ntk_aug.theory.gradient_descent import deterministic_bounds, training_errors
 from ntk_aug.theory.network_spectra import measure_shifts

@@ -18,9 +18,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from ntk_aug.aliases import Array, Float, Inputs, Int, KeyLike, Shaped
-from ntk_aug.checks import as_key
 from ntk_aug.data import unit_range
 from ntk_aug.inputs import take_examples
+from ntk_aug.randomness import as_key
 from ntk_aug.training.plan import batch_sizes
 from ntk_aug.training.step import MetricSums, Step, TrainState
 

@@ -9,7 +9,7 @@ import pytest
 from ntk_aug import augment
 from ntk_aug.augment import AUGMENTATIONS, build_augmentation, describe_augmentation
 from ntk_aug.augment.composition import split_parts
-from ntk_aug.augment.policy_augmentation import Drawing
+from ntk_aug.augment.policies.augmentation import Drawing
 from ntk_aug.checks import InputError
 from ntk_aug.imports import UserCodeError
 

@@ -4,7 +4,7 @@ import pytest
 from pillow_operations import extreme_images, pillow_operation
 
 from ntk_aug import augment
-from ntk_aug.augment import dispatch
+from ntk_aug.augment.pixels import dispatch
 from ntk_aug.checks import InputError
 
 NAMES = ("AutoContrast", "Equalize", "Invert", "Color", "Sharpness", "Rotate", "TranslateX")

@@ -8,8 +8,10 @@ from PIL import Image, ImageDraw
 from pillow_operations import extreme_images, pillow_operation, to_pillow
 
 from ntk_aug import augment, data
-from ntk_aug.augment import color
+from ntk_aug.augment.pixels import color
 from ntk_aug.checks import InputError
+
+pytestmark = pytest.mark.usefixtures("optimized_compiler")
 
 NAMES = tuple(name for name in augment.OPERATIONS if not name.startswith("Cutout"))
 NO_MAGNITUDE = (0,)

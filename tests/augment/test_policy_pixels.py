@@ -9,6 +9,8 @@ from pillow_operations import extreme_images, pillow_operation
 from ntk_aug import augment, data
 from ntk_aug.augment import POLICIES, AugMixAugmentation, PolicyAugmentation, WuAugmentation
 
+pytestmark = pytest.mark.usefixtures("optimized_compiler")
+
 KEYS = jax.random.split(jax.random.key(3), 60)
 MEAN_COLOUR = (125, 123, 114)
 

@@ -14,7 +14,8 @@ import pytest
 from scipy import stats
 
 from ntk_aug import augment
-from ntk_aug.augment import Policy, WuAugmentation, parse_table, random_operations
+from ntk_aug.augment import Policy, WuAugmentation, parse_table
+from ntk_aug.augment.pixels import color_jitter as random_operations
 
 NUM_KEYS = 4000
 KEYS = jax.random.split(jax.random.key(21), NUM_KEYS)

@@ -10,6 +10,8 @@ from pillow_operations import extreme_images, to_pillow
 from ntk_aug import augment
 from ntk_aug.checks import InputError
 
+pytestmark = pytest.mark.usefixtures("optimized_compiler")
+
 BILINEAR = Image.Resampling.BILINEAR
 
 

@@ -7,7 +7,7 @@ from helpers import orthogonal, pairwise, random_gradients, softmax_gradients
 
 from ntk_aug import coreset
 from ntk_aug.checks import InputError
-from ntk_aug.coreset.similarity import as_factors
+from ntk_aug.coreset.gradient_factors import as_factors
 
 
 def objective(distances, selected, constant):

@@ -7,8 +7,8 @@ from helpers import pairwise, random_gradients, softmax_gradients
 
 from ntk_aug import coreset
 from ntk_aug.checks import InputError
-from ntk_aug.coreset.location import GrowingSelection
-from ntk_aug.host_random import generator
+from ntk_aug.coreset.facility.growing import GrowingSelection
+from ntk_aug.randomness import generator
 
 KEY = jax.random.key(0)
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from ntk_aug import coreset
-from ntk_aug.coreset.lockstep import classes_in_step, facility_location_in_lockstep
+from ntk_aug.coreset.facility.lockstep import classes_in_step, facility_location_in_lockstep
 
 SIZES = np.array([30, 1, 12, 25, 6, 30])
 
@@ -43,7 +43,7 @@ def assert_same(found, classes, counts, tolerances):
 
 @pytest.mark.parametrize("kind", ["rows", "factors"])
 def test_each_class_is_selected_as_by_itself(kind, monkeypatch):
-    monkeypatch.setattr("ntk_aug.coreset.lockstep._BLOCK_ENTRIES", 300)  # ten rows at a time
+    monkeypatch.setattr("ntk_aug.coreset.facility.lockstep._BLOCK_ENTRIES", 300)  # ten rows a time
     gradients = classes(kind)
     counts = np.array([9, 1, 3, 20, 6, 30])
     found = in_lockstep(gradients, counts)

@@ -13,8 +13,8 @@ from jax.sharding import Mesh
 
 from ntk_aug import coreset
 from ntk_aug.checks import InputError
-from ntk_aug.coreset import on_device
-from ntk_aug.coreset.on_device import device_bytes, facility_location_on_device
+from ntk_aug.coreset.facility import on_device
+from ntk_aug.coreset.facility.on_device import device_bytes, facility_location_on_device
 
 SIZES = (40, 1, 17, 30, 12, 24)
 COUNTS = (9, 1, 3, 20, 5, 24)
@@ -207,7 +207,7 @@ def test_by_default_a_gpu_is_used_where_the_largest_class_fits(monkeypatch):
         used.append(True)
         return facility_location_on_device(*given, **options)
 
-    monkeypatch.setattr("ntk_aug.coreset.classes.facility_location_on_device", select)
+    monkeypatch.setattr("ntk_aug.coreset.facility.per_class.facility_location_on_device", select)
     gradients = gradients_of("rows")[0]
     for name, memory_bytes, expected in (
         ("cpu", MIB, []),

@@ -7,7 +7,7 @@ from scipy import special
 
 from ntk_aug import jacobian, models
 from ntk_aug.checks import InputError
-from ntk_aug.jacobian.precision import network_in
+from ntk_aug.jacobian.float64 import network_in
 
 OUTPUTS, WIDTH = 3, 4
 

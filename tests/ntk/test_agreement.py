@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from ntk_aug import jacobian, ntk
-from ntk_aug.ntk import agreement
+from ntk_aug.ntk.neural_tangents import agreement
 
 
 @pytest.fixture(scope="module")

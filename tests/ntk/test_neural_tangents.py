@@ -6,7 +6,7 @@ import pytest
 
 from ntk_aug import augment, data, jacobian, models, ntk
 from ntk_aug.checks import InputError
-from ntk_aug.ntk import neural_tangents as backend
+from ntk_aug.ntk.neural_tangents import kernels as backend
 
 # What a float32 or float64 kernel may differ by from the exact one, of its largest entry.
 TOLERANCE = {"float32": 1e-5, "float64": 1e-12}

@@ -11,7 +11,7 @@ import pytest
 import scipy.linalg
 
 from ntk_aug.checks import InputError
-from ntk_aug.ntk.neural_tangents_bridge import load_neural_tangents
+from ntk_aug.ntk.neural_tangents.bridge import load_neural_tangents
 
 
 @pytest.mark.parametrize("own_rules", [True, False])

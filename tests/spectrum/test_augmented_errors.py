@@ -10,7 +10,7 @@ import pytest
 
 from ntk_aug import jacobian, models, spectrum
 from ntk_aug.checks import InputError, PrecisionError
-from ntk_aug.spectrum import rounding
+from ntk_aug.spectrum import accuracy as rounding
 
 MOVED = 7
 """The image that the augmentation moves to the kink of a ReLU."""

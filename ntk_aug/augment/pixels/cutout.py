@@ -1,0 +1,62 @@
+"""Cutout on uint8 images [h, w, c]: a square of one colour about a drawn centre."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ntk_aug.aliases import IntLike, KeyArray, PixelImage
+from ntk_aug.augment.pixels.packing import Parameters, pack, unpack_fill
+from ntk_aug.checks import check_choice
+
+CUTOUT_RULES = ("clipped", "shifted")
+
+
+def cutout_parameters(length: int, *, rule: str = "clipped", fill: int = 0) -> np.ndarray:
+    """A square of `length` pixels; the centre is drawn, see `place_cutout`.
+
+    Args:
+      length: pixels.
+      rule: "clipped", after DeVries and Taylor: rows and columns [y - length div 2,
+        y + length div 2) of a centre uniform over the pixels, clipped to the image; an odd length
+        counts as the even one below. "shifted", after Wu et al. (2020): length + 1 rows and columns
+        from int(max(0, y - length / 2)) on, for a real y in (1, h].
+      fill: colour of the square, from `pack_fill`.
+    """
+    check_choice(rule, CUTOUT_RULES, "rule of Cutout")
+    return pack(length, CUTOUT_RULES.index(rule), fill)
+
+
+def place_cutout(key: KeyArray, parameters: Parameters, height: int, width: int) -> Parameters:
+    """Writes a drawn centre (row, column; 16 bits after the point) into cutout parameters."""
+    parameters = jnp.asarray(parameters)
+    row_key, column_key = jax.random.split(key)
+    centre = [
+        _draw_centre(key, side, parameters[1])
+        for key, side in ((row_key, height), (column_key, width))
+    ]
+    return parameters.at[3:5].set(jnp.stack(centre))
+
+
+def _draw_centre(key: KeyArray, side: int, rule: IntLike) -> jax.Array:
+    whole = jax.random.randint(key, (), 0, side) << 16
+    # One of the two is taken, so that they may share a key; the clone says so to JAX's checker.
+    real = jax.random.randint(jax.random.clone(key), (), 65536, (side << 16) + 1)
+    return jnp.where(rule == 0, whole, real).astype(jnp.int32)
+
+
+def apply_cutout(image: PixelImage, parameters: Parameters) -> PixelImage:
+    """Paints the square."""
+    length, rule, fill, *centre = jnp.asarray(parameters)[:5]
+
+    def inside(middle, side):
+        # Twice the place, so that half pixels are whole.
+        clipped = (middle >> 16) - length // 2
+        shifted = jnp.maximum(2 * middle - (length << 16), 0) >> 17
+        start = jnp.where(rule == 0, clipped, shifted)
+        stop = jnp.where(rule == 0, (middle >> 16) + length // 2, shifted + length + 1)
+        place = jnp.arange(side, dtype=jnp.int32)
+        return (place >= start) & (place < stop)
+
+    height, width, channels = image.shape
+    hole = inside(centre[0], height)[:, None, None] & inside(centre[1], width)[:, None]
+    return jnp.where(hole, unpack_fill(fill, channels), image)

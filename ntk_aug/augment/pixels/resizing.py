@@ -1,0 +1,167 @@
+"""Resizing uint8 images [h, w, c] as Pillow 13 does, bilinear with antialiasing.
+
+The weights are Pillow's integers of 22 bits, computed in double. A box of the image may be resized,
+whose place and size are only known on the device.
+"""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ntk_aug.aliases import Array, Int, KeyLike, PixelImage, UInt8
+from ntk_aug.augment.pixels.interpolation import exact_product
+from ntk_aug.augment.value_range import check_pixels, image_size
+from ntk_aug.checks import InputError, check_at_least
+from ntk_aug.randomness import as_key
+
+_BITS = 22
+
+Resized = UInt8[Array, "H W c"]
+
+Box = Int[Array, "4"]
+"""(row, column, height, width) in pixels."""
+
+
+def resize(image: PixelImage, height: int, width: int) -> Resized:
+    """Resizes the whole image: Image.resize((width, height), BILINEAR).
+
+    Raises:
+      InputError: a side below 1.
+    """
+    rows, columns = image_size(image)
+    return crop_and_resize(image, np.asarray([0, 0, rows, columns]), height, width)
+
+
+def resize_short_side(image: PixelImage, side: int) -> Resized:
+    """Makes the short side `side` and the long one side * long / short, rounded down."""
+    rows, columns = image_size(image)
+    long = side * max(rows, columns) // min(rows, columns)
+    return resize(image, *((side, long) if rows <= columns else (long, side)))
+
+
+def crop_and_resize(image: PixelImage, box: Box, height: int, width: int) -> Resized:
+    """Resizes a box of the image: Image.crop, then Image.resize((width, height), BILINEAR).
+
+    Both passes round to whole values, so that their order matters: columns first, but rows first
+    if that makes the image smaller: height < h and h - height > 2 (w - width), as of Pillow 13.
+
+    Raises:
+      InputError: a side below 1, or an image that is not uint8 [h, w, 1 or 3].
+    """
+    check_pixels(image)
+    check_at_least(min(height, width), 1, "a side of the resized image")
+    image, box = jnp.asarray(image), jnp.asarray(box, jnp.int32)
+    top, left, rows, columns = box
+
+    def resize_rows(pixels):
+        return _resize_rows(pixels, top, rows, height)
+
+    def resize_columns(pixels):
+        turned = _resize_rows(jnp.swapaxes(pixels, 0, 1), left, columns, width)
+        return jnp.swapaxes(turned, 0, 1)
+
+    return jax.lax.cond(
+        (height < rows) & (rows - height > 2 * (columns - width)),
+        lambda: resize_columns(resize_rows(image)),
+        lambda: resize_rows(resize_columns(image)),
+    )
+
+
+def _resize_rows(pixels, start, length, out_length):
+    """Rows start .. start + length become out_length rows; uint8."""
+    first, weights = _weights(length, out_length, longest=pixels.shape[0])
+
+    def add_tap(tap, total):
+        row = jnp.clip(start + first + tap, 0, pixels.shape[0] - 1)
+        return total + weights[tap][:, None, None] * pixels[row].astype(jnp.int32)
+
+    total = jnp.full((out_length, *pixels.shape[1:]), 1 << (_BITS - 1), jnp.int32)
+    total = jax.lax.fori_loop(0, len(weights), add_tap, total)
+    return jnp.clip(total >> _BITS, 0, 255).astype(jnp.uint8)
+
+
+def _weights(length, out_length, longest):
+    """First source row of each output row [out], and integer weights of it and the next ones.
+
+    `longest` bounds the length, and with it the number of weights: [taps, out].
+    """
+    taps = math.ceil(max(longest / out_length, 1)) * 2 + 1
+    with jax.enable_x64(True):
+        scale = length.astype(jnp.float64) / out_length
+        support = jnp.maximum(scale, 1)
+        centre = exact_product(jnp.arange(out_length, dtype=jnp.float64) + 0.5, scale)
+        first = jnp.maximum((centre - support + 0.5).astype(jnp.int32), 0)
+        stop = jnp.minimum((centre + support + 0.5).astype(jnp.int32), length)
+        source = first + jnp.arange(taps, dtype=jnp.int32)[:, None]
+        distance = jnp.abs((source.astype(jnp.float64) - centre + 0.5) * (1 / support))
+        weight = jnp.where(source < stop, jnp.maximum(1 - distance, 0), 0)
+        weight = weight / weight.sum(axis=0)
+        return first, (weight * 2**_BITS + 0.5).astype(jnp.int32)
+
+
+def random_resized_crop(
+    key: KeyLike,
+    image: PixelImage,
+    height: int,
+    width: int,
+    *,
+    area: tuple[float, float] = (0.08, 1.0),
+    ratio: tuple[float, float] = (3 / 4, 4 / 3),
+) -> Resized:
+    """Crops a box of random area and ratio, and resizes it to height x width."""
+    box = draw_resized_crop(key, *image.shape[:2], area=area, ratio=ratio)
+    return crop_and_resize(image, box, height, width)
+
+
+def draw_resized_crop(
+    key: KeyLike,
+    rows: int,
+    columns: int,
+    *,
+    area: tuple[float, float] = (0.08, 1.0),
+    ratio: tuple[float, float] = (3 / 4, 4 / 3),
+) -> Box:
+    """The box of `random_resized_crop`, drawn as torchvision's RandomResizedCrop draws it.
+
+    The first of ten boxes that fits: a uniform share of the image's area, a log-uniform ratio
+    of width to height, a uniform place. If none fits, the largest central one within `ratio`.
+
+    Raises:
+      InputError: a range that is empty or not positive, or an area above 1.
+    """
+    for low, high, what in ((*area, "area"), (*ratio, "ratio")):
+        if not 0 < low <= high or (what == "area" and high > 1):
+            raise InputError(
+                f"the range of the {what} is {low} to {high}, expected 0 < low <= high"
+            )
+    area_key, ratio_key, row_key, column_key = jax.random.split(as_key(key), 4)
+    tries = (10,)
+    areas = (
+        rows
+        * columns
+        * jax.random.uniform(area_key, tries, jnp.float32, minval=area[0], maxval=area[1])
+    )
+    ratios = jnp.exp(
+        jax.random.uniform(
+            ratio_key, tries, jnp.float32, minval=math.log(ratio[0]), maxval=math.log(ratio[1])
+        )
+    )
+    widths = jnp.round(jnp.sqrt(areas * ratios)).astype(jnp.int32)
+    heights = jnp.round(jnp.sqrt(areas / ratios)).astype(jnp.int32)
+    fits = (widths > 0) & (widths <= columns) & (heights > 0) & (heights <= rows)
+    top = jax.random.randint(row_key, tries, 0, jnp.maximum(rows - heights, 0) + 1)
+    left = jax.random.randint(column_key, tries, 0, jnp.maximum(columns - widths, 0) + 1)
+    boxes = jnp.stack([top, left, heights, widths], axis=1)
+    central = jnp.asarray(_central_box(rows, columns, ratio), jnp.int32)
+    return jnp.where(fits.any(), boxes[jnp.argmax(fits)], central)
+
+
+def _central_box(rows, columns, ratio):
+    height, width = rows, columns
+    if columns / rows < ratio[0]:
+        height = round(columns / ratio[0])
+    elif columns / rows > ratio[1]:
+        width = round(rows * ratio[1])
+    return (rows - height) // 2, (columns - width) // 2, height, width

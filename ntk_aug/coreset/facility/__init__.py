@@ -1,0 +1,1 @@
+"""Facility location: one objective, and the greedy algorithms that maximise it."""

@@ -1,0 +1,121 @@
+"""Facility location on per-example gradients: the examples that are near all others."""
+
+from ntk_aug.aliases import KeyLike, Progress
+from ntk_aug.checks import InputError, check_at_least, check_choice, check_count
+from ntk_aug.coreset.facility.growing import TIE, FacilityLocation, GrowingSelection, located
+from ntk_aug.coreset.facility.incremental import IncrementalGreedy
+from ntk_aug.coreset.facility.lazy import LazyGreedy
+from ntk_aug.coreset.facility.stochastic import StochasticGreedy
+from ntk_aug.coreset.facility.two_stage import two_stage_greedy
+from ntk_aug.coreset.gradient_factors import Gradients, as_factors
+
+DEFAULT_MEMORY_BYTES = 2 * 2**30
+DEFAULT_ALGORITHM = "incremental"
+DEFAULT_EPSILON = 0.1
+
+ALGORITHMS = {
+    "incremental": "exact; all gains are kept up to date; fast where all distances fit into memory",
+    "lazy": "exact; gains are computed where they could be the largest; needs little memory",
+    "stochastic": "the best of a few random examples each time; for the largest classes",
+    "two-stage": "exact in random parts that fit into memory, then among what these gave",
+}
+RANDOM_ALGORITHMS = ("stochastic", "two-stage")
+
+
+def facility_location(
+    gradients: Gradients,
+    *,
+    count: int | None = None,
+    tolerance: float | None = None,
+    constant: float | None = None,
+    algorithm: str = DEFAULT_ALGORITHM,
+    algorithm_key: KeyLike | None = None,
+    epsilon: float = DEFAULT_EPSILON,
+    memory_bytes: int = DEFAULT_MEMORY_BYTES,
+    progress: Progress | None = None,
+) -> FacilityLocation:
+    """Selects greedily the examples whose gradients are near those of all.
+
+    Each step takes the example that raises F(S) = sum_i max_{j in S} (constant - ||g_i - g_j||)
+    most, so that F(S) is at least 1 - 1/e of the best of any k. Both exact algorithms select the
+    same: of gains that are equal (to 1e-12 of the sum of distances) the lowest index wins. Where
+    more than 32 are, rounding of float32 says which 32 of them the incremental one looks at.
+
+    Args:
+      gradients: [n, P], or factors of them; or proxies of gradients.
+      count: stop at k examples.
+      tolerance: stop once the estimate sum_i min_{j in S} ||g_i - g_j|| is at most this. Of both
+        rules, the first that holds; at least one is needed.
+      constant: at least the largest distance; None takes that, or a bound of it where it is not
+        known. The order does not depend on it.
+      algorithm: a key of `ALGORITHMS`.
+      algorithm_key: what "stochastic" and "two-stage" draw with; they need it, and a count.
+      epsilon: of "stochastic", in (0, 1): what it may lose of the bound above, in expectation.
+      memory_bytes: budget of the distances that are kept, 4 n^2 bytes. Above it the incremental
+        algorithm computes them again for the examples that came nearer; the size of the parts of
+        "two-stage".
+      progress: called with ("facility location", selected, k), k = n where no count is given; and
+        with ("parts", done, in all) and ("merging", selected, k) in two stages.
+
+    Raises:
+      InputError: no stopping rule, a count, tolerance or epsilon out of range, gradients that are
+        not finite, a constant below the largest distance, an unknown algorithm, a random one
+        without key or count.
+
+    References:
+      Nemhauser, Wolsey, Fisher: An analysis of approximations for maximizing submodular set
+      functions, 1978 (the bound). Mirzasoleiman, Bilmes, Leskovec: Coresets for data-efficient
+      training of machine learning models, 2020 (the objective on gradients).
+    """
+    factors = as_factors(gradients)
+    n = len(factors)
+    if count is None and tolerance is None:
+        raise InputError("neither count nor tolerance is given, expected a rule to stop by")
+    limit = n if count is None else check_count(count, n, "count (examples to select)")
+    if tolerance is not None:
+        check_at_least(tolerance, 0, "tolerance")
+    check_algorithm(algorithm, algorithm_key, count, epsilon)
+    check_at_least(memory_bytes, 1, "memory_bytes")
+    greedy: GrowingSelection
+    if algorithm == "incremental":
+        greedy = IncrementalGreedy(factors, memory_bytes)
+    elif algorithm == "lazy":
+        greedy = LazyGreedy(factors)
+    else:
+        assert algorithm_key is not None  # checked above
+        if algorithm == "stochastic":
+            greedy = StochasticGreedy(algorithm_key, factors, count=limit, epsilon=epsilon)
+        else:
+            greedy = two_stage_greedy(
+                algorithm_key,
+                factors,
+                count=limit,
+                tolerance=tolerance,
+                memory_bytes=memory_bytes,
+                progress=progress,
+            )
+    if constant is None:
+        constant = greedy.largest
+    elif not constant >= greedy.largest * (1 - TIE):
+        raise InputError(
+            f"constant is {constant}, expected at least {greedy.largest:.6g}, the largest distance "
+            "or a bound of it"
+        )
+    estimates: list[float] = []
+    while len(estimates) < limit:
+        estimates.append(greedy.step())
+        if progress is not None:
+            progress("facility location", len(estimates), limit)
+        if tolerance is not None and estimates[-1] <= tolerance:
+            break
+    return located(factors, greedy.selected, greedy.assignment, estimates, float(constant))
+
+
+def check_algorithm(algorithm: str, key: KeyLike | None, count: int | None, epsilon: float) -> None:
+    """Raises InputError for an unknown algorithm, or one that lacks what it needs."""
+    check_choice(algorithm, ALGORITHMS, "algorithm of facility location")
+    if algorithm in RANDOM_ALGORITHMS and (key is None or count is None):
+        lacking = "algorithm_key" if key is None else "a count"
+        raise InputError(f"algorithm {algorithm!r} needs {lacking}, which is not given")
+    if not 0 < epsilon < 1:
+        raise InputError(f"epsilon is {epsilon}, expected more than 0 and less than 1")

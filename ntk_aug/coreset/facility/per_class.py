@@ -1,0 +1,203 @@
+"""Facility location class by class: the selection of a labelled data set, and its weights."""
+
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from ntk_aug.aliases import Float64, Int, KeyLike, Labels, Progress
+from ntk_aug.checks import InputError, check_at_least, check_choice, check_labels
+from ntk_aug.coreset.budgets import check_budgets_reach_all, class_budgets
+from ntk_aug.coreset.facility.facility_location import (
+    DEFAULT_ALGORITHM,
+    DEFAULT_EPSILON,
+    DEFAULT_MEMORY_BYTES,
+    check_algorithm,
+    facility_location,
+)
+from ntk_aug.coreset.facility.growing import FacilityLocation
+from ntk_aug.coreset.facility.lockstep import classes_in_step, facility_location_in_lockstep
+from ntk_aug.coreset.facility.on_device import device_bytes, facility_location_on_device
+from ntk_aug.coreset.gradient_errors import error_of_checked
+from ntk_aug.coreset.gradient_factors import Gradients, as_factors
+from ntk_aug.coreset.subset import places_by_class
+from ntk_aug.randomness import as_key
+from ntk_aug.threads import map_classes, usable_threads
+
+_BACKENDS = ("device", "host")
+
+
+class ClassSelection(NamedTuple):
+    """The selected examples of all classes: those of class 0 in their order, then of class 1, ...
+
+    Attributes:
+      indices: places in the whole data set.
+      weights: gamma_j; they sum to the size of each class, and to n in all.
+      gains: what each added to the objective of its class.
+      labels: of each selected example.
+      objective: the sum of the classes'.
+      estimate: the sum of the classes', which bounds the gradient error down to float64's noise
+        floor, see `FacilityLocation`.
+      gradient_error: ||sum_i g_i - sum_{j in S} gamma_j g_j|| over all classes together.
+      by_class: the result of each class, whose indices count within it.
+    """
+
+    indices: Int[np.ndarray, " k"]
+    weights: Int[np.ndarray, " k"]
+    gains: Float64[np.ndarray, " k"]
+    labels: Int[np.ndarray, " k"]
+    objective: float
+    estimate: float
+    gradient_error: float
+    by_class: tuple[FacilityLocation, ...]
+
+
+def facility_location_per_class(
+    gradients: Gradients,
+    labels: Labels,
+    *,
+    num_classes: int | None = None,
+    fraction: float | None = None,
+    count: int | None = None,
+    split: str = "proportional",
+    tolerance: float | None = None,
+    algorithm: str = DEFAULT_ALGORITHM,
+    algorithm_key: KeyLike | None = None,
+    epsilon: float = DEFAULT_EPSILON,
+    memory_bytes: int = DEFAULT_MEMORY_BYTES,
+    num_threads: int | None = None,
+    backend: str | None = None,
+    mesh: Mesh | None = None,
+    progress: Progress | None = None,
+) -> ClassSelection:
+    """Selects in each class as `facility_location` does, the classes side by side.
+
+    On the host they are side by side in threads, and the result does not depend on the number of
+    threads: each class is computed by one. Small classes go through it together: see `lockstep`. On
+    a device all go together: see `facility_location_on_device`.
+
+    Args:
+      gradients: [n, P], or factors of them, or proxies of gradients.
+      labels: [n].
+      num_classes: None takes the largest label and those below it.
+      fraction: the budget as a share of all examples; see `class_budgets`, also for the next two.
+      count: the budget in examples.
+      split: `proportional` or `equal`.
+      tolerance: bound of the estimate of all classes together, of which each class has the share
+        of its size. A class stops at its budget or within its share, whatever comes first;
+        without a budget, within its share.
+      algorithm: as `facility_location` takes it, and so the next two; each class draws with a key
+        of its own, folded from its number. On a device, the incremental one.
+      algorithm_key: of random algorithms.
+      epsilon: of "stochastic".
+      memory_bytes: budget of all distances held at once; on devices, of each of them.
+      num_threads: of the host; None takes the cores that this process may use.
+      backend: `device`, `host`, or None: the device where a mesh is given, or where JAX works on a
+        GPU by default and the largest class fits the budget there (see `device_bytes`).
+      mesh: of one axis: the devices that the classes are shared out to.
+      progress: called with ("classes", done, in all).
+
+    Raises:
+      InputError: labels out of range, an empty class or one that the budget gives nothing, a mesh
+        for the host, an algorithm of the host for a device, and what `class_budgets`,
+        `facility_location` and `facility_location_on_device` refuse.
+    """
+    factors = as_factors(gradients)
+    n = len(factors)
+    if num_classes is None:
+        num_classes = max(int(np.max(labels, initial=0)) + 1, 1)
+    labels = check_labels(labels, n, num_classes)
+    sizes = np.bincount(labels, minlength=num_classes)
+    limits = _budgets(sizes, fraction, count, split, tolerance)
+    num_threads = usable_threads(num_threads, num_classes)
+    check_at_least(memory_bytes, 1, "memory_bytes")
+    stated = count if fraction is None else int(limits.sum())
+    check_algorithm(algorithm, algorithm_key, stated, epsilon)
+    tolerances = None
+    if tolerance is not None:
+        check_at_least(tolerance, 0, "tolerance")
+        tolerances = tolerance * sizes / n
+    members = places_by_class(labels, num_classes)
+    exact = algorithm == DEFAULT_ALGORITHM
+    fits = exact and device_bytes(factors, int(sizes.max())) <= memory_bytes
+    if _is_for_device(backend, mesh, fits):
+        if not exact:
+            raise InputError(
+                f"algorithm {algorithm!r} is the host's, expected {DEFAULT_ALGORITHM!r}"
+            )
+        classes = [factors.take(own) for own in members]
+        found = facility_location_on_device(
+            classes,
+            limits,
+            memory_bytes=memory_bytes,
+            tolerances=tolerances,
+            mesh=mesh,
+            progress=progress,
+        )
+    else:
+        memory_bytes = max(1, memory_bytes // num_threads)  # of each thread
+        parts = classes_in_step(sizes, memory_bytes=memory_bytes)
+        if not exact:
+            parts = [np.array([number]) for number in range(num_classes)]
+
+        def select(part: int) -> list[FacilityLocation]:
+            numbers = parts[part]
+            bounds = None if tolerances is None else tolerances[numbers]
+            if len(numbers) > 1:
+                own = [members[number] for number in numbers]
+                return facility_location_in_lockstep(factors, own, limits[numbers], bounds)
+            key = algorithm_key
+            alone = facility_location(
+                factors.take(members[numbers[0]]),
+                count=int(limits[numbers[0]]),
+                tolerance=None if bounds is None else float(bounds[0]),
+                algorithm=algorithm,
+                algorithm_key=None if key is None else jax.random.fold_in(as_key(key), numbers[0]),
+                epsilon=epsilon,
+                memory_bytes=memory_bytes,
+            )
+            return [alone]
+
+        together = [len(numbers) for numbers in parts]
+        results = map_classes(select, together, num_threads=num_threads, progress=progress)
+        in_parts = [result for part in results for result in part]
+        found = [in_parts[position] for position in np.argsort(np.concatenate(parts))]
+    indices = np.concatenate([own[r.indices] for own, r in zip(members, found, strict=True)])
+    weights = np.concatenate([r.weights for r in found])
+    return ClassSelection(
+        indices=indices,
+        weights=weights,
+        gains=np.concatenate([r.gains for r in found]),
+        labels=labels[indices],
+        objective=sum(r.objective for r in found),
+        estimate=sum(r.estimate for r in found),
+        gradient_error=error_of_checked(factors, indices, weights),
+        by_class=tuple(found),
+    )
+
+
+def check_backend(backend: str | None, mesh: Mesh | None) -> None:
+    """Raises InputError for an unknown backend, or a mesh for the host."""
+    if backend is not None:
+        check_choice(backend, _BACKENDS, "backend")
+    if mesh is not None and backend == "host":
+        raise InputError("a mesh is given for backend 'host', expected none, or backend 'device'")
+
+
+def _is_for_device(backend, mesh, fits):
+    check_backend(backend, mesh)
+    if backend is not None or mesh is not None:
+        return backend != "host"
+    return fits and jax.default_backend() == "gpu"
+
+
+def _budgets(sizes, fraction, count, split, tolerance):
+    """The number to select in each class at most: all, where only the tolerance stops."""
+    if fraction is None and count is None and tolerance is not None:
+        if not sizes.all():
+            raise InputError(f"class {int(np.argmin(sizes))} has 0 examples, expected at least 1")
+        return sizes
+    budgets = class_budgets(sizes, fraction=fraction, count=count, split=split)
+    check_budgets_reach_all(budgets, sizes)
+    return budgets

@@ -1,0 +1,152 @@
+"""The kernels of `ntk_aug.ntk.kernel_triples`, computed by neural_tangents: the second backend.
+
+neural_tangents multiplies Jacobians inside each block of the kernel and never holds their rows, at
+the price of differentiating every image once for each block that it appears in. The blocks are
+summed in the network's precision: with float32, singular values of J below 3e-4 of the largest are
+lost, whereas `kernel_triples` sums in float64 in any case.
+"""
+
+import time
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from ntk_aug.aliases import ApplyFn, Float64, Inputs, Labels, Params, Progress
+from ntk_aug.inputs import check_inputs, check_same_batch
+from ntk_aug.ntk.blocks import counter
+from ntk_aug.ntk.neural_tangents.blocks import KernelBlocks
+from ntk_aug.ntk.triples import KernelTriple
+
+DEFAULT_IMPLEMENTATION = "structured-derivatives"
+DEFAULT_BATCH_SIZE = 20
+
+
+class NeuralTangentsEstimate(NamedTuple):
+    """What a computation is going to take, from one block that was computed.
+
+    Attributes:
+      seconds: of all blocks, without compilation.
+      compile_seconds: of the one program that serves all blocks (it is kept for the run).
+      block_seconds: of one block.
+      num_blocks: in all, over all versions.
+    """
+
+    seconds: float
+    compile_seconds: float
+    block_seconds: float
+    num_blocks: int
+
+
+def neural_tangents_triples(
+    apply_fn: ApplyFn,
+    params: Params,
+    images: Inputs,
+    augmented_versions: Iterable[Inputs],
+    labels: Labels | None = None,
+    *,
+    rows: str = "logits",
+    implementation: str = DEFAULT_IMPLEMENTATION,
+    batch_size: int = DEFAULT_BATCH_SIZE,
+    dtype: str = "float32",
+    progress: Progress | None = None,
+) -> Iterator[KernelTriple]:
+    """Yields the three kernels for each augmented version of the same images.
+
+    Args:
+      apply_fn: evaluation view of a network, without mixing between examples.
+      params: pytree of floating-point arrays.
+      images: network inputs [n, ...], such as [n, h, w, c]; or a pytree of such arrays.
+      augmented_versions: each of the same shape, in the same order.
+      labels: [n]; needed for `jacobian.LABELLED_ROWS` only.
+      rows: a key of `jacobian.ROWS`.
+      implementation: a key of `NEURAL_TANGENTS_IMPLEMENTATIONS`.
+      batch_size: images on each side of a block.
+      dtype: "float32" or "float64", in which the network is run, differentiated and summed.
+      progress: called with ("kernel blocks", blocks done, blocks in all) for each version.
+
+    Returns:
+      K, M and K~ as `kernel_triples` does: float64 [n * k, n * k], rows i * k + c. K, the same
+      array for every version, and K~ are symmetric to the last bit.
+
+    Raises:
+      InputError: what `JacobianRows` and `kernel_triples` refuse, an unknown implementation, one
+        that cannot take this network, or a kernel that is not finite.
+
+    Reference:
+      Novak, Sohl-Dickstein, Schoenholz: Fast Finite Width Neural Tangent Kernel, 2022.
+    """
+    images = check_inputs(images)
+    blocks = KernelBlocks(apply_fn, params, images, labels, rows, implementation, batch_size, dtype)
+    plain = None
+    for version in augmented_versions:
+        version = check_inputs(version, "augmented images")
+        check_same_batch(version, images, "a batch of augmented images")
+        num_blocks = blocks.num_blocks(versions=1, with_plain=plain is None)
+        report = counter(progress, "kernel blocks", num_blocks)
+        if plain is None:
+            plain = blocks.symmetric(images, report)
+        augmented = blocks.symmetric(version, report)
+        yield KernelTriple(plain, blocks.cross(images, version, report), augmented)
+
+
+def neural_tangents_kernel(
+    apply_fn: ApplyFn,
+    params: Params,
+    images: Inputs,
+    labels: Labels | None = None,
+    *,
+    rows: str = "logits",
+    implementation: str = DEFAULT_IMPLEMENTATION,
+    batch_size: int = DEFAULT_BATCH_SIZE,
+    dtype: str = "float32",
+    progress: Progress | None = None,
+) -> Float64[np.ndarray, "N N"]:
+    """K alone; arguments and errors are those of `neural_tangents_triples`."""
+    images = check_inputs(images)
+    blocks = KernelBlocks(apply_fn, params, images, labels, rows, implementation, batch_size, dtype)
+    num_blocks = blocks.num_blocks(versions=0, with_plain=True)
+    return blocks.symmetric(images, counter(progress, "kernel blocks", num_blocks))
+
+
+def estimate_neural_tangents(
+    apply_fn: ApplyFn,
+    params: Params,
+    images: Inputs,
+    labels: Labels | None = None,
+    *,
+    versions: int = 1,
+    rows: str = "logits",
+    implementation: str = DEFAULT_IMPLEMENTATION,
+    batch_size: int = DEFAULT_BATCH_SIZE,
+    dtype: str = "float32",
+) -> NeuralTangentsEstimate:
+    """How long `neural_tangents_triples` is going to take with these arguments, from one block.
+
+    The block is compiled, and then computed a few times. `versions` is how many augmented versions
+    there are going to be; all else, and what is refused, is as in `neural_tangents_triples`.
+    """
+    images = check_inputs(images)
+    blocks = KernelBlocks(apply_fn, params, images, labels, rows, implementation, batch_size, dtype)
+    first, *later = list(_timed_blocks(blocks, images))
+    num_blocks = blocks.num_blocks(versions=versions, with_plain=True)
+    block_seconds = float(np.median(later))
+    return NeuralTangentsEstimate(
+        seconds=num_blocks * block_seconds,
+        compile_seconds=max(first - block_seconds, 0.0),
+        block_seconds=block_seconds,
+        num_blocks=num_blocks,
+    )
+
+
+def _timed_blocks(blocks, images):
+    """Seconds of the first block and of at least one more: of several, where they are short."""
+    repeated = 0.0
+    for repeat in range(20):
+        start = time.perf_counter()
+        blocks.values(images, 0, images, 0)
+        seconds = time.perf_counter() - start
+        yield seconds
+        repeated += seconds if repeat else 0.0
+        if repeated > 0.2:
+            return
