@@ -9,7 +9,6 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from jaxtyping import install_import_hook
-
 from typechecking import checked_modules
 
 # Before ntk_aug is imported: annotations are checked on every call, by beartype.

@@ -269,7 +269,7 @@ def test_an_integer_is_a_seed_wherever_a_key_is_taken():
         for argument in arguments(function)
         if argument.name == "key" or argument.name.endswith("_key")
     }
-    assert taken.pop(("checks.as_key", "key")) is Any
+    assert taken.pop(("randomness.as_key", "key")) is Any
     assert len(taken) > 50
     seeds = {int, np.integer}
     assert [name for name, own in taken.items() if not seeds < set(typing.get_args(own))] == []

@@ -15,7 +15,7 @@ from ntk_aug.coreset.facility.per_class import ClassSelection, facility_location
 from ntk_aug.coreset.gradient_errors import error_estimate, gradient_error, random_gradient_errors
 from ntk_aug.coreset.gradient_factors import GradientFactors
 from ntk_aug.coreset.gradient_matching import DEFAULT_RIDGE, match_gradients
-from ntk_aug.coreset.network_examples import ExamplesProgram, network_examples
+from ntk_aug.coreset.network_gradients import ExamplesProgram, network_examples
 from ntk_aug.coreset.proxies import (
     PROXIES,
     last_layer_logit_gradients,

@@ -11,9 +11,9 @@ import jax, numpy as np
 from jax.sharding import Mesh
 from ntk_aug import jacobian, models, ntk
 from ntk_aug.checks import InputError
-from ntk_aug.ntk import tiles
+from ntk_aug.ntk import row_store
 
-tiles._DEVICE_CHUNK = 1000  # several chunks of columns, and a rest
+row_store._DEVICE_CHUNK = 1000  # several chunks of columns, and a rest
 assert jax.device_count() == 8
 mesh = Mesh(np.array(jax.devices()), ("images",))
 rng = np.random.default_rng(0)

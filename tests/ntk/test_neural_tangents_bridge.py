@@ -73,7 +73,7 @@ def test_loading_leaves_jax_as_it_was_and_does_not_import_tensorflow():
         import json, sys, types
         from concurrent.futures import ThreadPoolExecutor
         import jax, jax.core, jax.interpreters.ad
-        from ntk_aug.ntk.neural_tangents_bridge import load_neural_tangents
+        from ntk_aug.ntk.neural_tangents.bridge import load_neural_tangents
 
         def state():
             modules = [name for name in sys.modules if name.split(".")[0] == "jax"]

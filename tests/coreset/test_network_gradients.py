@@ -138,7 +138,7 @@ def test_gradients_do_not_depend_on_how_images_are_streamed(mlp, dataset, proxy,
     if proxy == "network-projected":
         options = {"dimension": 8, "projection_key": jax.random.key(0)}
     whole = coreset.network_examples(mlp, dataset, proxy=proxy, **options)
-    monkeypatch.setattr("ntk_aug.coreset.network_examples._SPAN_IMAGES", 5)
+    monkeypatch.setattr("ntk_aug.coreset.network_gradients._SPAN_IMAGES", 5)
     monkeypatch.setattr("ntk_aug.jacobian.rows._MAX_BLOCK_SIZE", 3)
     told = []
     parts = coreset.network_examples(
@@ -303,7 +303,7 @@ def test_gradients_that_are_not_finite_are_told_by_their_place_among_all(
     images = dataset.images.copy()
     images[8] = 0
     params = {"in": np.ones((64, 2), np.float32), "out": np.ones(C, np.float32)}
-    monkeypatch.setattr("ntk_aug.coreset.network_examples._SPAN_IMAGES", 5)
+    monkeypatch.setattr("ntk_aug.coreset.network_gradients._SPAN_IMAGES", 5)
     monkeypatch.setattr("ntk_aug.jacobian.rows._MAX_BLOCK_SIZE", 3)
     options = {}
     if proxy == "network-projected":
