@@ -12,7 +12,8 @@ from analysis.augment_sheet import draw_sheet
 from analysis.figures import save_figure
 from ntk_aug import augment, data, records, training
 from ntk_aug.aliases import Augmentation
-from ntk_aug.checks import InputError, check_count
+from ntk_aug.checks import check_count
+from ntk_aug.errors import InputError
 
 MARKER = "summary.json"
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, fields
 
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import jax
 
 from analysis.network_options import NetworkOptions
 from ntk_aug import data, models, training
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError, NtkAugError
 from ntk_aug.progress import progress_bars
 
 SHOWN_CLASSES = 20
@@ -153,7 +153,7 @@ def load_own_weights(options: NetworkOptions, train_set: data.Dataset) -> list[S
     for path in options.weights:
         try:
             view = models.load_weights(network, train_set.example, path)
-        except InputError as error:
+        except NtkAugError as error:
             names = ", ".join(train_set.class_names[:SHOWN_CLASSES])
             raise InputError(
                 f"--weights {error} (the network has an output for each of the classes {names})"

@@ -28,7 +28,7 @@ from analysis.select_output import (
 )
 from analysis.select_results import errors_by_class, errors_by_size, errors_of_all
 from ntk_aug import coreset, data, records, training
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 from ntk_aug.progress import progress_bars
 
 

@@ -9,7 +9,8 @@ import tyro
 
 from analysis.network_options import NetworkOptions, check_network_options
 from ntk_aug import coreset, losses
-from ntk_aug.checks import InputError, check_at_least, check_choice
+from ntk_aug.checks import check_at_least, check_choice
+from ntk_aug.errors import InputError
 
 DEFAULT_FRACTION = 0.1
 

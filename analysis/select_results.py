@@ -11,7 +11,7 @@ from analysis.select_inputs import OF_RANDOM_SUBSETS, group_budgets, key_of, sel
 from analysis.select_options import SelectOptions, budget, per_class
 from ntk_aug import coreset, data
 from ntk_aug.aliases import Progress
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 
 
 def errors_by_class(

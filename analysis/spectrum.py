@@ -23,7 +23,8 @@ from analysis.spectrum_options import SpectrumOptions, check_options, memory_byt
 from analysis.spectrum_output import draw_outputs, print_table, write_study
 from ntk_aug import augment, data, jacobian, models, ntk, records, spectrum, training
 from ntk_aug.aliases import Augmentation
-from ntk_aug.checks import InputError, check_count
+from ntk_aug.checks import check_count
+from ntk_aug.errors import InputError
 from ntk_aug.progress import progress_bars
 
 MARKER = "summary.json"

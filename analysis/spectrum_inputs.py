@@ -9,7 +9,7 @@ import numpy as np
 from analysis.networks import StudiedNetwork, load_splits
 from analysis.spectrum_options import SpectrumOptions
 from ntk_aug import data
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 
 FIRST_CLASSES = 3
 

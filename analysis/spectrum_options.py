@@ -8,13 +8,8 @@ import tyro
 
 from analysis.network_options import NetworkOptions, check_network_options
 from ntk_aug import jacobian, ntk, spectrum
-from ntk_aug.checks import (
-    InputError,
-    check_at_least,
-    check_choice,
-    check_dtype,
-    check_writable_folder,
-)
+from ntk_aug.checks import check_at_least, check_choice, check_dtype, check_writable_folder
+from ntk_aug.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from analysis.theory_options import TheoryOptions, check_options, network_statem
 from analysis.theory_output import MARKER, draw_outputs, print_tables, read_theory, write_theory
 from analysis.theory_records import statement_record
 from ntk_aug import records, theory
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 from ntk_aug.progress import progress_bars
 
 

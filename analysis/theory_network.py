@@ -20,7 +20,8 @@ from analysis.theory_options import TheoryOptions
 from analysis.theory_records import number, ratios_record
 from ntk_aug import augment, coreset, data, jacobian, models, ntk, spectrum, theory, training
 from ntk_aug.aliases import Inputs, Progress
-from ntk_aug.checks import InputError, check_count
+from ntk_aug.checks import check_count
+from ntk_aug.errors import InputError
 from ntk_aug.inputs import example_shapes
 from ntk_aug.randomness import generator
 from ntk_aug.theory.networks import check_memory

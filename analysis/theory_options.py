@@ -7,7 +7,8 @@ import tyro
 
 from analysis.network_options import NetworkOptions, check_network_options
 from ntk_aug import augment, theory
-from ntk_aug.checks import InputError, check_at_least
+from ntk_aug.checks import check_at_least
+from ntk_aug.errors import InputError
 
 ON_NETWORKS = ("4.1", "5.1", "A.5", "B.1", "B.3", "F1", "F2", "F3")
 """The statements that are also checked on a real network."""

@@ -47,7 +47,8 @@ from benchmarks.training_contestants import (
 )
 from benchmarks.training_table import print_results
 from ntk_aug import data, models, training
-from ntk_aug.checks import InputError, check_at_least, check_choice
+from ntk_aug.checks import check_at_least, check_choice
+from ntk_aug.errors import InputError
 
 WARMUP = {"resnet20": 1, "mlp": 2}  # turns that do not count; the first compiles
 PARTS = ("loop", "appended", "wu", "torch")

@@ -12,7 +12,7 @@ from rich.table import Table
 from experiments.dry_run import format_setting
 from experiments.show import flat_config, overlap, shortened
 from ntk_aug import training
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 
 _LONGEST = 60
 # What the others say already, or what nobody reads.

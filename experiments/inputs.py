@@ -5,7 +5,7 @@ import numpy as np
 
 from experiments.settings import Experiment
 from ntk_aug import coreset, data
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 from ntk_aug.records import read_npz
 
 SHOWN_CLASSES = 20

@@ -7,7 +7,7 @@ from typing import Any
 
 from experiments import paper_presets, small_presets
 from experiments.settings import Preset
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 
 
 def _tables() -> tuple[dict[str, Preset], dict[str, tuple[str, ...]]]:

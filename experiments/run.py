@@ -18,7 +18,7 @@ from experiments.overrides import (
 from experiments.presets import find_preset
 from experiments.settings import PARTS, Experiment, flat_settings, setting_names, with_overrides
 from ntk_aug import coreset, data, models, training
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 from ntk_aug.progress import RunProgress, run_progress
 from ntk_aug.records import to_json
 

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from ntk_aug.checks import InputError, check_at_least
+from ntk_aug.checks import check_at_least
+from ntk_aug.errors import InputError
 from ntk_aug.training import MethodConfig, TrainingConfig
 
 

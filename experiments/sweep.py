@@ -25,8 +25,8 @@ from experiments.overrides import (
 from experiments.presets import find_presets
 from experiments.run import ResolvedRun, resolve, train_resolved
 from ntk_aug import data, training
-from ntk_aug.checks import InputError, check_at_least, check_writable_folder
-from ntk_aug.imports import UserCodeError
+from ntk_aug.checks import check_at_least, check_writable_folder
+from ntk_aug.errors import InputError, NtkAugError, UserCodeError
 
 SweepTrainingOverrides = override_options(
     training.TrainingConfig, "Training, in place of the presets'.", leave_out=("seed",)
@@ -106,7 +106,7 @@ def sweep(options: SweepOptions) -> None:
                     prefix=prefix,
                 )
                 result = training.RunFolder.read(folder).result()
-        except InputError as error:
+        except NtkAugError as error:
             if isinstance(error, UserCodeError) and error.user_traceback:
                 print(error.user_traceback, end="", file=sys.stderr)
             print(f"{folder} failed: {error}", file=sys.stderr)

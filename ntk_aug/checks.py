@@ -12,13 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-
-class InputError(ValueError):
-    """What the caller gave cannot be used; the message is one line that a user can act on."""
-
-
-class PrecisionError(InputError):
-    """The network cannot be computed in float64, so the error of its float32 rows is not known."""
+from ntk_aug.errors import InputError
 
 
 def check_choice(value: str, known: Iterable[str], what: str) -> str:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError, UserCodeError
 
 # Frames that are not the user's: this project's, and those of installed packages and of Python.
 _OURS = tuple(
@@ -22,25 +22,6 @@ _INSTALLED = tuple(
     str(Path(path).resolve()) + os.sep
     for path in {sysconfig.get_path(name) for name in ("purelib", "platlib", "stdlib")}
 )
-
-
-class UserCodeError(InputError):
-    """A user's own function has raised an error, which is the cause of this one.
-
-    Attributes:
-      user_traceback: the cause's traceback from the user's first line on, without this project's
-        lines; empty where no line of the user's has run.
-    """
-
-    def __init__(self, message: str, *, user_traceback: str = ""):
-        """Keeps the traceback beside the message.
-
-        Args:
-          message: one line.
-          user_traceback: as the attribute.
-        """
-        super().__init__(message)
-        self.user_traceback = user_traceback
 
 
 def is_import_path(spec: str, known: Container[str]) -> bool:

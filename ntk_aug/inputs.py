@@ -12,7 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from ntk_aug.aliases import Inputs
-from ntk_aug.checks import InputError, check_same_shape
+from ntk_aug.checks import check_same_shape
+from ntk_aug.errors import InputError
 
 
 def check_inputs(inputs: Any, what: str = "images") -> Inputs:

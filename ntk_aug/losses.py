@@ -19,13 +19,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from ntk_aug.aliases import Array, Float, Int
-from ntk_aug.checks import (
-    InputError,
-    check_choice,
-    check_finite_rows,
-    check_labels,
-    check_same_shape,
-)
+from ntk_aug.checks import check_choice, check_finite_rows, check_labels, check_same_shape
+from ntk_aug.errors import InputError
 
 LOSSES = {
     "cross-entropy": "-sum_c y_c log softmax(f)_c",

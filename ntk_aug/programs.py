@@ -12,8 +12,7 @@ from typing import Any
 import jax
 import tyro
 
-from ntk_aug.checks import InputError
-from ntk_aug.imports import UserCodeError
+from ntk_aug.errors import DivergenceError, NtkAugError, UserCodeError
 
 Command = tuple[type, Callable[[Any], None]]
 """A frozen dataclass of options, whose docstrings are the help, and the function that takes it."""
@@ -35,9 +34,9 @@ def run_program(
       arguments: instead of those of the process.
 
     Returns:
-      0 on success, 2 with one line on standard error for arguments that cannot be parsed or an
-      `InputError` (after the user's own traceback, where their function raised it), 130 if
-      interrupted.
+      0 on success; with one line on standard error, 2 for arguments that cannot be parsed, an
+      `InputError` (after the user's own traceback, where their function raised it) or a file that
+      is broken, and 1 where training diverged; 130 if interrupted.
     """
     told = io.StringIO()
     try:
@@ -57,11 +56,11 @@ def run_program(
     run = dict(commands.values())[type(options)]
     try:
         run(options)
-    except InputError as error:
+    except NtkAugError as error:
         if isinstance(error, UserCodeError) and error.user_traceback:
             print(error.user_traceback, end="", file=sys.stderr)
         print(f"error: {error}", file=sys.stderr)
-        return 2
+        return 1 if isinstance(error, DivergenceError) else 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ntk_aug.aliases import KeyArray, KeyLike
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 
 
 def as_key(key: Any) -> KeyArray:

@@ -17,7 +17,8 @@ import jax
 import numpy as np
 
 from ntk_aug import __version__
-from ntk_aug.checks import InputError, check_writable_folder
+from ntk_aug.checks import check_writable_folder
+from ntk_aug.errors import BrokenFileError, InputError
 
 StrPath = str | os.PathLike[str]
 
@@ -70,13 +71,15 @@ def write_json(path: StrPath, value: Any) -> None:
 
 
 def read_json(path: StrPath) -> Any:
-    """Reads a JSON file; raises InputError that names the file if it is missing or broken."""
+    """Reads a JSON file; raises InputError if it is missing, BrokenFileError if broken."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path} is missing") from None
-    except (json.JSONDecodeError, UnicodeDecodeError, OSError) as error:
+    except (IsADirectoryError, PermissionError) as error:
         raise InputError(f"{path} is not readable JSON: {error}") from None
+    except (json.JSONDecodeError, UnicodeDecodeError, OSError) as error:
+        raise BrokenFileError(f"{path} is not readable JSON: {error}") from None
 
 
 def write_npz(path: StrPath, arrays: Mapping[str, np.ndarray]) -> None:
@@ -89,15 +92,22 @@ def write_npz(path: StrPath, arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def read_npz(path: StrPath) -> dict[str, np.ndarray]:
-    """Reads all arrays of an npz file; raises InputError if it is missing, broken or pickled."""
+    """Reads all arrays of an npz file.
+
+    Raises:
+      InputError: it is missing.
+      BrokenFileError: it is broken, or pickled.
+    """
     try:
         # Opened here, because np.load leaves the file of a broken zip open.
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
     except FileNotFoundError:
         raise InputError(f"{path} is missing") from None
-    except Exception as error:  # zipfile, zlib and numpy each have their own for a broken file
+    except (IsADirectoryError, PermissionError) as error:
         raise InputError(f"{path} is not a readable npz file: {error}") from None
+    except Exception as error:  # zipfile, zlib and numpy each have their own for a broken file
+        raise BrokenFileError(f"{path} is not a readable npz file: {error}") from None
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from benchmarks import torch_networks
 from benchmarks import training as benchmark
 from benchmarks.training_contestants import BareLoop, BareStep, TorchLoop, TrainingRun
 from ntk_aug import models, training
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 from ntk_aug.training.plan import shuffle
 
 CONFIG = training.TrainingConfig(epochs=1, batch_size=4, learning_rate=0.05, weight_decay=0.01)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ntk_aug import checks
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 
 
 def test_an_input_error_is_a_value_error():

@@ -7,8 +7,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 # One way: each may import those before it (and its own files).
 BASE = (
-    *("aliases", "checks", "compiler", "imports", "inputs", "losses", "precision", "programs"),
-    *("progress", "randomness", "records", "threads"),
+    *("aliases", "errors", "checks", "compiler", "imports", "inputs", "losses", "precision"),
+    *("programs", "progress", "randomness", "records", "threads"),
 )
 LAYERS = ("data", "augment", "models", "jacobian", "ntk", "spectrum", "coreset", "training")
 ORDER = (*BASE, *LAYERS)
@@ -97,7 +97,7 @@ def test_at_most_one_file_imports_neural_tangents():
 
 def test_the_library_that_was_read_is_the_one_that_is_tested():
     assert Path(importlib.import_module("ntk_aug").__file__).parents[1] == ROOT
-    assert "ntk_aug.checks.InputError" in imports_by_file(ROOT, "ntk_aug")["ntk_aug/records.py"]
+    assert "ntk_aug.errors.InputError" in imports_by_file(ROOT, "ntk_aug")["ntk_aug/records.py"]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 from scipy import special
 
 from ntk_aug import losses
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 
 N, C = 6, 4
 RNG = np.random.default_rng(0)

@@ -46,7 +46,7 @@ PUBLIC = {
     """,
     "jacobian": """
         FlippedMasks JacobianOperator JacobianRows LABELLED_ROWS LastLayer LayerGradients
-        PrecisionError ROUTES ROWS RowFactors ShardedRows SlowRowsWarning check_mesh flipped_masks
+        ROUTES ROWS RowFactors ShardedRows SlowRowsWarning check_mesh flipped_masks
         output_function projected_rows row_norms
     """,
     "models": """
@@ -90,7 +90,7 @@ PUBLIC = {
         theorem_b_1_deterministic theorem_b_2 theorem_b_6
     """,
     "training": """
-        BatchSizes BrokenCheckpointError Checkpoint DivergenceError EpochPlan EpochProgram
+        BatchSizes Checkpoint EpochPlan EpochProgram
         EpochRecord EpochResult Evaluation EvaluationProgram Keys MethodConfig MetricSums PLACEMENTS
         PLAIN PRECISIONS PretrainedNetwork Rows RunFolder SCHEDULES SelectedSubset Sources
         TRAINED_PARTS TrainState TrainedNetwork TrainingConfig WEAK WEIGHTINGS batch_sizes
@@ -103,8 +103,8 @@ PUBLIC = {
 
 # Modules beside the sub-packages; all that they define without an underscore is public.
 MODULES = (
-    *("aliases", "checks", "compiler", "imports", "inputs", "losses", "precision", "programs"),
-    *("progress", "randomness", "records", "threads"),
+    *("aliases", "checks", "compiler", "errors", "imports", "inputs", "losses", "precision"),
+    *("programs", "progress", "randomness", "records", "threads"),
 )
 
 # Arguments that have a default and may yet be given by position, each for a reason:
@@ -243,7 +243,7 @@ def test_what_is_inspected_is_not_empty():
     assert len(FUNCTIONS) > 60
     expected = ["augment.rotate", "jacobian.JacobianRows.__init__", "data.Dataset.take"]
     assert set(expected) < set(FUNCTIONS)
-    assert {"checks.InputError", "data.Dataset.num_classes"} < set(OBJECTS)
+    assert {"errors.InputError", "data.Dataset.num_classes"} < set(OBJECTS)
 
 
 def test_everything_public_has_a_docstring_of_its_own():

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ntk_aug import records
-from ntk_aug.checks import InputError
+from ntk_aug.errors import BrokenFileError, InputError
 
 
 class BodyFailedError(Exception):
@@ -100,7 +100,7 @@ def test_float64_survives_json_to_the_last_bit(tmp_path):
 @pytest.mark.parametrize("content", [b"", b'{"a": 1', b"{'a': 1}", b"\xff\xfe\x00"])
 def test_broken_json_is_named_in_one_line(tmp_path, content):
     (tmp_path / "x.json").write_bytes(content)
-    with pytest.raises(InputError, match=r"x\.json is not readable JSON: ") as caught:
+    with pytest.raises(BrokenFileError, match=r"x\.json is not readable JSON: ") as caught:
         records.read_json(tmp_path / "x.json")
     assert one_line(caught)
 
@@ -144,7 +144,7 @@ def test_an_object_array_is_refused_before_anything_is_written(tmp_path):
 
 def test_a_pickled_array_is_not_read(tmp_path):
     np.savez(tmp_path / "x.npz", good=np.ones(2), bad=np.array([{"code": "runs"}], object))
-    with pytest.raises(InputError, match=r"x\.npz is not a readable npz file") as caught:
+    with pytest.raises(BrokenFileError, match=r"x\.npz is not a readable npz file") as caught:
         records.read_npz(tmp_path / "x.npz")
     assert one_line(caught)
 
@@ -155,7 +155,7 @@ def test_a_cut_npz_is_named_and_not_left_open(tmp_path):
     (tmp_path / "x.npz").write_bytes(content[: len(content) // 2])
     with warnings.catch_warnings(record=True) as caught_warnings:
         warnings.simplefilter("always")
-        with pytest.raises(InputError, match=r"x\.npz is not a readable npz file") as caught:
+        with pytest.raises(BrokenFileError, match=r"x\.npz is not a readable npz file") as caught:
             records.read_npz(tmp_path / "x.npz")
         assert one_line(caught)
         del caught
@@ -169,7 +169,7 @@ def test_a_broken_npz_is_named_in_one_line(tmp_path):
     changed[len(changed) // 2] ^= 0xFF
     for content in (b"images", changed):
         (tmp_path / "x.npz").write_bytes(content)
-        with pytest.raises(InputError, match=r"x\.npz is not a readable npz file") as caught:
+        with pytest.raises(BrokenFileError, match=r"x\.npz is not a readable npz file") as caught:
             records.read_npz(tmp_path / "x.npz")
         assert one_line(caught)
 

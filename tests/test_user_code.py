@@ -11,8 +11,7 @@ import pytest
 
 from analysis.__main__ import COMMANDS
 from ntk_aug import augment, coreset, imports, models
-from ntk_aug.checks import InputError
-from ntk_aug.imports import UserCodeError
+from ntk_aug.errors import InputError, UserCodeError
 from ntk_aug.programs import run_program
 
 OWN = '''

@@ -11,8 +11,7 @@ import jax.numpy as jnp
 from ntk_aug.aliases import Augmentation, Image, KeyLike
 from ntk_aug.augment.policies.augmentation import Drawing
 from ntk_aug.augment.value_range import CHANNELS, may_leave_unit_range
-from ntk_aug.checks import InputError
-from ntk_aug.imports import UserCodeError
+from ntk_aug.errors import InputError, UserCodeError
 from ntk_aug.randomness import as_key
 
 # Up to a "+" or the end; the sign and the exponent of a strength (":+1", ":1e+2") have their own.

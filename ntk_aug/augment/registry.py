@@ -23,8 +23,9 @@ from ntk_aug.augment.policies.policy import AUGMIX, POLICIES, randaugment, wu_po
 from ntk_aug.augment.policies.wu import WuAugmentation
 from ntk_aug.augment.value_range import may_leave_unit_range
 from ntk_aug.augment.weak import WEAK, random_shift, random_window, random_zoom
-from ntk_aug.checks import InputError, check_choice
-from ntk_aug.imports import UserCodeError, guarded, import_function, is_import_path
+from ntk_aug.checks import check_choice
+from ntk_aug.errors import InputError, UserCodeError
+from ntk_aug.imports import guarded, import_function, is_import_path
 
 
 class AugmentationEntry(NamedTuple):

@@ -10,7 +10,7 @@ import numpy as np
 from jax.typing import DTypeLike
 
 from ntk_aug.aliases import Array, Image, PixelImage, Shaped
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 
 CHANNELS = (1, 3)
 

@@ -5,7 +5,8 @@ import math
 import numpy as np
 
 from ntk_aug.aliases import Array, Int
-from ntk_aug.checks import InputError, check_choice, check_count
+from ntk_aug.checks import check_choice, check_count
+from ntk_aug.errors import InputError
 
 SPLITS = ("equal", "proportional")
 

@@ -10,14 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from ntk_aug.aliases import Array, Float, Float32, Float64, Int, Int32, Labels, Targets
-from ntk_aug.checks import (
-    InputError,
-    check_at_least,
-    check_finite_rows,
-    check_labels,
-    check_same_shape,
-)
+from ntk_aug.checks import check_at_least, check_finite_rows, check_labels, check_same_shape
 from ntk_aug.coreset.gradient_factors import GradientFactors, as_factors
+from ntk_aug.errors import InputError
 from ntk_aug.losses import check_targets, loss_residuals, per_example_loss
 
 

@@ -4,9 +4,10 @@ import numpy as np
 from scipy import sparse
 
 from ntk_aug.aliases import Array, Float, Float64, Int, KeyLike, Labels
-from ntk_aug.checks import InputError, check_at_least, check_labels, check_same_shape
+from ntk_aug.checks import check_at_least, check_labels, check_same_shape
 from ntk_aug.coreset.gradient_factors import GradientFactors, Gradients, as_factors
 from ntk_aug.coreset.subset import places_by_class
+from ntk_aug.errors import InputError
 from ntk_aug.randomness import generator
 
 

@@ -7,7 +7,8 @@ from functools import cached_property
 import numpy as np
 
 from ntk_aug.aliases import Array, Float, Float64, Int
-from ntk_aug.checks import InputError, check_finite_rows
+from ntk_aug.checks import check_finite_rows
+from ntk_aug.errors import InputError
 
 # Of float64 entries in a block of distances: a megabyte, which stays in the cache.
 _BLOCK_ENTRIES = 2**17

@@ -10,15 +10,15 @@ import numpy as np
 from jax.sharding import Mesh
 
 from ntk_aug.aliases import Array, Float, KeyLike, Progress
-from ntk_aug.checks import InputError, check_at_least, check_choice, check_finite_rows
+from ntk_aug.checks import check_at_least, check_choice, check_finite_rows
 from ntk_aug.coreset.examples import Examples, loss_sources
 from ntk_aug.coreset.facility.facility_location import DEFAULT_MEMORY_BYTES
 from ntk_aug.coreset.gradient_factors import GradientFactors
 from ntk_aug.coreset.proxies import PROXIES
 from ntk_aug.data import Dataset, normalize, unit_range
+from ntk_aug.errors import InputError, NotFiniteError
 from ntk_aug.inputs import take_examples
 from ntk_aug.jacobian import JacobianRows, LastLayer, projected_rows, row_norms
-from ntk_aug.jacobian.rows import NotFiniteError
 from ntk_aug.losses import check_targets
 from ntk_aug.models import ModelView, StreamedProgram, as_view, count_outputs, num_params
 from ntk_aug.randomness import as_key

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from ntk_aug.aliases import Float64, Int, KeyLike, Labels, Progress
-from ntk_aug.checks import InputError, check_at_least, check_labels, check_same_shape
+from ntk_aug.checks import check_at_least, check_labels, check_same_shape
 from ntk_aug.coreset.budgets import check_budgets_reach_all, class_budgets
 from ntk_aug.coreset.examples import Examples
 from ntk_aug.coreset.facility.facility_location import (
@@ -23,6 +23,7 @@ from ntk_aug.coreset.selectors import (
     select_coreset,
 )
 from ntk_aug.coreset.subset import Subset, places_by_class
+from ntk_aug.errors import InputError
 from ntk_aug.randomness import as_key
 from ntk_aug.threads import map_classes, usable_threads
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ntk_aug.aliases import Array, Float, Float64, Int, Labels
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 
 
 class Subset(NamedTuple):

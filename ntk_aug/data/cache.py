@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 from ntk_aug.records import StrPath, fingerprint, replacing
 
 # Part of every signature: raise it when the same files are decoded into other arrays.

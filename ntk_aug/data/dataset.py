@@ -9,8 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from ntk_aug.aliases import Inputs, Labels
-from ntk_aug.checks import InputError, check_images, check_labels
+from ntk_aug.checks import check_images, check_labels
 from ntk_aug.data.labels import find_classes
+from ntk_aug.errors import InputError
 from ntk_aug.inputs import cast_inputs, check_inputs, example_shapes, num_examples, take_examples
 from ntk_aug.records import fingerprint
 

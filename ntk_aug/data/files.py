@@ -4,10 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ntk_aug.checks import InputError, check_choice
+from ntk_aug.checks import check_choice
 from ntk_aug.data.dataset import Dataset
 from ntk_aug.data.labels import as_labels, find_classes
 from ntk_aug.data.splits import SPLITS, every_fifth
+from ntk_aug.errors import InputError
 from ntk_aug.records import StrPath, read_npz
 
 # Names of the examples, their labels, and those of a test split.

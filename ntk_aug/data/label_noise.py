@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from ntk_aug.aliases import KeyLike
-from ntk_aug.checks import InputError
 from ntk_aug.data.dataset import Dataset
+from ntk_aug.errors import InputError
 from ntk_aug.randomness import generator
 
 

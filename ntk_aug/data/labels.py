@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ntk_aug.aliases import Int32
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 
 
 class LabelClasses(NamedTuple):

@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from ntk_aug.checks import InputError, check_choice
+from ntk_aug.checks import check_choice
 from ntk_aug.data.dataset import Dataset
 from ntk_aug.data.digits import load_digits
 from ntk_aug.data.splits import SPLITS
 from ntk_aug.data.tfds import find_prepared, is_known, load_tfds
+from ntk_aug.errors import InputError
 from ntk_aug.records import StrPath
 
 

@@ -7,8 +7,9 @@ import jax
 import numpy as np
 
 from ntk_aug.aliases import KeyLike
-from ntk_aug.checks import InputError, check_count
+from ntk_aug.checks import check_count
 from ntk_aug.data.dataset import Dataset
+from ntk_aug.errors import InputError
 from ntk_aug.randomness import as_key, generator
 
 

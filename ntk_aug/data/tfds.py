@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from ntk_aug.checks import InputError
 from ntk_aug.data.cache import cache_path, folder_signature, read_cached, write_cached
 from ntk_aug.data.dataset import Dataset
 from ntk_aug.data.splits import every_fifth
+from ntk_aug.errors import InputError
 from ntk_aug.records import StrPath
 
 # Examples that are read at once: array_record unpacks a group of records for each request.

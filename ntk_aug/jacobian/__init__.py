@@ -1,6 +1,6 @@
 """The Jacobian of a network's outputs with respect to its parameters."""
 
-from ntk_aug.checks import PrecisionError, check_mesh
+from ntk_aug.checks import check_mesh
 from ntk_aug.jacobian.last_layer import LastLayer, LayerGradients
 from ntk_aug.jacobian.masks import FlippedMasks, flipped_masks
 from ntk_aug.jacobian.operator import JacobianOperator
@@ -20,7 +20,6 @@ __all__ = [
     "JacobianRows",
     "LastLayer",
     "LayerGradients",
-    "PrecisionError",
     "RowFactors",
     "ShardedRows",
     "SlowRowsWarning",

@@ -18,7 +18,7 @@ from flax import nnx
 from jax.extend import core
 
 from ntk_aug.aliases import ApplyFn
-from ntk_aug.checks import InputError, PrecisionError
+from ntk_aug.errors import InputError, PrecisionError
 from ntk_aug.jacobian.sites import apply_operation, inside_wrapper, shape_of
 from ntk_aug.models import ModelView
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jax
 
 from ntk_aug.aliases import ApplyFn, Array, Float, Inputs, Params
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 from ntk_aug.inputs import as_example_shapes
 from ntk_aug.jacobian.layerwise import dense_layers
 from ntk_aug.jacobian.outputs import one_example

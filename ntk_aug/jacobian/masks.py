@@ -13,7 +13,8 @@ import numpy as np
 from jax.extend import core
 
 from ntk_aug.aliases import ApplyFn, Inputs, Int, Params
-from ntk_aug.checks import InputError, check_params
+from ntk_aug.checks import check_params
+from ntk_aug.errors import InputError
 from ntk_aug.inputs import cast_inputs, check_inputs, num_examples, take_examples
 from ntk_aug.jacobian.float64 import network_in
 from ntk_aug.jacobian.outputs import one_example

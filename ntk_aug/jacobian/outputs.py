@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from ntk_aug.aliases import ApplyFn, Float, Inputs, Int32
-from ntk_aug.checks import InputError, check_choice, check_labels
+from ntk_aug.checks import check_choice, check_labels
+from ntk_aug.errors import InputError
 from ntk_aug.losses import LOSSES, check_targets, per_example_loss, probabilities
 
 ROWS = {

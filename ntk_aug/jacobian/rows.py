@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from ntk_aug.aliases import ApplyFn, Array, Float, Float64, Inputs, Params, Targets
-from ntk_aug.checks import InputError, check_at_least, check_dtype, check_params, check_same_shape
+from ntk_aug.checks import check_at_least, check_dtype, check_params, check_same_shape
+from ntk_aug.errors import InputError, NotFiniteError
 from ntk_aug.inputs import (
     as_example_shapes,
     cast_inputs,
@@ -38,18 +39,6 @@ _BLOCK_BYTES = {"cpu": 8 * 2**20}
 _ACCELERATOR_BLOCK_BYTES = 512 * 2**20
 _MAX_BLOCK_SIZE = 256
 _MAX_THREADS = 16
-
-
-class NotFiniteError(InputError):
-    """Tells that the rows of an example hold NaN or infinity.
-
-    Attributes:
-      image: the example's place among those that were given.
-    """
-
-    def __init__(self, image: int):
-        super().__init__(f"the Jacobian of image {image} holds NaN or infinity")
-        self.image = image
 
 
 class JacobianRows:

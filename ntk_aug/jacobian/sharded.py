@@ -7,10 +7,11 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from ntk_aug.aliases import Inputs, Targets
 from ntk_aug.checks import check_mesh
+from ntk_aug.errors import NotFiniteError
 from ntk_aug.inputs import cast_inputs, num_examples, take_examples
 from ntk_aug.jacobian.outputs import one_example
 from ntk_aug.jacobian.row_factors import RowFactors
-from ntk_aug.jacobian.rows import JacobianRows, NotFiniteError
+from ntk_aug.jacobian.rows import JacobianRows
 from ntk_aug.precision import derivative_precision
 
 

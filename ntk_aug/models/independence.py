@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ntk_aug.aliases import ApplyFn, Inputs, Params
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 from ntk_aug.inputs import num_examples, take_examples
 from ntk_aug.models.outputs import check_logits, network_takes
 

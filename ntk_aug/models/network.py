@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from ntk_aug.aliases import ApplyFn, Array, Float, Images, KeyArray, Params
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 
 
 class ModelView(NamedTuple):

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from flax.errors import FlaxError
 
 from ntk_aug.aliases import ApplyFn, Inputs, Params
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 from ntk_aug.inputs import as_example_shapes
 
 

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 from flax import nnx
 
-from ntk_aug.checks import InputError, check_at_least, check_choice
+from ntk_aug.checks import check_at_least, check_choice
+from ntk_aug.errors import InputError
 from ntk_aug.imports import guarded, import_function, is_import_path, user_code
 from ntk_aug.models.mlp import ACTIVATIONS, MLP, tanh_mlp_jacobian_lipschitz
 from ntk_aug.models.network import Network, linen_network, nnx_network

@@ -10,7 +10,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 from flax import nnx
 
-from ntk_aug.checks import InputError
+from ntk_aug.errors import BrokenFileError, InputError
 from ntk_aug.inputs import as_example_shapes
 from ntk_aug.models.network import ModelView, Network
 from ntk_aug.models.outputs import network_takes
@@ -40,7 +40,8 @@ def load_weights(network: Network, example: Any, path: StrPath) -> ModelView:
       path: the file or folder. Values are cast to the types that the network's own have.
 
     Raises:
-      InputError: nothing there, or it cannot be read; names that are missing or not the network's,
+      BrokenFileError: it cannot be read.
+      InputError: nothing is there; names that are missing or not the network's,
         or other shapes (they are listed); values that are no numbers, or not finite.
 
     Example:
@@ -90,7 +91,7 @@ def _read_named(path: StrPath) -> dict[str, np.ndarray]:
                 tree = checkpointer.restore(Path(path).absolute())
         except Exception as error:  # orbax, tensorstore, json: each has its own
             first_line = next(iter(str(error).splitlines()), type(error).__name__)
-            raise InputError(f"{path} is no readable folder of orbax: {first_line}") from None
+            raise BrokenFileError(f"{path} is no readable folder of orbax: {first_line}") from None
     leaves = jax.tree_util.tree_leaves_with_path(tree)
     return {_name(keys): np.asarray(leaf) for keys, leaf in leaves}
 

@@ -7,7 +7,8 @@ import jax
 import numpy as np
 
 from ntk_aug.aliases import Float64, Inputs
-from ntk_aug.checks import InputError, check_writable_folder
+from ntk_aug.checks import check_writable_folder
+from ntk_aug.errors import BrokenFileError
 from ntk_aug.jacobian import JacobianRows
 from ntk_aug.records import StrPath, fingerprint, replacing
 
@@ -51,13 +52,13 @@ class FinishedBlocks:
             self.folder = Path(folder) / fingerprint(decisive)[:32]
 
     def find(self, a: slice, b: slice) -> Block | None:
-        """The block of images a x b, if it is finished; raises InputError for a broken file."""
+        """The block of images a x b if it is finished; raises BrokenFileError if it is damaged."""
         if self.folder is None or not self._path(a, b).exists():
             return None
         try:
             return list(np.load(self._path(a, b), allow_pickle=False))
         except (ValueError, OSError, EOFError) as error:
-            raise InputError(f"{self._path(a, b)} is no block of a kernel: {error}") from None
+            raise BrokenFileError(f"{self._path(a, b)} is no block of a kernel: {error}") from None
 
     def keep(self, a: slice, b: slice, block: Block) -> None:
         """Writes the block of images a x b."""

@@ -18,7 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from ntk_aug.aliases import Array, Float, Float64, Int
-from ntk_aug.checks import InputError, check_choice, check_same_shape
+from ntk_aug.checks import check_choice, check_same_shape
+from ntk_aug.errors import InputError
 from ntk_aug.losses import per_example_loss
 from ntk_aug.models import ModelView, as_view
 from ntk_aug.ntk.neural_tangents.bridge import load_neural_tangents

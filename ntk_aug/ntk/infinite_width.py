@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from ntk_aug.aliases import Array, Float, Float64, Images, KeyLike, Progress
-from ntk_aug.checks import InputError, check_at_least, check_choice, check_network_inputs
+from ntk_aug.checks import check_at_least, check_choice, check_network_inputs
+from ntk_aug.errors import InputError
 from ntk_aug.jacobian import JacobianRows
 from ntk_aug.ntk.blocks import counter
 from ntk_aug.ntk.empirical import empirical_kernel

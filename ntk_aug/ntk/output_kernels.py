@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 
 from ntk_aug.aliases import Float64
-from ntk_aug.checks import InputError, check_labels, check_same_shape
+from ntk_aug.checks import check_labels, check_same_shape
+from ntk_aug.errors import InputError
 
 
 def check_symmetric(kernel: Float64[np.ndarray, "N N"]) -> None:

@@ -6,7 +6,8 @@ import numpy as np
 from scipy import linalg
 
 from ntk_aug.aliases import Array, Float, Float64, Int
-from ntk_aug.checks import InputError, check_at_least, check_same_shape
+from ntk_aug.checks import check_at_least, check_same_shape
+from ntk_aug.errors import InputError
 from ntk_aug.ntk.output_kernels import (
     acts_on_each_alike,
     check_symmetric,

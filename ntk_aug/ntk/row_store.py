@@ -15,7 +15,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from ntk_aug.aliases import Float64, Inputs, Labels
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 from ntk_aug.jacobian import JacobianRows, RowFactors, ShardedRows
 from ntk_aug.ntk.products import add_products, mirror
 

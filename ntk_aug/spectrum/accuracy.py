@@ -17,7 +17,8 @@ import jax
 import numpy as np
 
 from ntk_aug.aliases import Bool, Float64, Inputs, Labels
-from ntk_aug.checks import InputError, check_at_least, check_same_shape
+from ntk_aug.checks import check_at_least, check_same_shape
+from ntk_aug.errors import InputError
 from ntk_aug.inputs import num_examples, take_examples
 from ntk_aug.jacobian import FlippedMasks, JacobianRows, RowFactors, flipped_masks
 from ntk_aug.models import ModelView

@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ntk_aug.aliases import Array, Float, Float64, Int
-from ntk_aug.checks import InputError, check_at_least, check_kernel, check_labels
+from ntk_aug.checks import check_at_least, check_kernel, check_labels
+from ntk_aug.errors import InputError
 
 Targets = Int[Array, " n"] | Float[Array, "n C"]
 

@@ -12,8 +12,8 @@ from flax import nnx
 
 from ntk_aug.aliases import Array, Augmentation, Float64, Inputs, Int, KeyLike
 from ntk_aug.augment import augment_batch, build_augmentation, may_leave_unit_range
-from ntk_aug.checks import InputError, check_images, check_same_shape
-from ntk_aug.imports import UserCodeError
+from ntk_aug.checks import check_images, check_same_shape
+from ntk_aug.errors import InputError, UserCodeError
 from ntk_aug.inputs import cast_inputs, check_inputs, num_examples
 from ntk_aug.models import ModelView, as_view
 from ntk_aug.randomness import as_key

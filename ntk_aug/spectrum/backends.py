@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from jax.sharding import Mesh
 
 from ntk_aug.aliases import Inputs, Labels, Progress
-from ntk_aug.checks import InputError, check_choice, check_dtype, check_writable_folder
+from ntk_aug.checks import check_choice, check_dtype, check_writable_folder
+from ntk_aug.errors import InputError
 from ntk_aug.jacobian import JacobianRows, check_mesh
 from ntk_aug.models import ModelView
 from ntk_aug.ntk import (

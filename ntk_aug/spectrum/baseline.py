@@ -4,7 +4,8 @@ import jax
 import numpy as np
 
 from ntk_aug.aliases import KeyLike
-from ntk_aug.checks import InputError, check_count
+from ntk_aug.checks import check_count
+from ntk_aug.errors import InputError
 from ntk_aug.randomness import as_key
 from ntk_aug.spectrum.matrix_free.stochastic import Estimate
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields
 import numpy as np
 
 from ntk_aug.aliases import Bool, Float64, Int
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 from ntk_aug.records import StrPath, read_npz, to_json, write_npz
 from ntk_aug.spectrum.bins import bin_means
 

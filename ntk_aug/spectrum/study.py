@@ -13,14 +13,8 @@ import numpy as np
 from jax.sharding import Mesh
 
 from ntk_aug.aliases import Array, Inputs, Int, KeyArray, Labels, Progress
-from ntk_aug.checks import (
-    InputError,
-    PrecisionError,
-    check_at_least,
-    check_count,
-    check_labels,
-    check_params,
-)
+from ntk_aug.checks import check_at_least, check_count, check_labels, check_params
+from ntk_aug.errors import InputError, PrecisionError
 from ntk_aug.inputs import check_inputs, example_shapes, num_examples
 from ntk_aug.jacobian import LABELLED_ROWS, JacobianRows
 from ntk_aug.models import check_examples_independent

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ntk_aug.aliases import Float64, Int
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 
 ArrayLike = Any
 """Numbers in an array or in nested sequences, of the shape that the docstring says."""

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from ntk_aug.aliases import Float64
-from ntk_aug.checks import InputError, check_kernel
+from ntk_aug.checks import check_kernel
+from ntk_aug.errors import InputError
 from ntk_aug.theory.arrays import ArrayLike, finite_array, norm, number_in
 from ntk_aug.theory.sides import Assumptions, Bound, Sides
 

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ntk_aug.aliases import Float, Float64
-from ntk_aug.checks import InputError, check_count
+from ntk_aug.checks import check_count
+from ntk_aug.errors import InputError
 from ntk_aug.theory.arrays import ArrayLike, finite_array, number_in
 from ntk_aug.theory.sides import Assumptions, Bound, Sides
 

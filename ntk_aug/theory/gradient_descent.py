@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ntk_aug.aliases import Float, Float64
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 from ntk_aug.theory.perturbation import nearest_gaps
 
 MAX_NODES = 2**26

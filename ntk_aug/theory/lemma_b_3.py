@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 from ntk_aug.theory.arrays import ArrayLike, finite_array, norm, number_in, weighted_subset
 from ntk_aug.theory.sides import Assumptions, Bound, Sides
 

@@ -6,7 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ntk_aug.aliases import Float64
-from ntk_aug.checks import InputError, check_count, check_kernel
+from ntk_aug.checks import check_count, check_kernel
+from ntk_aug.errors import InputError
 from ntk_aug.theory.arrays import ArrayLike, finite_array, weighted_subset
 
 

@@ -13,7 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from ntk_aug.aliases import Float64, Inputs
-from ntk_aug.checks import InputError, check_choice
+from ntk_aug.checks import check_choice
+from ntk_aug.errors import InputError
 from ntk_aug.inputs import cast_inputs, check_inputs, check_same_batch, example_shapes, num_examples
 from ntk_aug.jacobian import JacobianRows
 from ntk_aug.jacobian.float64 import network_in

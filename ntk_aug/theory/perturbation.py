@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ntk_aug.aliases import Float, Float64
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 from ntk_aug.theory.arrays import (
     ArrayLike,
     finite_array,

@@ -11,7 +11,8 @@ import jax
 import numpy as np
 
 from ntk_aug.aliases import Float64, KeyLike
-from ntk_aug.checks import InputError, check_count
+from ntk_aug.checks import check_count
+from ntk_aug.errors import InputError
 from ntk_aug.randomness import as_key
 from ntk_aug.theory.arrays import ArrayLike, finite_array, number_in
 from ntk_aug.theory.sides import Bound, Sides

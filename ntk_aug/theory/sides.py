@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ntk_aug.aliases import Array, Bool, Float
-from ntk_aug.checks import InputError, check_choice
+from ntk_aug.checks import check_choice
+from ntk_aug.errors import InputError
 
 Side = float | np.floating | Float[Array, "..."]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 from ntk_aug.theory.arrays import (
     LARGEST,
     ArrayLike,

@@ -1,7 +1,6 @@
 """Training: a plan of each epoch, one pure step, one folder per run, trained networks by name."""
 
 from ntk_aug.training.checkpoint import (
-    BrokenCheckpointError,
     Checkpoint,
     checkpoint_epochs,
     restore_checkpoint,
@@ -39,7 +38,7 @@ from ntk_aug.training.pretrained import (
     network_fingerprint,
     train_named_model,
 )
-from ntk_aug.training.run import DivergenceError, TrainedNetwork
+from ntk_aug.training.run import TrainedNetwork
 from ntk_aug.training.run_folder import RunFolder, recorded_example, run_configuration
 from ntk_aug.training.step import Keys, MetricSums, TrainState, training_step
 from ntk_aug.training.versions import check_augmentation
@@ -53,9 +52,7 @@ __all__ = [
     "WEAK",
     "WEIGHTINGS",
     "BatchSizes",
-    "BrokenCheckpointError",
     "Checkpoint",
-    "DivergenceError",
     "EpochPlan",
     "EpochProgram",
     "EpochRecord",

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 
-from ntk_aug.checks import InputError
+from ntk_aug.errors import BrokenFileError, InputError, NtkAugError
 from ntk_aug.records import (
     StrPath,
     orbax_in_silence,
@@ -34,10 +34,6 @@ from ntk_aug.records import (
 _MANIFEST = "manifest.json"
 _ARRAYS, _NUMBERS, _HISTORY = "state", "progress.npz", "history.jsonl"
 _PARTIAL = ".partial-"
-
-
-class BrokenCheckpointError(InputError):
-    """A checkpoint is not what was written: a file is missing, cut, or changed."""
 
 
 class Checkpoint(NamedTuple):
@@ -116,7 +112,7 @@ def restore_checkpoint(folder: StrPath, epoch: int, like: Any) -> Checkpoint:
 
     Raises:
       InputError: no such checkpoint, or one of another structure or other shapes.
-      BrokenCheckpointError: files that are missing or have changed.
+      BrokenFileError: files that are missing or have changed.
     """
     known = checkpoint_epochs(folder)
     if epoch not in known:
@@ -173,11 +169,11 @@ def _checked_manifest(path: Path) -> dict[str, Any]:
     try:
         manifest = read_json(path / _MANIFEST)
         expected, found = manifest["files"], _hashes(path)
-    except (InputError, KeyError, TypeError, OSError) as error:
-        raise BrokenCheckpointError(f"checkpoint {path} cannot be read: {error}") from None
+    except (NtkAugError, KeyError, TypeError, OSError) as error:
+        raise BrokenFileError(f"checkpoint {path} cannot be read: {error}") from None
     wrong = sorted(name for name in {*expected, *found} if expected.get(name) != found.get(name))
     if wrong:
-        raise BrokenCheckpointError(
+        raise BrokenFileError(
             f"checkpoint {path} is not as it was written: {wrong[0]} "
             f"{'has changed' if wrong[0] in found else 'is missing'}"
         )

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from ntk_aug import coreset
 from ntk_aug.augment import SELECTIONS, build_augmentation
-from ntk_aug.checks import InputError, check_at_least, check_choice
+from ntk_aug.checks import check_at_least, check_choice
+from ntk_aug.errors import InputError
 
 SCHEDULES = ("step", "cosine", "linear")
 PRECISIONS = ("float32", "bfloat16")

@@ -12,8 +12,8 @@ import numpy as np
 
 from ntk_aug.aliases import Float32, Float64, Int, Int32, KeyArray
 from ntk_aug.augment import WuAugmentation, build_augmentation
-from ntk_aug.checks import InputError
 from ntk_aug.coreset import mean_one_weights
+from ntk_aug.errors import InputError
 from ntk_aug.training.config import MethodConfig, TrainingConfig
 
 # One call into the device each; outside of jit they are a dozen.

@@ -8,8 +8,8 @@ import jax
 
 from ntk_aug import coreset
 from ntk_aug.aliases import Progress
-from ntk_aug.checks import InputError
 from ntk_aug.data import Dataset
+from ntk_aug.errors import InputError
 from ntk_aug.models import ModelView, Network, build_network
 from ntk_aug.records import StrPath, environment, fingerprint
 from ntk_aug.training.config import MethodConfig, TrainingConfig

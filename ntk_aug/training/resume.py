@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from ntk_aug.errors import BrokenFileError
 from ntk_aug.training.checkpoint import (
-    BrokenCheckpointError,
     Checkpoint,
     remove_checkpoint,
     remove_partial,
@@ -83,7 +83,7 @@ class Checkpointer:
             try:
                 state = _restored(self._run, epoch, initial)
                 break
-            except BrokenCheckpointError as error:
+            except BrokenFileError as error:
                 warnings.warn(f"{error}; going back to the one before", stacklevel=3)
                 remove_checkpoint(self._run.checkpoints, epoch)
         recorded = self._run.history()

@@ -9,8 +9,9 @@ import jax
 import numpy as np
 
 from ntk_aug.aliases import Float32, Params
-from ntk_aug.checks import InputError, check_same_shape
+from ntk_aug.checks import check_same_shape
 from ntk_aug.data import Dataset, normalize
+from ntk_aug.errors import DivergenceError, InputError
 from ntk_aug.losses import check_targets
 from ntk_aug.training.epoch import EpochProgram, EpochResult
 from ntk_aug.training.evaluation import EvaluationProgram
@@ -31,26 +32,6 @@ from ntk_aug.training.run_folder import RunFolder
 from ntk_aug.training.selecting import RecordedSelection, SubsetSelection
 from ntk_aug.training.step import Keys, training_step
 from ntk_aug.training.versions import ExampleVersions
-
-
-class DivergenceError(InputError):
-    """The loss of a step is not finite; what was recorded before is kept.
-
-    Attributes:
-      epoch: in which it happened, from 1.
-      step: of the optimiser since the start, from 1.
-    """
-
-    def __init__(self, message: str, *, epoch: int, step: int):
-        """Keeps where it happened beside the message.
-
-        Args:
-          message: one line.
-          epoch: as the attribute.
-          step: as the attribute.
-        """
-        super().__init__(message)
-        self.epoch, self.step = epoch, step
 
 
 class TrainedNetwork(NamedTuple):

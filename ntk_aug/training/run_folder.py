@@ -21,8 +21,9 @@ import jax
 import numpy as np
 
 from ntk_aug import coreset
-from ntk_aug.checks import InputError, check_writable_folder
+from ntk_aug.checks import check_writable_folder
 from ntk_aug.data import Dataset
+from ntk_aug.errors import InputError
 from ntk_aug.records import (
     StrPath,
     environment,

@@ -8,8 +8,8 @@ import numpy as np
 
 from ntk_aug import coreset
 from ntk_aug.aliases import Float, Progress
-from ntk_aug.checks import InputError
 from ntk_aug.data import Dataset
+from ntk_aug.errors import InputError
 from ntk_aug.models import Network
 from ntk_aug.training.config import GIVEN_SELECTION, MethodConfig
 from ntk_aug.training.plan import SelectedSubset

@@ -14,8 +14,8 @@ import numpy as np
 
 from ntk_aug.aliases import Array, Float32, Int, KeyArray, Progress
 from ntk_aug.augment import WuAugmentation, augment_batch, augment_by_loss, build_augmentation
-from ntk_aug.checks import InputError
 from ntk_aug.data import Dataset, normalize, unit_range
+from ntk_aug.errors import InputError
 from ntk_aug.inputs import take_examples
 from ntk_aug.losses import per_example_loss
 from ntk_aug.models import Network, StreamedProgram

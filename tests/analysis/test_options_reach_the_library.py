@@ -11,7 +11,7 @@ from analysis.__main__ import COMMANDS
 from analysis.augment import AugmentOptions
 from analysis.select_options import SelectOptions
 from ntk_aug import augment, coreset, data, training
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 from ntk_aug.programs import run_program
 
 

@@ -12,7 +12,7 @@ from analysis.spectrum_figures import draw_augmentation, draw_overview
 from analysis.spectrum_options import SpectrumOptions, memory_bytes
 from analysis.spectrum_output import table_rows
 from ntk_aug import data, spectrum
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 from ntk_aug.programs import run_program
 from ntk_aug.spectrum import SpectrumStudy
 

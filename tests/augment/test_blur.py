@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 
 from ntk_aug import augment
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 
 IMAGE = np.random.default_rng(0).uniform(size=(7, 9, 3)).astype(np.float32)
 

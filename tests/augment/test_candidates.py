@@ -9,7 +9,7 @@ import pytest
 
 from ntk_aug import augment
 from ntk_aug.augment import Policy, WuAugmentation, parse_table
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 
 KEY = jax.random.key(11)
 RNG = np.random.default_rng(0)

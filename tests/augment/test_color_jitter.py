@@ -6,7 +6,7 @@ import pytest
 from pillow_operations import ENHANCERS, extreme_images, pillow_operation, to_pillow
 
 from ntk_aug import augment
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 
 IMAGE = extreme_images(7, 9, 3)[0]
 UNIT = IMAGE.astype(np.float32) / 255

@@ -10,8 +10,7 @@ from ntk_aug import augment
 from ntk_aug.augment import AUGMENTATIONS, build_augmentation, describe_augmentation
 from ntk_aug.augment.composition import split_parts
 from ntk_aug.augment.policies.augmentation import Drawing
-from ntk_aug.checks import InputError
-from ntk_aug.imports import UserCodeError
+from ntk_aug.errors import InputError, UserCodeError
 
 KEYS = jax.random.split(jax.random.key(0), 8)
 IMAGES = np.random.default_rng(0).uniform(size=(8, 8, 8, 3)).astype(np.float32)

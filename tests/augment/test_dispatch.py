@@ -5,7 +5,7 @@ from pillow_operations import extreme_images, pillow_operation
 
 from ntk_aug import augment
 from ntk_aug.augment.pixels import dispatch
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 
 NAMES = ("AutoContrast", "Equalize", "Invert", "Color", "Sharpness", "Rotate", "TranslateX")
 MAGNITUDES = (0, 0, 0, 1.3, 0.4, 20, -2.5)

@@ -6,7 +6,7 @@ from PIL import Image
 from scipy import stats
 
 from ntk_aug import augment
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 
 SHAPES = [(8, 8, 1), (7, 12, 3), (13, 5, 1)]
 # No angle for which the source point of a pixel lies on the border of the image, where rounding

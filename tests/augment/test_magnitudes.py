@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from ntk_aug.augment import MAGNITUDES, augmix_magnitudes, magnitude_of
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 
 # The published mappings by value, levels 0 .. 9 from left to right.
 AUTOAUGMENT_VALUES = """

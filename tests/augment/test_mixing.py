@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ntk_aug import augment
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 
 KEY = jax.random.key(5)
 KEYS = jax.random.split(KEY, 2000)

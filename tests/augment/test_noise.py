@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from ntk_aug import augment
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 
 SHAPE = (2, 3, 1)
 DIMENSION = 6

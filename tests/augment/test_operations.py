@@ -9,7 +9,7 @@ from pillow_operations import extreme_images, pillow_operation, to_pillow
 
 from ntk_aug import augment, data
 from ntk_aug.augment.pixels import color
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 
 pytestmark = pytest.mark.usefixtures("optimized_compiler")
 

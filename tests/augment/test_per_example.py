@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ntk_aug import augment
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 
 KEY = jax.random.key(7)
 IMAGES = np.random.default_rng(0).uniform(size=(6, 4, 4, 1)).astype(np.float32)

@@ -7,7 +7,7 @@ import pytest
 from ntk_aug import augment
 from ntk_aug.augment import POLICIES, Policy, Step, parse_table
 from ntk_aug.augment.pixels.packing import pack_fill
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 
 # The three tables side by side, transcribed by hand and compared with four public copies.
 TRANSCRIPTION = """

@@ -7,7 +7,7 @@ import pytest
 
 from ntk_aug import augment
 from ntk_aug.augment import AUGMENTATIONS, build_augmentation
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 
 KEYS = jax.random.split(jax.random.key(0), 3)
 IMAGES = np.random.default_rng(0).uniform(size=(3, 8, 8, 3)).astype(np.float32)

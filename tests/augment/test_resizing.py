@@ -8,7 +8,7 @@ from PIL import Image
 from pillow_operations import extreme_images, to_pillow
 
 from ntk_aug import augment
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 
 pytestmark = pytest.mark.usefixtures("optimized_compiler")
 

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from ntk_aug import augment
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 
 KEYS = jax.random.split(jax.random.key(2), 300)
 RNG = np.random.default_rng(0)

@@ -7,7 +7,7 @@ import pytest
 from scipy import special
 
 from ntk_aug import coreset
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 
 N, C = 12, 3
 RNG = np.random.default_rng(0)

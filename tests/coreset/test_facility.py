@@ -6,8 +6,8 @@ import pytest
 from helpers import orthogonal, pairwise, random_gradients, softmax_gradients
 
 from ntk_aug import coreset
-from ntk_aug.checks import InputError
 from ntk_aug.coreset.gradient_factors import as_factors
+from ntk_aug.errors import InputError
 
 
 def objective(distances, selected, constant):

@@ -6,8 +6,8 @@ import pytest
 from helpers import pairwise, random_gradients, softmax_gradients
 
 from ntk_aug import coreset
-from ntk_aug.checks import InputError
 from ntk_aug.coreset.facility.growing import GrowingSelection
+from ntk_aug.errors import InputError
 from ntk_aug.randomness import generator
 
 KEY = jax.random.key(0)

@@ -3,8 +3,8 @@ import pytest
 from scipy.optimize import nnls
 
 from ntk_aug import coreset
-from ntk_aug.checks import InputError
 from ntk_aug.coreset.gradient_matching import _Weights
+from ntk_aug.errors import InputError
 
 
 def random_gradients(seed, n=60, num_columns=8):

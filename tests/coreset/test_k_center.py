@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ntk_aug import coreset
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 
 
 def radius(gradients, selected):

@@ -9,7 +9,7 @@ from helpers import inner_products
 from jax.flatten_util import ravel_pytree
 
 from ntk_aug import coreset, data, losses, models, ntk
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 
 C, N = 3, 12
 SOFT = np.random.default_rng(0).dirichlet(np.ones(C), N).astype(np.float32)

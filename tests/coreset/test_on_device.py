@@ -12,9 +12,9 @@ from helpers import orthogonal, random_gradients, softmax_gradients
 from jax.sharding import Mesh
 
 from ntk_aug import coreset
-from ntk_aug.checks import InputError
 from ntk_aug.coreset.facility import on_device
 from ntk_aug.coreset.facility.on_device import device_bytes, facility_location_on_device
+from ntk_aug.errors import InputError
 
 SIZES = (40, 1, 17, 30, 12, 24)
 COUNTS = (9, 1, 3, 20, 5, 24)

@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 
 from ntk_aug import coreset
-from ntk_aug.checks import InputError
 from ntk_aug.coreset.facility import per_class as classes
+from ntk_aug.errors import InputError
 
 SIZES = (40, 10, 25)
 

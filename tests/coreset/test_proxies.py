@@ -8,7 +8,7 @@ import pytest
 from helpers import pairwise
 
 from ntk_aug import coreset, losses
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 
 N, C, D = 20, 4, 6
 LOSSES = {

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from ntk_aug import coreset
-from ntk_aug.checks import InputError
 from ntk_aug.coreset import selection
+from ntk_aug.errors import InputError
 
 KEY = jax.random.key(0)
 BUDGETED = [name for name, entry in coreset.SELECTORS.items() if entry.takes_budget]

@@ -5,7 +5,7 @@ from scipy import stats
 from scipy.special import log_softmax, softmax
 
 from ntk_aug import coreset, data
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 
 KEY = jax.random.key(0)
 

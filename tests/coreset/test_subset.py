@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from ntk_aug import coreset
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 
 
 def test_mean_one_weights_keep_their_ratios():

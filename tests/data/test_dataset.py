@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ntk_aug.checks import InputError
 from ntk_aug.data import Dataset, normalize, unit_range
+from ntk_aug.errors import InputError
 
 IMAGES = np.arange(5 * 2 * 3 * 2, dtype=np.uint8).reshape(5, 2, 3, 2)
 GOOD = {

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from ntk_aug.checks import InputError
 from ntk_aug.data import load_images_file
+from ntk_aug.errors import BrokenFileError, InputError
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (12, 4, 5), np.uint8)
@@ -115,7 +115,7 @@ def test_a_missing_or_broken_file_is_named(tmp_path):
     with pytest.raises(InputError, match=r"mine\.npz is missing"):
         load_images_file(tmp_path / "mine.npz", "train")
     (tmp_path / "mine.npz").write_text("no arrays")
-    with pytest.raises(InputError, match=r"mine\.npz is not a readable npz file"):
+    with pytest.raises(BrokenFileError, match=r"mine\.npz is not a readable npz file"):
         load_images_file(tmp_path / "mine.npz", "train")
 
 

@@ -4,8 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from ntk_aug.checks import InputError
 from ntk_aug.data import Dataset, corrupt_labels
+from ntk_aug.errors import InputError
 
 CLASSES = tuple("abcd")
 

@@ -2,8 +2,8 @@ import jax
 import numpy as np
 import pytest
 
-from ntk_aug.checks import InputError
 from ntk_aug.data import Dataset, long_tailed
+from ntk_aug.errors import InputError
 
 
 def labelled(sizes, seed=0):

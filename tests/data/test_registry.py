@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from ntk_aug import data
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 
 
 def test_the_named_data_sets():

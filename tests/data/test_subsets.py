@@ -2,8 +2,8 @@ import jax
 import numpy as np
 import pytest
 
-from ntk_aug.checks import InputError
 from ntk_aug.data import Dataset, draw_examples, select_classes
+from ntk_aug.errors import InputError
 
 LABELS = np.array([0, 1, 2, 1, 0, 2, 2, 1, 0, 2])
 

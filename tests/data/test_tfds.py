@@ -9,8 +9,8 @@ import tensorflow_datasets as tfds
 from prepared_data import as_examples, draw, prepare
 
 from ntk_aug import data
-from ntk_aug.checks import InputError
 from ntk_aug.data import tfds as loader
+from ntk_aug.errors import InputError
 
 
 def test_pixels_labels_and_class_names_are_those_that_were_written(blobs):

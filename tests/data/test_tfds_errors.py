@@ -10,7 +10,7 @@ import tensorflow_datasets as tfds
 from prepared_data import as_examples, draw, prepare
 
 from ntk_aug import data
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 
 
 @pytest.mark.parametrize("name", ["cifar10", "eurosat/rgb"])

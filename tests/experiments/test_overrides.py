@@ -14,7 +14,7 @@ from experiments.overrides import (
 from experiments.presets import PRESETS
 from experiments.run import RunOptions, resolve, resolve_options
 from experiments.settings import Experiment, attribute_texts, flat_settings, with_overrides
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 from ntk_aug.training import MethodConfig, TrainingConfig
 
 PARTS = {

@@ -9,7 +9,7 @@ from experiments.cost import num_selected
 from experiments.known_data import KNOWN_DATA, known_sizes
 from experiments.presets import GROUPS, PRESETS, find_preset, find_presets, matching_presets
 from ntk_aug import data, models
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 
 T1_METHODS = [
     "none",

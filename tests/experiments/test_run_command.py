@@ -11,7 +11,7 @@ from experiments.presets import PRESETS
 from experiments.run import EpochTeller
 from experiments.settings import with_overrides
 from ntk_aug import data, training
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 
 SMALL = ("--width", 4, "--classes", 0, 1, 2, "--augment", "none", "--weak", "identity")
 

@@ -8,7 +8,7 @@ from awkward_networks import NETWORKS
 from flax import nnx
 
 from ntk_aug import jacobian, models
-from ntk_aug.checks import InputError, PrecisionError
+from ntk_aug.errors import InputError, PrecisionError
 from ntk_aug.inputs import cast_inputs, check_inputs, example_shapes
 
 
@@ -107,9 +107,9 @@ def test_an_operation_without_a_float64_version_is_named():
         return jax.lax.bitcast_convert_type(bits, jnp.float32)
 
     params = {"w": np.ones((5, 3), np.float32)}
-    with pytest.raises(jacobian.PrecisionError, match="bitcast_convert_type has no float64"):
+    with pytest.raises(PrecisionError, match="bitcast_convert_type has no float64"):
         jacobian.JacobianRows(apply_fn, params, (5,), dtype="float64")
-    with pytest.raises(jacobian.PrecisionError, match="bitcast_convert_type"):
+    with pytest.raises(PrecisionError, match="bitcast_convert_type"):
         jacobian.flipped_masks(apply_fn, params, np.ones((2, 5), np.float32))
 
 

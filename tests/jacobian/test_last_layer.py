@@ -6,7 +6,7 @@ import pytest
 from flax import nnx
 
 from ntk_aug import jacobian, losses, models
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 
 SHAPE, C = (8, 8, 1), 3
 

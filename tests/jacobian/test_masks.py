@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ntk_aug import jacobian
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from ntk_aug import jacobian
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 
 
 @pytest.mark.parametrize("batch_size", [5, 12, 100])

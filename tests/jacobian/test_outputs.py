@@ -5,7 +5,7 @@ import pytest
 from scipy import special
 
 from ntk_aug import jacobian
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 
 IMAGE = np.random.default_rng(0).normal(size=(2, 2, 1)).astype(np.float32)
 PARAMS = np.random.default_rng(1).normal(size=(4, 3)).astype(np.float32)

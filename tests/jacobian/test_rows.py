@@ -6,7 +6,7 @@ from jax.flatten_util import ravel_pytree
 from scipy import special
 
 from ntk_aug import jacobian, models
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 from ntk_aug.jacobian.float64 import network_in
 
 OUTPUTS, WIDTH = 3, 4

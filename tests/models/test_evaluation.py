@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ntk_aug import data, models
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 
 N = 11
 MEAN, STD = (0.3,), (0.7,)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from ntk_aug import models
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 from ntk_aug.models import check_examples_independent
 
 IMAGES = np.random.default_rng(0).uniform(size=(6, 4, 4, 2)).astype(np.float32)

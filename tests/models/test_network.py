@@ -6,7 +6,7 @@ import pytest
 from flax import nnx
 
 from ntk_aug import models
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 
 IMAGES = np.random.default_rng(0).normal(size=(5, 2, 3, 1)).astype(np.float32)
 KEY = jax.random.key(0)

@@ -8,7 +8,7 @@ import pytest
 from flax import nnx
 
 from ntk_aug import models
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 from ntk_aug.models import MODELS, as_network, build_network
 
 IMAGES = jnp.asarray(np.random.default_rng(0).uniform(size=(2, 8, 8, 1)), jnp.float32)

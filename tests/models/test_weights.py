@@ -10,7 +10,7 @@ from flax import nnx
 from flax.traverse_util import flatten_dict
 
 from ntk_aug import models
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError, NtkAugError
 
 IMAGES = np.random.default_rng(0).normal(size=(5, 2, 3, 1)).astype(np.float32)
 SHAPE = (2, 3, 1)
@@ -161,7 +161,7 @@ def test_what_is_no_file_of_weights_is_named(names, save, tmp_path):
         ("folder", "folder is no readable folder of orbax: .*_METADATA"),
         ("text", "text is not a readable npz file"),
     ]:
-        with pytest.raises(InputError, match=message) as caught:
+        with pytest.raises(NtkAugError, match=message) as caught:
             models.load_weights(network, SHAPE, tmp_path / name)
         assert "\n" not in str(caught.value)
     with pytest.raises(InputError, match=r"first/kernel is \(6, 4\), expected \(8, 4\)"):

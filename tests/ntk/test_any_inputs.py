@@ -7,7 +7,7 @@ from awkward_networks import NETWORKS
 from jax.sharding import Mesh
 
 from ntk_aug import jacobian, models, ntk
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 from ntk_aug.inputs import check_inputs, example_shapes, take_examples
 
 

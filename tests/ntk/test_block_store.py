@@ -4,7 +4,7 @@ import pytest
 from jax.sharding import Mesh
 
 from ntk_aug import jacobian, ntk
-from ntk_aug.checks import InputError
+from ntk_aug.errors import BrokenFileError, InputError
 from ntk_aug.ntk import blocks
 
 
@@ -134,7 +134,7 @@ def test_a_broken_block_is_named_and_a_folder_must_be_one(rows, digit_images, tm
     ntk.empirical_kernel(rows, digit_images, blocks_folder=tmp_path)
     (block,) = tmp_path.glob("*/*.npy")
     block.write_bytes(block.read_bytes()[:100])
-    with pytest.raises(InputError, match=rf"{block.name} is no block of a kernel"):
+    with pytest.raises(BrokenFileError, match=rf"{block.name} is no block of a kernel"):
         ntk.empirical_kernel(rows, digit_images, blocks_folder=tmp_path)
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="file"):

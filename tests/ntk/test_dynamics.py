@@ -6,7 +6,7 @@ import scipy.integrate
 import scipy.linalg
 
 from ntk_aug import jacobian, ntk
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 
 n, m, C = 5, 2, 3
 TIMES = [0.0, 1.0, 12.5, 400.0]

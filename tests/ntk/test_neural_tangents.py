@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from ntk_aug import augment, data, jacobian, models, ntk
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 from ntk_aug.ntk.neural_tangents import kernels as backend
 
 # What a float32 or float64 kernel may differ by from the exact one, of its largest entry.

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 from ntk_aug.ntk.neural_tangents.bridge import load_neural_tangents
 
 

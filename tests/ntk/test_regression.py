@@ -3,7 +3,7 @@ import pytest
 from sklearn.kernel_ridge import KernelRidge
 
 from ntk_aug import ntk
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 
 n, m, C = 5, 2, 3
 RNG = np.random.default_rng(0)

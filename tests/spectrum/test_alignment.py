@@ -3,7 +3,7 @@ import pytest
 from helpers import orthogonal
 
 from ntk_aug import spectrum
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 
 LABELS = np.array([0, 2, 1, 1, 0, 2, 2])
 N, C = len(LABELS), 3

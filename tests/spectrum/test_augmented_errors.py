@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ntk_aug import jacobian, models, spectrum
-from ntk_aug.checks import InputError, PrecisionError
+from ntk_aug.errors import InputError, PrecisionError
 from ntk_aug.spectrum import accuracy as rounding
 
 MOVED = 7

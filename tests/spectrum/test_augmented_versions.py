@@ -8,7 +8,7 @@ import pytest
 from flax import nnx
 
 from ntk_aug import augment, models
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 from ntk_aug.spectrum import AugmentedVersions
 from ntk_aug.spectrum.augmented_versions import (
     as_views,

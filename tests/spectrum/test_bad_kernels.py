@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from ntk_aug import spectrum
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 
 KEY = jax.random.key(0)
 

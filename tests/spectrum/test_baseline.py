@@ -5,7 +5,7 @@ from helpers import orthogonal
 from scipy import integrate
 
 from ntk_aug import spectrum
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 
 
 @pytest.mark.parametrize(("dimension", "size"), [(900, 30), (2700, 90)])

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from ntk_aug import spectrum
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 
 
 @pytest.mark.parametrize("num_values", [900, 2700, 100, 31, 30, 12, 1])

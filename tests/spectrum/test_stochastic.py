@@ -6,7 +6,7 @@ from scipy.sparse import linalg
 from scipy.sparse.linalg import aslinearoperator
 
 from ntk_aug import jacobian, spectrum
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 
 VALUES = np.geomspace(3, 0.1, 24)
 MOMENTS = ("trace", "frobenius_norm", "participation_ratio")

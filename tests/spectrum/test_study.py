@@ -8,7 +8,7 @@ import pytest
 from jax.sharding import Mesh
 
 from ntk_aug import augment, jacobian, models, spectrum
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 
 AUGMENTATIONS = ("identity", "noise:0.5", "rotation:30")
 DRAWS = 2

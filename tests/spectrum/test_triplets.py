@@ -6,7 +6,7 @@ from helpers import matrix_with_singular_values
 from scipy.sparse import linalg
 
 from ntk_aug import jacobian, models, spectrum
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 
 
 def few_parameters(digit_images):

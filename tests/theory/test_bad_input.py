@@ -20,7 +20,7 @@ from theory_arguments import (
 )
 
 from ntk_aug import theory
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 from ntk_aug.theory import TanhMLP, WeightedLeastSquares
 
 

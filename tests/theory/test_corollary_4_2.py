@@ -13,7 +13,7 @@ from theory_checks import (
     examples,
 )
 
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 from ntk_aug.theory import arora_kernel, equation_18, equation_19, main_term
 
 ROOT = np.sqrt(2)

@@ -14,7 +14,7 @@ from theory_checks import (
     examples,
 )
 
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 from ntk_aug.theory import WeightedLeastSquares, fact_5, fact_6
 
 

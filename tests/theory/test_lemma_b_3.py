@@ -12,7 +12,7 @@ from theory_checks import (
     examples,
 )
 
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 from ntk_aug.theory import lemma_b_3
 
 

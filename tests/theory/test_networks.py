@@ -7,7 +7,7 @@ import pytest
 from scipy import linalg
 
 from ntk_aug import models, ntk, theory
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 from ntk_aug.jacobian import JacobianRows
 
 WIDTH, CLASSES = 16, 3

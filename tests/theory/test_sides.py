@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from theory_checks import assumption
 
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 from ntk_aug.theory import AssumptionError, Bound, Sides, equation_19
 from ntk_aug.theory.sides import Assumptions
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from theory_checks import SEEDS, check_corrected, check_violated, examples, is_violated
 
 from ntk_aug import theory
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 from ntk_aug.theory import (
     STATEMENTS,
     STATUSES,

@@ -14,7 +14,7 @@ from theory_checks import (
     examples,
 )
 
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 from ntk_aug.theory import theorem_b_1, theorem_b_1_deterministic
 
 

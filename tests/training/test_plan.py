@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ntk_aug import training
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 from ntk_aug.training import PLAIN, WEAK, MethodConfig, SelectedSubset, TrainingConfig
 from ntk_aug.training.plan import shuffle, versions_per_example
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ntk_aug import data, records, training
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 
 CONFIG = training.TrainingConfig(epochs=2, batch_size=5, learning_rate=0.05)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ntk_aug import models, records, training
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 from ntk_aug.training import checkpoint, run_folder
 
 CONFIG = training.TrainingConfig(epochs=4, batch_size=5, learning_rate=0.05, weak="noise:0.1")

@@ -10,7 +10,7 @@ import optax
 import pytest
 
 from ntk_aug import coreset, data, models, training
-from ntk_aug.checks import InputError
+from ntk_aug.errors import DivergenceError, InputError
 
 CONFIG = training.TrainingConfig(epochs=2, batch_size=5, learning_rate=0.05)
 CORESET = training.MethodConfig(selector="coreset", count=4, augment="noise:0.5", reselect_every=2)
@@ -231,7 +231,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_what_was_before(
     network, digits, tmp_path
 ):
     config = changed(epochs=4, learning_rate=1.0, decay_epochs=(1,), decay_factor=1e38)
-    with pytest.raises(training.DivergenceError, match=r"step 5 \(epoch 2, step 2 of 3\)") as told:
+    with pytest.raises(DivergenceError, match=r"step 5 \(epoch 2, step 2 of 3\)") as told:
         training.train(network, digits, config, folder=tmp_path, seconds_between_checkpoints=0)
     assert (told.value.epoch, told.value.step) == (2, 5)
     run = training.RunFolder.read(tmp_path)

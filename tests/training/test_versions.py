@@ -10,7 +10,7 @@ import pytest
 import training_parts
 
 from ntk_aug import augment, data, losses, models, training
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 from ntk_aug.training import MethodConfig, SelectedSubset, TrainingConfig
 from ntk_aug.training.epoch import STRONG_STORE, WEAK_STORE
 from ntk_aug.training.versions import ExampleVersions

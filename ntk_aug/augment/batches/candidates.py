@@ -10,7 +10,8 @@ from ntk_aug.aliases import Array, Float, Images, Int, IntLike, KeyLike, Labels,
 from ntk_aug.augment.batches.mixing import TrainLabels, check_label_range
 from ntk_aug.augment.batches.per_example import example_key
 from ntk_aug.augment.policies.wu import TrainPixels, WuAugmentation
-from ntk_aug.checks import InputError, check_at_least, check_choice, check_count, check_same_shape
+from ntk_aug.checks import check_at_least, check_choice, check_count, check_same_shape
+from ntk_aug.errors import InputError
 from ntk_aug.randomness import as_key
 
 SELECTIONS = ("proportional", "largest")

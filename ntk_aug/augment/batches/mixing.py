@@ -25,7 +25,8 @@ from ntk_aug.aliases import (
 )
 from ntk_aug.augment.batches.per_example import example_key
 from ntk_aug.augment.value_range import from_pixels
-from ntk_aug.checks import InputError, check_labels, check_same_shape
+from ntk_aug.checks import check_labels, check_same_shape
+from ntk_aug.errors import InputError
 from ntk_aug.randomness import as_key
 
 SoftLabel = Float[Array, " C"]

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from ntk_aug.aliases import Array, Augmentation, Inputs, Int, IntLike, KeyArray, KeyLike
 from ntk_aug.augment.composition import holds_policy
 from ntk_aug.augment.value_range import check_unit_range
-from ntk_aug.checks import InputError, check_same_shape
-from ntk_aug.imports import UserCodeError
+from ntk_aug.checks import check_same_shape
+from ntk_aug.errors import InputError, UserCodeError
 from ntk_aug.inputs import num_examples
 from ntk_aug.randomness import as_key
 

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from ntk_aug.aliases import FloatLike, Image, KeyLike
 from ntk_aug.augment.floats.cropping import pad
 from ntk_aug.augment.value_range import image_size
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 from ntk_aug.randomness import as_key
 
 

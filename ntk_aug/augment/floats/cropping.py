@@ -5,7 +5,8 @@ import jax.numpy as jnp
 
 from ntk_aug.aliases import AnyImage, Array, Int, KeyLike, Shaped
 from ntk_aug.augment.value_range import image_size
-from ntk_aug.checks import InputError, check_at_least, check_choice
+from ntk_aug.checks import check_at_least, check_choice
+from ntk_aug.errors import InputError
 from ntk_aug.randomness import as_key
 
 PADDINGS = {"zero": "constant", "reflect": "reflect"}

@@ -17,7 +17,7 @@ from ntk_aug.augment.pixels.interpolation import (
     interpolated_parameters,
 )
 from ntk_aug.augment.pixels.packing import Matrix, Parameters, pack, unpack_fill
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 
 _NEVER = 2**15
 """A column or row beyond every image."""

@@ -16,7 +16,8 @@ from ntk_aug.augment.pixels import affine, color, cutout
 from ntk_aug.augment.pixels.dispatch import choose_by_image
 from ntk_aug.augment.pixels.packing import PARAMETER_COUNT, Fill, Parameters, pack, pack_fill
 from ntk_aug.augment.value_range import check_pixels, from_pixels, to_pixels
-from ntk_aug.checks import InputError, check_at_least, check_choice
+from ntk_aug.checks import check_at_least, check_choice
+from ntk_aug.errors import InputError
 from ntk_aug.randomness import as_key
 
 

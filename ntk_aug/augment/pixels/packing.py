@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ntk_aug.aliases import Array, Int, IntLike, UInt8
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 
 PARAMETER_COUNT = 13
 """Integers that every operation takes; what it does not need is 0."""

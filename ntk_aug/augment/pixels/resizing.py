@@ -13,7 +13,8 @@ import numpy as np
 from ntk_aug.aliases import Array, Int, KeyLike, PixelImage, UInt8
 from ntk_aug.augment.pixels.interpolation import exact_product
 from ntk_aug.augment.value_range import check_pixels, image_size
-from ntk_aug.checks import InputError, check_at_least
+from ntk_aug.checks import check_at_least
+from ntk_aug.errors import InputError
 from ntk_aug.randomness import as_key
 
 _BITS = 22

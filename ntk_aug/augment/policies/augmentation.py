@@ -11,7 +11,7 @@ from ntk_aug.aliases import Array, Float, Image, KeyLike
 from ntk_aug.augment.policies.policy import Policy
 from ntk_aug.augment.policies.sampling import PolicyDraw, apply_policy, describe_draw, draw_policy
 from ntk_aug.augment.value_range import from_pixels, to_pixels
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 from ntk_aug.randomness import as_key
 
 

@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ntk_aug.checks import InputError, check_choice
+from ntk_aug.checks import check_choice
+from ntk_aug.errors import InputError
 
 
 class Magnitudes(NamedTuple):

@@ -22,7 +22,8 @@ from ntk_aug.augment.policies.magnitudes import (
     magnitude_of,
     mapping_name,
 )
-from ntk_aug.checks import InputError, check_at_least, check_choice
+from ntk_aug.checks import check_at_least, check_choice
+from ntk_aug.errors import InputError
 
 IDENTITY = "Identity"
 MIXUP = "Mixup"

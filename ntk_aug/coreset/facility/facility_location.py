@@ -1,13 +1,14 @@
 """Facility location on per-example gradients: the examples that are near all others."""
 
 from ntk_aug.aliases import KeyLike, Progress
-from ntk_aug.checks import InputError, check_at_least, check_choice, check_count
+from ntk_aug.checks import check_at_least, check_choice, check_count
 from ntk_aug.coreset.facility.growing import TIE, FacilityLocation, GrowingSelection, located
 from ntk_aug.coreset.facility.incremental import IncrementalGreedy
 from ntk_aug.coreset.facility.lazy import LazyGreedy
 from ntk_aug.coreset.facility.stochastic import StochasticGreedy
 from ntk_aug.coreset.facility.two_stage import two_stage_greedy
 from ntk_aug.coreset.gradient_factors import Gradients, as_factors
+from ntk_aug.errors import InputError
 
 DEFAULT_MEMORY_BYTES = 2 * 2**30
 DEFAULT_ALGORITHM = "incremental"

@@ -15,10 +15,11 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from ntk_aug.aliases import Float, Int, Progress
-from ntk_aug.checks import InputError, check_at_least, check_count, check_mesh, check_same_shape
+from ntk_aug.checks import check_at_least, check_count, check_mesh, check_same_shape
 from ntk_aug.coreset.facility.facility_location import DEFAULT_MEMORY_BYTES
 from ntk_aug.coreset.facility.growing import TIE, FacilityLocation, located
 from ntk_aug.coreset.gradient_factors import GradientFactors, as_factors
+from ntk_aug.errors import InputError
 from ntk_aug.precision import derivative_precision
 
 # Classes are filled up to the largest of those beside them. These are at least this share of it, so

@@ -7,7 +7,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from ntk_aug.aliases import Float64, Int, KeyLike, Labels, Progress
-from ntk_aug.checks import InputError, check_at_least, check_choice, check_labels
+from ntk_aug.checks import check_at_least, check_choice, check_labels
 from ntk_aug.coreset.budgets import check_budgets_reach_all, class_budgets
 from ntk_aug.coreset.facility.facility_location import (
     DEFAULT_ALGORITHM,
@@ -22,6 +22,7 @@ from ntk_aug.coreset.facility.on_device import device_bytes, facility_location_o
 from ntk_aug.coreset.gradient_errors import error_of_checked
 from ntk_aug.coreset.gradient_factors import Gradients, as_factors
 from ntk_aug.coreset.subset import places_by_class
+from ntk_aug.errors import InputError
 from ntk_aug.randomness import as_key
 from ntk_aug.threads import map_classes, usable_threads
 

@@ -6,14 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ntk_aug.checks import (
-    InputError,
-    check_at_least,
-    check_choice,
-    check_dtype,
-    check_params,
-    check_same_shape,
-)
+from ntk_aug.checks import check_at_least, check_choice, check_dtype, check_params, check_same_shape
+from ntk_aug.errors import InputError
 from ntk_aug.inputs import cast_inputs, num_examples, take_examples
 from ntk_aug.jacobian.float64 import network_in
 from ntk_aug.jacobian.outputs import LABELLED_ROWS, output_function

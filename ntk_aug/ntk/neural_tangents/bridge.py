@@ -22,7 +22,7 @@ import jax.extend.source_info_util
 import jax.interpreters.ad
 import numpy as np
 
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 
 _LOCK = threading.RLock()
 

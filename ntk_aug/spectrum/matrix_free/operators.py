@@ -6,7 +6,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from ntk_aug.aliases import Float64, Progress
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
 
 Product = Callable[[np.ndarray], np.ndarray]
 

@@ -7,7 +7,8 @@ import numpy as np
 from scipy import linalg
 
 from ntk_aug.aliases import Bool, Float64, KeyLike, Progress
-from ntk_aug.checks import InputError, check_at_least, check_count, check_kernel
+from ntk_aug.checks import check_at_least, check_count, check_kernel
+from ntk_aug.errors import InputError
 from ntk_aug.randomness import as_key
 from ntk_aug.spectrum.decomposition import Factors, largest_eigenvalue
 from ntk_aug.spectrum.matrix_free.lanczos import KrylovBasis
