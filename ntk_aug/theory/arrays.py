@@ -1,4 +1,4 @@
-"""Checks of the arrays and numbers that statements are about; everything becomes float64."""
+"""Checks of the arrays and numbers that statements take, and norms; everything is float64."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -9,32 +9,22 @@ from ntk_aug.aliases import Float64, Int
 from ntk_aug.errors import InputError
 
 ArrayLike = Any
-"""Numbers in an array or in nested sequences, of the shape that the docstring says."""
+"""Numbers in an array or in nested sequences; the docstring states the shape."""
 
 LARGEST = 1e60
-"""Fourth powers, and sums of many of them, fit float64."""
+"""Largest absolute value: sums of fourth powers still fit float64."""
 
 
 def finite_array(values: Any, what: str, shape: Sequence[int | None]) -> np.ndarray:
-    """Values as a float64 array of this shape.
-
-    Args:
-      values: what was given.
-      what: how the message calls it.
-      shape: expected lengths of the axes; None is any length of at least 1.
+    """Converts values to a float64 array and checks its shape, in which None fits any length >= 1.
 
     Raises:
-      InputError: another shape, an empty axis, NaN or infinity.
+      InputError: the shape differs, an axis is empty, or a value is complex, NaN, infinite or
+        larger than `LARGEST`. The message calls the values `what`.
     """
-    array = _as_numbers(values, what)
+    array = _as_array(values, what, real=True)
     if np.iscomplexobj(array):
         raise InputError(f"{what} has dtype {array.dtype}, expected real numbers")
-    try:
-        array = array.astype(np.float64)
-    except (TypeError, ValueError):
-        raise InputError(f"{what} is {type(values).__name__}, expected an array of numbers") from (
-            None
-        )
     fits = array.ndim == len(shape) and all(
         length > 0 and expected in (None, length)
         for length, expected in zip(array.shape, shape, strict=True)
@@ -53,14 +43,24 @@ def finite_array(values: Any, what: str, shape: Sequence[int | None]) -> np.ndar
     return array
 
 
-def _as_numbers(values, what):
-    """Values as an array; raises InputError for nested sequences of different lengths."""
+def _as_array(values, what, *, real=False):
+    """An array; of float64 with `real`, unless the values are complex."""
     try:
-        return np.asarray(values)
+        array = np.asarray(values)
+        return array.astype(np.float64) if real and not np.iscomplexobj(array) else array
     except (TypeError, ValueError):
         raise InputError(f"{what} is {type(values).__name__}, expected an array of numbers") from (
             None
         )
+
+
+def jacobian_pair(J: Any, E: Any, *, wide: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """Checks J and E = J~ - J, two matrices [N, P] of one shape; `wide` asks for N <= P."""
+    J = finite_array(J, "J", (None, None))
+    E = finite_array(E, "E", J.shape)
+    if wide and J.shape[0] > J.shape[1]:
+        raise InputError(f"J has shape {J.shape}, expected no more rows than columns")
+    return J, E
 
 
 def number_in(
@@ -71,17 +71,10 @@ def number_in(
     *,
     above: bool = False,
 ) -> float:
-    """A number of a closed interval, as a float.
+    """Converts a value to a float and checks that it is in [lowest, highest].
 
-    Args:
-      value: what was given.
-      what: how the message calls it.
-      lowest: end of the interval.
-      highest: the other end.
-      above: the lowest value itself is excluded.
-
-    Raises:
-      InputError: no number, NaN, infinite, or outside; the message names the interval.
+    `above` excludes `lowest` itself. Raises InputError, whose message names the interval, for
+    anything else; the message calls the value `what`.
     """
     try:
         number = float(value)
@@ -95,44 +88,46 @@ def number_in(
 
 
 def times_of(times: Any) -> Int[np.ndarray, " T"]:
-    """Numbers of steps as an array.
-
-    Raises:
-      InputError: none, no integers, negative ones, or not increasing.
-    """
-    steps = _as_numbers(times, "times")
+    """Converts step counts to an array; raises InputError unless they are increasing integers."""
+    steps = _as_array(times, "times")
     whole = steps.ndim == 1 and len(steps) and np.issubdtype(steps.dtype, np.integer)
     if not whole or steps[0] < 0 or (np.diff(steps) <= 0).any():
         raise InputError(f"times are {times}, expected increasing integers of at least 0")
     return steps.astype(np.int64)
 
 
+def descending_values(sigma: Any) -> Float64[np.ndarray, " N"]:
+    """Checks singular values [N]; raises InputError unless they are >= 0 and descending."""
+    sigma = finite_array(sigma, "sigma", (None,))
+    if sigma.min() < 0 or (np.diff(sigma) > 0).any():
+        raise InputError("sigma must be at least 0 and descending")
+    return sigma
+
+
 class Weighted(NamedTuple):
     """A weighted subset of n examples.
 
     Attributes:
-      indices: the k places.
-      gamma: weights of these.
-      spread: gamma on all n examples, 0 outside of the subset.
-      integer: whether the weights are whole numbers with sum n.
-      k_plus: how many weights are above 0.
+      indices: indices of the k examples.
+      gamma: their weights.
+      spread: weights of all n examples, 0 outside the subset.
+      k_plus: number of positive weights.
     """
 
     indices: Int[np.ndarray, " k"]
     gamma: Float64[np.ndarray, " k"]
     spread: Float64[np.ndarray, " n"]
-    integer: bool
     k_plus: int
 
 
 def weighted_subset(subset: ArrayLike, gamma: ArrayLike | None, n: int) -> Weighted:
-    """A subset with its weights, after checking both; without weights (None) they are 0.
+    """Checks a subset and its weights; None stands for weights of 0.
 
     Raises:
-      InputError: no or repeated indices, indices outside of 0 .. n - 1, not one weight to an
-        index, negative weights.
+      InputError: the indices are empty, repeated or outside 0 .. n - 1, or there is not one
+        weight >= 0 per index.
     """
-    indices = _as_numbers(subset, "subset")
+    indices = _as_array(subset, "subset")
     if indices.ndim != 1 or not len(indices) or not np.issubdtype(indices.dtype, np.integer):
         raise InputError(
             f"subset has shape {indices.shape} and dtype {indices.dtype}, expected integers [k]"
@@ -149,8 +144,7 @@ def weighted_subset(subset: ArrayLike, gamma: ArrayLike | None, n: int) -> Weigh
         raise InputError(f"gamma has a weight {weights.min():g}, expected at least 0")
     spread = np.zeros(n)
     spread[indices] = weights
-    whole = bool((weights == np.round(weights)).all() and weights.sum() == n)
-    return Weighted(indices.astype(np.int64), weights, spread, whole, int((weights > 0).sum()))
+    return Weighted(indices.astype(np.int64), weights, spread, int((weights > 0).sum()))
 
 
 def norm(values: np.ndarray) -> float:
@@ -168,20 +162,10 @@ def row_norms(values: np.ndarray) -> Float64[np.ndarray, " n"]:
     return np.sqrt(np.maximum(np.linalg.eigvalsh(gram)[:, -1], 0))
 
 
-def check_eta_above_zero(eta: Any) -> float:
-    """A learning rate above 0; raises InputError for anything else."""
-    return number_in(eta, "eta", 0, above=True)
-
-
 def steepest_slope(changes: ArrayLike, distances: ArrayLike) -> float:
-    """The largest change per distance; 0 where nothing moves, infinite where only outputs do.
+    """The largest change [n] of an output per distance [n] of its inputs.
 
-    Args:
-      changes: [n], of outputs.
-      distances: [n], of inputs.
-
-    Raises:
-      InputError: shapes that differ, values that are not finite.
+    It is 0 if no input moves, and infinite if an output changes while its input does not.
     """
     changes = finite_array(changes, "changes", (None,))
     distances = finite_array(distances, "distances", changes.shape)

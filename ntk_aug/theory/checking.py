@@ -1,5 +1,6 @@
-"""Checking statements at many instances: how often each form holds, and how tight it is."""
+"""Checks statements at many instances: how often each form holds, and how tight it is."""
 
+import functools
 import inspect
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +12,7 @@ import numpy as np
 from ntk_aug.aliases import KeyLike
 from ntk_aug.checks import check_choice, check_count
 from ntk_aug.randomness import as_key, generator
-from ntk_aug.theory.sides import Bound, Sides
+from ntk_aug.theory.sides import Sides
 from ntk_aug.theory.statements import STATEMENTS
 
 DEFAULT_INSTANCES = 300
@@ -19,14 +20,14 @@ DEFAULT_INSTANCES = 300
 
 @dataclass(frozen=True)
 class Tally:
-    """How often a form holds, and its ratios of left and right side (see `Bound.ratios`).
+    """How often a form holds, and its ratios of left to right side (see `Bound.ratios`).
 
     Attributes:
-      held: instances at which it holds.
-      instances: how many were checked, random and constructed.
-      median: the median of the ratios at random instances.
-      worst: the largest ratio at random instances.
-      worst_constructed: the largest ratio at constructed instances; NaN if there is none.
+      held: number of instances at which it holds.
+      instances: number of instances checked, random and constructed.
+      median: median ratio at random instances.
+      worst: largest ratio at random instances.
+      worst_constructed: largest ratio at constructed instances; NaN if there are none.
     """
 
     held: int
@@ -38,13 +39,13 @@ class Tally:
 
 @dataclass(frozen=True)
 class Constructed:
-    """One instance that was made for a purpose.
+    """An instance constructed for a purpose.
 
     Attributes:
-      name: of the function that makes it.
-      description: what it is.
-      source: of the function, after those of the functions that make its arguments.
-      sides: both sides there.
+      name: name of the function that builds it.
+      description: docstring of that function.
+      source: source of that function and of its helpers.
+      sides: both sides at the instance.
     """
 
     name: str
@@ -55,16 +56,16 @@ class Constructed:
 
 @dataclass(frozen=True)
 class StatementReport:
-    """What was found about one statement.
+    """Result of checking one statement.
 
     Attributes:
       number: a key of `STATEMENTS`.
-      printed: how often the printed form holds; None where there is none.
-      corrected: how often all corrected bounds hold together, with the ratios of the main one.
-      bounds: the tally of each corrected bound by its name.
+      printed: tally of the printed form; None if there is none.
+      corrected: tally of all corrected bounds together, with the ratios of the main one.
+      bounds: tally of each corrected bound, by name.
       counterexamples: instances that violate the printed form.
       attained: instances at which a corrected bound is nearly an equality.
-      dropped: from the name of an assumption to an instance that lacks it.
+      dropped: for each assumption, an instance that lacks it.
     """
 
     number: str
@@ -82,17 +83,17 @@ class StatementReport:
 
 
 def random_instances(key: KeyLike, number: str, count: int) -> list[Sides]:
-    """Both sides of a statement at random instances.
+    """Evaluates both sides of a statement at random instances.
 
-    Instance i depends on the key, the statement and i, and not on how many are drawn.
+    Instance i depends on the key, the statement and i, but not on the count.
 
     Args:
-      key: of the draws.
+      key: random key.
       number: a key of `STATEMENTS`.
-      count: how many.
+      count: number of instances.
 
     Raises:
-      InputError: an unknown statement, a count below 1.
+      InputError: the statement is unknown, or the count is below 1.
     """
     check_choice(number, STATEMENTS, "statement")
     count = check_count(count, 10**7, "instances")
@@ -103,32 +104,31 @@ def random_instances(key: KeyLike, number: str, count: int) -> list[Sides]:
 def check_statement(
     key: KeyLike, number: str, *, instances: int = DEFAULT_INSTANCES
 ) -> StatementReport:
-    """Checks one statement at random instances and at its constructed ones.
+    """Checks one statement at random and at constructed instances.
 
     Args:
-      key: of the random instances.
+      key: random key.
       number: a key of `STATEMENTS`.
-      instances: how many random ones.
+      instances: number of random instances.
 
     Raises:
-      InputError: an unknown statement, instances below 1.
+      InputError: the statement is unknown, or there are no instances.
     """
     drawn = random_instances(key, number, instances)
     statement = STATEMENTS[number]
     counterexamples = [_constructed(make) for make in statement.counterexamples]
     attained = [_constructed(make) for make in statement.attained]
     made = list({one.name: one.sides for one in (*counterexamples, *attained)}.values())
-    printed = [[_printed(sides) for sides in some] for some in (drawn, made)]
-    main = [
-        [(sides.corrected_holds, sides.corrected_bound.ratio) for sides in some]
-        for some in (drawn, made)
-    ]
+
+    def tally(judge):
+        return _tally(*(list(map(judge, some)) for some in (drawn, made)))
+
     names = dict.fromkeys(name for sides in (*drawn, *made) for name in sides.corrected_bounds)
     return StatementReport(
         number,
-        _tally(*printed) if statement.printed else None,
-        _tally(*main),
-        {name: _tally(*(_named(some, name) for some in (drawn, made))) for name in names},
+        tally(_printed) if statement.printed else None,
+        tally(lambda sides: (sides.corrected_holds, sides.corrected_bound.ratio)),
+        {name: tally(functools.partial(_named, name=name)) for name in names},
         counterexamples,
         attained,
         {name: _constructed(make) for name, make in statement.dropped.items()},
@@ -141,7 +141,7 @@ def _constructed(make: Callable[[], Sides]) -> Constructed:
 
 
 def _with_helpers(function: Callable) -> list[Callable]:
-    """The functions of the same package that a function calls, and itself at the end."""
+    """The functions of the same package that a function calls, then the function itself."""
     plain = inspect.unwrap(function)
     package = plain.__module__.rpartition(".")[0]
     found: list[Callable] = []
@@ -153,23 +153,20 @@ def _with_helpers(function: Callable) -> list[Callable]:
 
 
 def _printed(sides):
-    """Whether all printed inequalities hold, and their largest ratio; None if there is none."""
+    """Whether all printed inequalities hold, and their largest ratio; None if there are none."""
     bound = sides.printed_bound
     if bound is None:
         return None
-    ratios = [b.ratio for b in (bound, *sides.further_printed.values())]
-    return sides.printed_holds, max(ratios)
+    return sides.printed_holds, max(b.ratio for b in (bound, *sides.further_printed.values()))
 
 
-def _named(some: Sequence[Sides], name: str) -> list[tuple[bool, float]]:
-    found: list[Bound] = [
-        sides.corrected_bounds[name] for sides in some if name in sides.corrected_bounds
-    ]
-    return [(bound.holds, bound.ratio) for bound in found]
+def _named(sides, name):
+    bound = sides.corrected_bounds.get(name)
+    return bound and (bound.holds, bound.ratio)
 
 
 def _tally(drawn, made):
-    """Of pairs (holds, ratio) at random and at constructed instances."""
+    """Tallies (holds, ratio) at random and at constructed instances; None is left out."""
     drawn, made = ([pair for pair in some if pair is not None] for some in (drawn, made))
     ratios = [ratio for _, ratio in drawn] or [np.nan]
     return Tally(

@@ -1,10 +1,10 @@
 """Corollary 4.2, Eq. (16)-(19): the main terms of a generalisation bound by the NTK.
 
 The source (Arora et al. 2019, Theorem 5.1) bounds the population loss of a wide two-layer ReLU
-network by sqrt(2 y'H^-1 y / n) + O(sqrt(log(n / (lambda0 delta)) / n)). As printed, (16) lacks the
-square root of the remainder, gives the number of steps with n in place of eta, and the probability
-delta / 3 of an assumption to the conclusion. The remainder O(log 1/delta) of (17)-(19) bounds
-nothing: it does not decay with n. Only main terms are numbers, and only they are compared here.
+network by sqrt(2 y'H^-1 y / n) + O(sqrt(log(n / (lambda0 delta)) / n)). The printed (16) omits the
+square root of the remainder, writes n for eta in the number of steps, and gives the conclusion the
+probability delta / 3 of an assumption. The remainder O(log 1/delta) of (17)-(19) does not decay
+with n, so it bounds nothing. Only the main terms are compared here.
 """
 
 from collections.abc import Collection
@@ -15,23 +15,23 @@ import numpy as np
 from ntk_aug.aliases import Float64
 from ntk_aug.checks import check_kernel
 from ntk_aug.errors import InputError
-from ntk_aug.theory.arrays import ArrayLike, finite_array, norm, number_in
+from ntk_aug.theory.arrays import ArrayLike, finite_array, jacobian_pair, norm, number_in
 from ntk_aug.theory.sides import Assumptions, Bound, Sides
 
 ROUNDING = 1e-13
-"""Of the smallest values, relative to the largest. Main terms divide by the smallest one."""
+"""Rounding error of the smallest value, by which main terms divide, relative to the largest."""
 
 
 def arora_kernel(X: ArrayLike) -> Float64[np.ndarray, "n n"]:
-    """H_ij = x_i'x_j (pi - arccos x_i'x_j) / (2 pi), the infinite-width kernel of the source.
+    """Computes the source's kernel H_ij = x_i'x_j (pi - arccos x_i'x_j) / (2 pi) [n, n].
 
-    Of a two-layer ReLU network whose first layer is trained.
+    It is the infinite-width kernel of a two-layer ReLU network whose first layer is trained.
 
     Args:
       X: [n, d], unit vectors.
 
     Raises:
-      InputError: vectors that are not of length 1.
+      InputError: a vector is not of length 1.
     """
     X = finite_array(X, "X", (None, None))
     off = np.abs(np.linalg.norm(X, axis=1) - 1)
@@ -42,14 +42,10 @@ def arora_kernel(X: ArrayLike) -> Float64[np.ndarray, "n n"]:
 
 
 def main_term(kernel: Any, y: ArrayLike) -> float:
-    """sqrt(2 y'K^-1 y / n), the main term of (16).
-
-    Args:
-      kernel: [n, n], K.
-      y: [n], targets of its rows.
+    """Computes sqrt(2 y'K^-1 y / n), the main term of (16), from K [n, n] and targets y [n].
 
     Raises:
-      InputError: a kernel that is not square or not positive definite, y of another length.
+      InputError: the kernel is not positive definite, or the shapes do not match.
     """
     kernel = _symmetric(kernel)
     y = finite_array(y, "y", (len(kernel),))
@@ -68,18 +64,18 @@ def _symmetric(kernel):
 
 
 def equation_18(kernel: Any, y: ArrayLike, *, drop: Collection[str] = ()) -> Sides:
-    """Eq. (17)-(18): sqrt(2 y'K^-1 y / n) <= sqrt(2 / sigma_min^2). HOLDS, for ||y||^2 <= n.
+    """Eq. (17)-(18): sqrt(2 y'K^-1 y / n) <= sqrt(2 / sigma_min^2). HOLDS for ||y||^2 <= n.
 
-    Through (17), sqrt(2 ||y||^2 / (lambda_min n)), which is `further` "17".
+    `further` "17" is the bound sqrt(2 ||y||^2 / (lambda_min n)) of (17).
 
     Args:
-      kernel: K, of any width; sigma_min^2 is its smallest eigenvalue.
-      y: [n], targets of its rows.
+      kernel: [n, n], K of a network of any width; sigma_min^2 is its smallest eigenvalue.
+      y: [n], targets.
       drop: see `Assumptions`; "targets".
 
     Raises:
-      InputError: as `main_term`.
-      AssumptionError: ||y||^2 is above n.
+      InputError: as in `main_term`.
+      AssumptionError: ||y||^2 exceeds n.
     """
     kernel = _symmetric(kernel)
     lhs = main_term(kernel, y)
@@ -103,35 +99,27 @@ def equation_18(kernel: Any, y: ArrayLike, *, drop: Collection[str] = ()) -> Sid
 
 
 def equation_19(
-    J: ArrayLike,
-    E: ArrayLike,
-    *,
-    e: float | None = None,
-    drop: Collection[str] = (),
+    J: ArrayLike, E: ArrayLike, *, e: float | None = None, drop: Collection[str] = ()
 ) -> Sides:
     """Eq. (19), main terms: sqrt2 / sigma~_min <= sqrt2 / (sigma_min + e). FALSE direction.
 
-    sigma~_min <= sigma_min + e gives a lower bound of sqrt2 / sigma~_min: the best value that
-    augmentation could reach, never a guarantee. Corrected, for in-place augmentation and
-    sigma_min > e:  sqrt2 / sigma~_min <= sqrt2 / (sigma_min - e). `further`: "best case" is the
-    printed inequality turned round; "appended" and "merged" are about appending in place of
-    replacing, which can only lower the smallest value:
-    sigma_min([J; J~]) <= min(sigma_min, sigma~_min), and <= ||E|| / sqrt2.
+    sigma~_min <= sigma_min + e bounds sqrt2 / sigma~_min from below: it is the best case of
+    augmentation, not a guarantee. Corrected, for in-place augmentation and sigma_min > e:
+    sqrt2 / sigma~_min <= sqrt2 / (sigma_min - e). `further`: "best case" is the printed inequality
+    reversed; "appended" and "merged" are for appending instead of replacing, which can only lower
+    the smallest value: sigma_min([J; J~]) <= min(sigma_min, sigma~_min), and <= ||E|| / sqrt2.
 
     Args:
       J: [N, P], N <= P.
       E: [N, P], J~ - J.
-      e: a bound of ||E||, such as sqrt(n) LJ eps0; None takes ||E||.
+      e: upper bound of ||E||, such as sqrt(n) LJ eps0; defaults to ||E||.
       drop: see `Assumptions`; "e" and "sigma_min > e".
 
     Raises:
-      InputError: shapes that do not fit; more rows than columns; sigma~_min of 0.
+      InputError: the shapes do not match, or sigma~_min is 0.
       AssumptionError: e is below ||E||, or sigma_min is not above e.
     """
-    J = finite_array(J, "J", (None, None))
-    E = finite_array(E, "E", J.shape)
-    if J.shape[0] > J.shape[1]:
-        raise InputError(f"J has shape {J.shape}, expected no more rows than columns")
+    J, E = jacobian_pair(J, E, wide=True)
     e_exact = norm(E)
     e = e_exact if e is None else number_in(e, "e", 0)
     values = [np.linalg.svd(A, compute_uv=False) for A in (J, J + E, np.vstack([J, J + E]))]
@@ -139,7 +127,7 @@ def equation_19(
     if not smallest_aug > 0:
         raise InputError("the smallest singular value of J + E is 0: the main term is infinite")
     largest = values[2][0]
-    # Of [J; J~] with 2 N rows there are 2 N values, zero beyond P.
+    # [J; J~] has 2 N values; those beyond P are 0.
     appended = float(values[2][-1]) if 2 * J.shape[0] <= J.shape[1] else 0.0
     assumptions = Assumptions(drop)
     assumptions.check("e", "bound of ||E||", e, ">=", e_exact)

@@ -1,10 +1,9 @@
 """Facts F5 and F6, and the exact second moments of SGD on weighted least squares.
 
-SGD here: M weighted records, L = sum_m w_m l_m = (1/M) sum_m L_m with L_m = M w_m l_m. Each step
-draws m uniformly and moves by -eta grad L_m. beta is the smoothness of the L_m (weights and M
-included), Lam and alpha those of L. alpha-PL means ||grad L||^2 >= alpha L: the more common
-definition has a factor 1/2 on the left, and half of this constant. Plain SGD only: no momentum, no
-decay of the learning rate.
+There are M weighted records: L = sum_m w_m l_m = (1/M) sum_m L_m with L_m = M w_m l_m. Each step of
+SGD draws m uniformly and moves by -eta grad L_m, without momentum or decay. beta is the smoothness
+of the L_m, Lam that of L, and alpha the PL constant of L: ||grad L||^2 >= alpha L. (The more common
+definition has a factor 1/2 on the left, and half of this constant.)
 """
 
 from collections.abc import Collection
@@ -21,13 +20,13 @@ from ntk_aug.theory.arrays import ArrayLike, finite_array, number_in
 from ntk_aug.theory.sides import Assumptions, Bound, Sides
 
 INTERPOLATION_TOLERANCE = 1e-9
-"""Largest residual of weights that fit all records, relative to the largest target or output."""
+"""Largest residual that counts as interpolation, relative to the largest target or output."""
 
 RANK_TOLERANCE = np.finfo(np.float64).eps
-"""A singular value within this share of the largest, times the longer side, is 0."""
+"""Singular values below this times the largest times the longer side count as 0."""
 
-# Steps of the second moment round in proportion to the first one: a loss below 1e-14 of the first
-# loss is noise, and the root of a squared gradient below 1e-7. As scales, with a tolerance of 1e-9:
+# The second moment rounds in proportion to its first value: a loss below 1e-14 of the first loss is
+# noise, and so is a gradient below 1e-7 of the first. These are scales for a tolerance of 1e-9:
 ROUNDING_OF_LOSS, ROUNDING_OF_GRADIENT = 1e-5, 1e2
 
 
@@ -37,9 +36,9 @@ class Moments(NamedTuple):
     Attributes:
       loss: E L(W^t).
       squared_gradient: E ||grad L(W^t)||^2.
-      least_gradient: a lower bound of E ||grad L(W^t)||, exact at t = 0: ||E grad L||; and, for
-        eta <= 2 / beta and interpolated records, E ||grad L||^2 / (Lam ||W^0 - W*||), since no step
-        then leads away from W*, the nearest minimiser.
+      least_gradient: a lower bound of E ||grad L(W^t)||, exact at t = 0. It is ||E grad L||, or
+        E ||grad L||^2 / (Lam ||W^0 - W*||) where this is larger. The latter holds for
+        eta <= 2 / beta and interpolated records: no step then leads away from the minimiser W*.
     """
 
     loss: Float64[np.ndarray, " steps"]
@@ -49,13 +48,13 @@ class Moments(NamedTuple):
 
 @dataclass(frozen=True)
 class WeightedLeastSquares:
-    """L(W) = sum_m w_m ||W'x_m - y_m||^2 / 2, with its constants.
+    """The loss L(W) = sum_m w_m ||W'x_m - y_m||^2 / 2 and its constants.
 
     Attributes:
       X: records x_m.
-      Y: their targets.
-      w: their weights, at least 0.
-      W0: where SGD starts.
+      Y: targets y_m.
+      w: weights w_m, at least 0.
+      W0: initial weights of SGD.
     """
 
     X: Float64[np.ndarray, "M d"]
@@ -65,16 +64,16 @@ class WeightedLeastSquares:
 
     @classmethod
     def from_arrays(cls, X: Any, Y: Any, w: Any, W0: Any) -> "WeightedLeastSquares":
-        """Checks arrays; targets [M] and weights [d] of one output become [M, 1] and [d, 1].
+        """Checks arrays; with one output, Y may be [M] and W0 [d].
 
         Raises:
-          InputError: shapes that do not fit, values that are not finite, negative weights, weights
-            that are all 0.
+          InputError: the shapes do not match, a value is not finite, or weights are negative or
+            all 0.
         """
         X = finite_array(X, "X", (None, None))
-        Y = as_columns(Y, "Y", len(X), None)
+        Y = _as_columns(Y, "Y", len(X), None)
         w = finite_array(w, "w", (len(X),))
-        W0 = as_columns(W0, "W0", X.shape[1], Y.shape[1])
+        W0 = _as_columns(W0, "W0", X.shape[1], Y.shape[1])
         if w.min() < 0 or w.max() == 0:
             raise InputError(
                 f"w ranges from {w.min():g} to {w.max():g}, expected at least 0, not all 0"
@@ -83,14 +82,14 @@ class WeightedLeastSquares:
 
     @cached_property
     def H(self) -> Float64[np.ndarray, "d d"]:
-        """The Hessian for each output, sum_m w_m x_m x_m'."""
+        """The Hessian sum_m w_m x_m x_m', the same for each output."""
         return (self.X.T * self.w) @ self.X
 
     @cached_property
     def eigenvalues(self) -> Float64[np.ndarray, " rank"]:
-        """Those of the Hessian that are not 0, ascending.
+        """The non-zero eigenvalues of the Hessian, ascending.
 
-        From singular values of the records, which tell them from 0 down to a share of 1e-30 or so.
+        They are squares of singular values, which resolve eigenvalues down to 1e-30 of the largest.
         """
         values = np.linalg.svd(np.sqrt(self.w)[:, None] * self.X, compute_uv=False)[::-1]
         return values[values > RANK_TOLERANCE * max(self.X.shape) * values[-1]] ** 2
@@ -102,10 +101,10 @@ class WeightedLeastSquares:
 
     @property
     def alpha(self) -> float:
-        """The largest PL constant: twice the smallest eigenvalue that is not 0.
+        """The largest PL constant: twice the smallest non-zero eigenvalue.
 
         Raises:
-          InputError: all eigenvalues are 0, and so is L's gradient everywhere.
+          InputError: all eigenvalues are 0.
         """
         if not self.Lam > 0:
             raise InputError("every record is 0 or has the weight 0, expected one that is not")
@@ -118,22 +117,24 @@ class WeightedLeastSquares:
 
     @cached_property
     def solution(self) -> Float64[np.ndarray, "d C"]:
-        """Weights that minimise L, of least norm."""
-        root = np.sqrt(self.w)[:, None]
-        return np.linalg.lstsq(root * self.X, root * self.Y, rcond=None)[0]
+        """The minimiser of L with the least norm."""
+        return self._least_norm(self.Y)
 
     @cached_property
     def to_nearest(self) -> Float64[np.ndarray, "d C"]:
-        """W^0 - W*, of the minimiser W* that is nearest to W^0.
+        """W^0 - W* for the minimiser W* nearest to W^0.
 
-        From the residuals at W^0, so that it is as exact where SGD starts next to W*.
+        It is computed from the residuals at W^0, so it stays accurate if SGD starts near W*.
         """
+        return self._least_norm(self.X @ self.W0 - self.Y)
+
+    def _least_norm(self, targets):
         root = np.sqrt(self.w)[:, None]
-        return np.linalg.lstsq(root * self.X, root * (self.X @ self.W0 - self.Y), rcond=None)[0]
+        return np.linalg.lstsq(root * self.X, root * targets, rcond=None)[0]
 
     @property
     def interpolation_residual(self) -> float:
-        """Largest residual there of a record with a weight, relative to targets and outputs."""
+        """Largest residual at the solution, over records with w > 0, relative to the outputs."""
         used = self.w > 0
         residuals = np.abs(self.X @ self.solution - self.Y)[used].max()
         scale = max(np.abs(self.Y).max(), np.abs(self.X @ self.W0).max())
@@ -148,21 +149,15 @@ class WeightedLeastSquares:
         return self.X.T @ (self.w[:, None] * (self.X @ W - self.Y))
 
     def moments(self, eta: float, steps: int) -> Moments:
-        """Exact expectations for t = 0 .. steps.
+        """Computes exact expectations for t = 0 .. steps, with step size eta >= 0.
 
-        With D = W - W* and A = E D D', and r_m the residuals of record m, one step gives
+        With D = W - W*, A = E D D' and r_m the residuals of record m, one step maps A to
             A - eta (H A + A H) + (1/M) sum_m (eta M w_m)^2 E||r_m||^2 x_m x_m'.
-        Then E L = L(W*) + tr(H A) / 2 and E ||grad L||^2 = tr(H^2 A). W* is the nearest minimiser;
-        others differ from it in the null space of H. Where the records are interpolated, L(W*) = 0
-        and nothing but A decides E||r_m||^2.
-
-        Args:
-          eta: step size, at least 0.
-          steps: T.
+        Then E L = L(W*) + tr(H A) / 2 and E ||grad L||^2 = tr(H^2 A). W* is the minimiser nearest
+        to W^0.
 
         Raises:
-          InputError: a negative step size or number of steps; moments beyond float64, as of a
-            step size with which SGD diverges.
+          InputError: eta or steps is negative, or SGD diverges beyond float64.
         """
         eta, steps = number_in(eta, "eta", 0), check_count(steps, 10**6, "steps", minimum=0)
         H, X, D = self.H, self.X, self.to_nearest
@@ -190,14 +185,8 @@ class WeightedLeastSquares:
         return Moments(least + loss, gradient, of_mean)
 
 
-def as_columns(
-    values: Any, what: str, rows: int, columns: int | None
-) -> Float64[np.ndarray, "rows C"]:
-    """Values [rows, columns]; those of one output may be [rows].
-
-    Raises:
-      InputError: as `finite_array`.
-    """
+def _as_columns(values, what, rows, columns):
+    """Checks values [rows, columns], or [rows] for one column."""
     try:
         single = np.ndim(values) == 1
     except ValueError:  # rows of different lengths, which finite_array reports
@@ -215,22 +204,13 @@ def check_descent(
 ) -> tuple[float, float]:
     """Checks the assumptions of F6 and returns (alpha, eta).
 
-    Args:
-      problem: what is trained on.
-      assumptions: gets "PL", "interpolation" and "eta".
-      alpha: PL constant; None takes the largest.
-      eta: step size; None takes the largest that F6 allows, alpha / (2 Lam beta).
+    None stands for the largest PL constant, and for the largest step size that F6 allows,
+    alpha / (2 Lam beta).
     """
     alpha = problem.alpha if alpha is None else number_in(alpha, "alpha", 0, above=True)
     assumptions.check("PL", "alpha, at most twice the least eigenvalue", alpha, "<=", problem.alpha)
-    assumptions.check(
-        "interpolation",
-        "residual of the best weights",
-        problem.interpolation_residual,
-        "<=",
-        0,
-        tolerance=INTERPOLATION_TOLERANCE,
-    )
+    text, residual = "residual of the best weights", problem.interpolation_residual
+    assumptions.check("interpolation", text, residual, "<=", 0, tolerance=INTERPOLATION_TOLERANCE)
     limit = alpha / (2 * problem.Lam * problem.beta)
     eta = limit if eta is None else number_in(eta, "eta", 0, above=True)
     assumptions.check("eta", f"eta in (0, {limit:.6g}]", eta, "<=", limit)
@@ -240,15 +220,15 @@ def check_descent(
 def fact_5(problem: WeightedLeastSquares, W: ArrayLike) -> Sides:
     """F5: ||grad h||^2 <= 2 beta h for h >= 0 with a beta-Lipschitz gradient. HOLDS.
 
-    At one W: of every component L_m with its own smoothness M w_m ||x_m||^2, and, in the last
-    place, of L with Lam. Sides are arrays [M + 1].
+    The sides are arrays [M + 1]: every component L_m with its smoothness M w_m ||x_m||^2, then L
+    with Lam.
 
     Args:
       problem: weighted least squares of M records.
       W: [d, C], weights of the model.
 
     Raises:
-      InputError: weights of another shape, or that are not finite.
+      InputError: W has another shape, or a value that is not finite.
     """
     W = finite_array(W, "W", problem.W0.shape)
     M, residuals = len(problem.w), problem.X @ W - problem.Y
@@ -275,23 +255,21 @@ def fact_6(
     eta: float | None = None,
     drop: Collection[str] = (),
 ) -> Sides:
-    """F6: E L(W^t) <= (1 - alpha eta / 2)^t L(W^0) for 0 < eta <= alpha / (2 Lam beta). HOLDS.
+    """F6: E L(W^t) <= (1 - alpha eta / 2)^t L(W^0) for 0 < eta <= alpha / (2 Lam beta). FALSE.
 
-    By E L(W^{t+1}) <= (1 - eta alpha + Lam beta eta^2) L and F5. In the place of the step size of
-    the paper, alpha / (Lam beta), which makes that factor 1: no contraction at all (the printed
-    form here, which is step (28) read as a bound of the loss).
-
-    `further`: "rate" is alpha eta / 2 <= 1.
+    This corrected form follows from E L(W^{t+1}) <= (1 - eta alpha + Lam beta eta^2) L and F5. The
+    printed form, step (28) as a bound of the loss, has the step size alpha / (Lam beta), with which
+    that factor is 1: there is no contraction. `further` "rate" is alpha eta / 2 <= 1.
 
     Args:
       problem: weighted least squares that some weights interpolate.
-      steps: T; sides are arrays [T + 1].
-      alpha: PL constant; None takes the largest.
-      eta: step size; None takes the largest allowed.
+      steps: T; the sides are arrays [T + 1].
+      alpha: PL constant; defaults to the largest.
+      eta: step size; defaults to the largest allowed.
       drop: see `Assumptions`; "PL", "interpolation" and "eta".
 
     Raises:
-      InputError: numbers out of range.
+      InputError: a number is out of range.
       AssumptionError: alpha or eta is too large (the message names the interval), or no weights
         interpolate.
     """
@@ -315,10 +293,10 @@ def fact_6(
 
 
 def contraction(alpha: float, eta: float) -> float:
-    """1 - alpha eta / 2, and 0 where the printed step size makes it negative."""
+    """1 - alpha eta / 2, or 0 if the printed step size makes it negative."""
     return max(1 - alpha * eta / 2, 0.0)
 
 
 def constants_of(problem: WeightedLeastSquares, alpha: float, eta: float) -> dict[str, float]:
-    """The constants of a statement on SGD, by their letters."""
+    """The constants of a statement on SGD, by symbol."""
     return {"Lam": problem.Lam, "beta": problem.beta, "alpha": alpha, "eta": eta}

@@ -1,4 +1,4 @@
-"""What Theorem B.1 is made of: errors of gradient descent, and the factors of its bounds."""
+"""Errors of gradient descent, and the terms in the bounds of Theorem B.1."""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -11,7 +11,7 @@ from ntk_aug.errors import InputError
 from ntk_aug.theory.perturbation import nearest_gaps
 
 MAX_NODES = 2**26
-"""Nodes of the quadrature over all of these rows: half a gigabyte."""
+"""Largest number of quadrature nodes over all rows; they take half a gigabyte."""
 
 
 def training_errors(
@@ -31,15 +31,10 @@ def deterministic_bounds(
     times: Any,
     num_rows: int,
 ) -> dict[str, Float64[np.ndarray, " T"]]:
-    """Bounds (c) and (d) at each time, for eta <= 1 / (sigma_1 + e)^2.
+    """Bounds (c) and (d) of `theorem_b_1` at each time, for eta <= 1 / (sigma_1 + e)^2.
 
-    Args:
-      sigma: singular values of J.
-      y: u_i'y.
-      e: bound of ||E||.
-      eta: learning rate.
-      times: numbers of steps.
-      num_rows: N; there may be no fewer singular values.
+    `y` are the coefficients u_i'y, `e` is an upper bound of ||E||, and `num_rows` is N, at most the
+    number of singular values.
     """
     t = np.asarray(times)[:, None]
     squared = float(y @ y)
@@ -56,7 +51,7 @@ def deterministic_bounds(
 def slack_terms(
     y: Float[np.ndarray, " N"], squared: float, e: float, gaps: Float[np.ndarray, " N"]
 ) -> Float64[np.ndarray, " N"]:
-    """c_i = min(||y||^2, (u_i'y)^2 + 2 sqrt2 ||y||^2 e / gap_i), a bound of (u~_i'y)^2."""
+    """c_i = min(||y||^2, (u_i'y)^2 + 2 sqrt2 ||y||^2 e / gap_i), an upper bound of (u~_i'y)^2."""
     if e == 0:
         return y**2
     with np.errstate(divide="ignore"):
@@ -66,10 +61,10 @@ def slack_terms(
 def exact_factors(
     sigma: Float[np.ndarray, " N"], e: float, p: Float[np.ndarray, " N"], eta: float, t: Any
 ) -> Float64[np.ndarray, " N"]:
-    """M_i = E (1 - eta lambda~_i)^(2t), of degree 4t in sigma~: exact with 2t + 1 nodes.
+    """M_i = E (1 - eta lambda~_i)^(2t), of degree 4t in sigma~, so 2t + 1 nodes are exact.
 
-    All terms are non-negative, so nothing is lost to cancellation. It holds for sigma_i < e, too:
-    the integrand is even in sigma~.
+    All terms are non-negative, so none cancel. The integrand is even in sigma~, so this also holds
+    for sigma_i < e.
     """
     nodes, weights = np.polynomial.legendre.leggauss(2 * int(t) + 1)
     total = np.zeros(len(sigma))
@@ -80,13 +75,9 @@ def exact_factors(
 
 
 def chord_factors(
-    sigma: Float[np.ndarray, " N"],
-    e: float,
-    mean: Float[np.ndarray, " N"],
-    eta: float,
-    t: Any,
+    sigma: Float[np.ndarray, " N"], e: float, mean: Float[np.ndarray, " N"], eta: float, t: Any
 ) -> Float64[np.ndarray, " N"]:
-    """The largest E (1 - eta x)^(2t) of any law with this mean on the interval of lambda~."""
+    """The largest E (1 - eta x)^(2t) over all laws with this mean on the interval of lambda~."""
     lowest, highest = np.maximum(sigma - e, 0) ** 2, (sigma + e) ** 2
     ends = [np.abs(1 - eta * end) ** (2 * int(t)) for end in (lowest, highest)]
     width = highest - lowest
@@ -105,8 +96,7 @@ def mean_error(
 ) -> float:
     """E sqrt(sum_i (1 - eta lambda~_i)^(2t) y_i^2) over independent delta_i, by quadrature.
 
-    Raises:
-      InputError: more than `MAX_NODES` nodes.
+    Raises InputError if that takes more than `MAX_NODES` nodes.
     """
     squares, weights = np.zeros(1), np.ones(1)
     for i in np.flatnonzero(y):
@@ -123,9 +113,9 @@ def mean_error(
 
 
 def _pieces(sigma, e, p, eta, t) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Nodes and weights of the law of sigma~, cut where 1 - eta s^2 vanishes or s does.
+    """Nodes and weights for the law of sigma~, cut at the zeros of 1 - eta s^2 and of s.
 
-    In units of e, so that a narrow law loses nothing to rounding.
+    Cuts are computed in units of e, so a narrow law keeps its precision.
     """
     if e == 0:
         yield np.array([sigma]), np.ones(1)

@@ -1,7 +1,7 @@
-"""Lemma 4.1, Eq. (1)-(15): the mean eigenvalue after augmentation, if singular values move so.
+"""Lemma 4.1, Eq. (1)-(15): the mean eigenvalue after augmentation, in the paper's model.
 
-The law: delta = sigma~ - sigma has density p / e on [-e, 0) and (1 - p) / e on [0, e]. Here e is
-||E||, a fixed number, and p the probability that the singular value decreases.
+The model: delta = sigma~ - sigma has density p / e on [-e, 0) and (1 - p) / e on [0, e], where
+e = ||E|| is fixed and p is the probability that the singular value decreases.
 """
 
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from ntk_aug.theory.sides import Assumptions, Bound, Sides
 
 
 class ShiftMoments(NamedTuple):
-    """Moments of the law of delta, and of lambda~ = (sigma + delta)^2.
+    """Moments of delta and of lambda~ = (sigma + delta)^2.
 
     Attributes:
       first: E delta = (1 - 2p) e / 2, Eq. (5).
@@ -37,15 +37,10 @@ class ShiftMoments(NamedTuple):
 
 
 def shift_moments(sigma: float, e: float, p: float) -> ShiftMoments:
-    """The moments in closed form.
-
-    Args:
-      sigma: singular value, at least 0.
-      e: half-width of the law, at least 0.
-      p: probability of a decrease, in [0, 1].
+    """Computes the moments for sigma >= 0, half-width e >= 0 and probability p, in closed form.
 
     Raises:
-      InputError: a number out of its range.
+      InputError: a number is out of its range.
     """
     sigma, e, p = _checked(sigma, e, p)
     q = 1 - 2 * p
@@ -55,16 +50,10 @@ def shift_moments(sigma: float, e: float, p: float) -> ShiftMoments:
 
 
 def draw_shifts(key: KeyLike, e: float, p: float, count: int) -> Float64[np.ndarray, " count"]:
-    """Independent draws of delta from the law, Eq. (1).
-
-    Args:
-      key: of the draws.
-      e: half-width of the law, at least 0.
-      p: probability of a decrease, in [0, 1].
-      count: how many.
+    """Draws `count` independent deltas, Eq. (1), for half-width e >= 0 and probability p.
 
     Raises:
-      InputError: a number out of its range.
+      InputError: a number is out of its range.
     """
     _, e, p = _checked(0.0, e, p)
     count = check_count(count, 2**31, "count (draws)")
@@ -76,13 +65,12 @@ def draw_shifts(key: KeyLike, e: float, p: float, count: int) -> Float64[np.ndar
 def lemma_4_1(sigma: float, e: float, p: float) -> Sides:
     """Lemma 4.1: E lambda~ = sigma^2 + sigma (1 - 2p) e + e^2 / 3. SILENT: sigma >= e.
 
-    The algebra is exact. If sigma < e, the law puts mass p (e - sigma) / e on sigma + delta < 0,
-    which no singular value can be. The corrected form restricts a decrease to U[-sigma, 0):
+    The algebra is exact, but for sigma < e the law gives probability p (e - sigma) / e to
+    sigma + delta < 0, which no singular value can be. The corrected form draws decreases from
+    U[-sigma, 0) there:
         E lambda~ = sigma^2 + sigma (-p m + (1 - p) e) + (p m^2 + (1 - p) e^2) / 3,
-    with m = min(sigma, e), and is the printed one where sigma >= e. Both sides are numbers of the
-    model alone: real singular values do not follow this law (see `measure_shifts`).
-
-    The left side integrates the density of the singular value itself, by Gauss-Legendre quadrature.
+    with m = min(sigma, e). Both sides hold in the model alone: real singular values do not follow
+    this law (see `measure_shifts`). The left side integrates the density by quadrature.
 
     Args:
       sigma: singular value, at least 0.
@@ -90,7 +78,7 @@ def lemma_4_1(sigma: float, e: float, p: float) -> Sides:
       p: probability of a decrease, in [0, 1].
 
     Raises:
-      InputError: a number out of its range.
+      InputError: a number is out of its range.
     """
     sigma, e, p = _checked(sigma, e, p)
     lowest = min(sigma, e)
@@ -99,17 +87,16 @@ def lemma_4_1(sigma: float, e: float, p: float) -> Sides:
     nodes, weights = np.polynomial.legendre.leggauss(2)  # exact for the square
     down = (sigma - lowest / 2 + lowest / 2 * nodes) ** 2 @ weights / 2
     up = (sigma + e / 2 + e / 2 * nodes) ** 2 @ weights / 2
+    mean = p * down + (1 - p) * up
     negative = p * (e - sigma) / e if sigma < e else 0.0
     step = -p * lowest + (1 - p) * e
     return Sides(
         "4.1",
-        p * down + (1 - p) * up,
+        mean,
         shift_moments(sigma, e, p).eigenvalue,
         sigma**2 + sigma * step + (p * lowest**2 + (1 - p) * e**2) / 3,
         relation="==",
-        further={
-            "Weyl": Bound(p * down + (1 - p) * up, (sigma + e) ** 2),
-        },
+        further={"Weyl": Bound(mean, (sigma + e) ** 2)},
         assumptions=assumptions.finish(),
         constants={"sigma": sigma, "e": e, "p": p, "mass below 0": negative},
         tolerance=1e-12,

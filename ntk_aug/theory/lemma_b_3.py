@@ -1,4 +1,4 @@
-"""Lemma B.3, Eq. (60)-(65): what a coreset's gradient says about its Jacobian's singular values."""
+"""Lemma B.3, Eq. (60)-(65): a coreset's gradient bounds singular values of its Jacobian."""
 
 from collections.abc import Collection
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ntk_aug.errors import InputError
-from ntk_aug.theory.arrays import ArrayLike, finite_array, norm, number_in, weighted_subset
+from ntk_aug.theory.arrays import ArrayLike, finite_array, norm, weighted_subset
 from ntk_aug.theory.sides import Assumptions, Bound, Sides
 
 
@@ -19,27 +19,27 @@ def lemma_b_3(
     xi: float | None = None,
     drop: Collection[str] = (),
 ) -> Sides:
-    """sqrt(sum_i lambda_i) >= | ||J'r|| - xi | / ||r_S||, lambda_i of the coreset's NTK. FALSE.
+    """Lemma B.3: sqrt(sum_i lambda_i) >= | ||J'r|| - xi | / ||r_S|| for the coreset's NTK. FALSE.
 
-    Weights vanish at (63), and the absolute value at (65) is allowed only if xi is the error
+    Weights are dropped at (63), and the absolute value at (65) is valid only if xi is the error
     itself. Corrected, with num = max(0, ||J'r|| - xi):
         sqrt(sum_i lambda_i) >= num / ||Gamma r_S||.
     `further`: "a" is sigma_1(Gamma J_S) >= num / ||r_S||, "b" is sigma_1(sqrt(Gamma) J_S) >=
     num / ||sqrt(Gamma) r_S||, "c" is sigma_1(J_S) >= num / ||Gamma r_S||, and "c, max" the weaker
-    num / (max gamma ||r_S||). All are about the largest singular value; nothing follows for the
-    small ones. So "the coreset's Jacobian has large singular values" means at least one.
+    num / (max gamma ||r_S||). All bound the largest singular value and say nothing about the small
+    ones: "the coreset's Jacobian has large singular values" means that at least one is large.
 
     Args:
       J: [n, C, P], Jacobians of all examples.
       r: [n, C], residuals.
-      subset: [k], places of the coreset.
-      gamma: [k], its weights.
-      xi: bound of the coreset's error ||J'r - J_S'Gamma r_S||; None takes that error.
+      subset: [k], indices of the coreset.
+      gamma: [k], weights of the coreset.
+      xi: upper bound of the error ||J'r - J_S'Gamma r_S||; defaults to that error.
       drop: see `Assumptions`; "xi".
 
     Raises:
-      InputError: shapes that do not fit, values that are not finite; residuals of the coreset, or
-        their weighted ones, that are all 0.
+      InputError: the shapes do not match, a value is not finite, or all residuals or all weights
+        of the coreset are 0.
       AssumptionError: xi is below the error.
     """
     J = finite_array(J, "J", (None, None, None))
@@ -57,25 +57,16 @@ def lemma_b_3(
     size = float(np.linalg.norm(gradients, axis=1).sum())
     error = norm(gradients.sum(axis=0) - rows.T @ (weights * r_S))
     assumptions = Assumptions(drop)
-    if xi is None:
-        xi = error
-    else:
-        xi = number_in(xi, "xi", 0)
-        assumptions.check("xi", "bound of the coreset's error", xi, ">=", error - 1e-12 * size)
+    xi = assumptions.stated("xi", "bound of the coreset's error", xi, error, slack=1e-12 * size)
     exact = xi if abs(xi - error) <= 1e-12 * size else error
-    assumptions.check(
-        "xi exact", "xi, equal to the error (65)", xi, "==", exact, silent=True, tolerance=1e-9
-    )
+    assumptions.check("xi exact", "xi, equal to the error (65)", xi, "==", exact, silent=True)
     num = max(0.0, full - xi)
-    top = float(np.linalg.norm(rows, 2))
+    top, lhs = norm(rows), float(np.linalg.norm(rows))
     root = np.sqrt(weights)
-    options: dict[str, Any] = {
-        "tolerance": 1e-10,
-        "scale": float(np.linalg.norm(rows)) * max(1, weights.max()),
-    }
+    options: dict[str, Any] = {"tolerance": 1e-10, "scale": lhs * max(1, weights.max())}
     return Sides(
         "B.3",
-        float(np.linalg.norm(rows)),
+        lhs,
         abs(full - xi) / norm(r_S),
         num / norm(weights * r_S),
         relation=">=",

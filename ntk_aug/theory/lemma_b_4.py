@@ -1,7 +1,7 @@
 """Lemma B.4 and Corollary B.5, Eq. (66)-(80): coresets of a linear model under a linear map.
 
-f(W, x) = W'x with W [d, C], l_i = ||W'x_i - y_i||^2 / 2, and the augmentation x -> F x. Gradients
-x_i (W'x_i - y_i)' are [d, C], and their norm is the Frobenius norm.
+The model is f(W, x) = W'x with W [d, C], the loss l_i = ||W'x_i - y_i||^2 / 2, and the augmentation
+x -> F x. Gradients x_i (W'x_i - y_i)' are [d, C]; their norm is the Frobenius norm.
 """
 
 from collections.abc import Collection
@@ -10,33 +10,26 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ntk_aug.aliases import Float
-from ntk_aug.theory.arrays import (
-    ArrayLike,
-    Weighted,
-    finite_array,
-    norm,
-    number_in,
-    weighted_subset,
-)
+from ntk_aug.theory.arrays import ArrayLike, Weighted, finite_array, norm, weighted_subset
 from ntk_aug.theory.sides import Assumptions, Bound, Sides
 
 
 class LinearCoreset(NamedTuple):
-    """A linear model on examples, their images under F, and a coreset; all checked.
+    """A linear model on examples, their images under F, and a coreset; all are checked.
 
     Attributes:
       X: examples.
       Y: targets.
-      W: weights.
+      W: weights of the model.
       F: the augmentation.
       chosen: the coreset.
-      gradients: of the clean examples, [n, d, C].
-      augmented: of their images under F.
-      xi: bound of the coreset's error at W, on clean examples.
-      omega: bound of ||z_i|| = ||W'(F - I) x_i||.
+      gradients: gradients of the clean examples.
+      augmented: gradients of their images under F.
+      xi: upper bound of the coreset's error at W, on clean examples.
+      omega: upper bound of ||z_i|| = ||W'(F - I) x_i||.
       R: max ||x_i||.
       spectral_norm: ||F||.
-      size: of the gradients, for rounding.
+      size: sum of the gradients' norms, the scale of rounding errors.
     """
 
     X: Float[np.ndarray, "n d"]
@@ -70,10 +63,7 @@ def linear_coreset(
     omega: float | None = None,
     name: str = "W",
 ) -> LinearCoreset:
-    """Checks what B.4, B.5 and B.6 share.
-
-    Arguments and errors are those of `lemma_b_4`; messages call W by the name.
-    """
+    """Checks the arguments of `lemma_b_4`, B.5 and B.6; messages call W by the given name."""
     X = finite_array(X, "X", (None, None))
     n, d = X.shape
     Y = finite_array(Y, "Y", (n, None))
@@ -88,14 +78,10 @@ def linear_coreset(
     error = found.error(gradients)
     moved = float(np.linalg.norm((X_aug - X) @ W, axis=1).max())
     assumptions.check("gamma", "sum of the weights", chosen.gamma.sum(), "<=", n)
-    if xi is not None:
-        xi = number_in(xi, "xi", 0)
-        assumptions.check("xi", "bound of the coreset's error", xi, ">=", error - 1e-12 * size)
-    if omega is not None:
-        omega = number_in(omega, "omega", 0)
-        assumptions.check("omega", "bound of ||z_i||", omega, ">=", moved * (1 - 1e-12))
+    xi = assumptions.stated("xi", "bound of the coreset's error", xi, error, slack=1e-12 * size)
+    omega = assumptions.stated("omega", "bound of ||z_i||", omega, moved, slack=1e-12 * moved)
     assumptions.check("pixels", "max ||x_i||, at most sqrt d", R, "<=", np.sqrt(d), silent=True)
-    return found._replace(xi=error if xi is None else xi, omega=moved if omega is None else omega)
+    return found._replace(xi=xi, omega=omega)
 
 
 def lemma_b_4(
@@ -112,11 +98,11 @@ def lemma_b_4(
 ) -> Sides:
     """||sum_i grad l_i(F x_i) - sum_j gamma_j grad l_j(F x_j)|| <= ||F|| (xi + sqrt(d) n omega).
 
-    FALSE: from (69) to (70) z_i is lost in the sum over all examples. Corrected (a), attained:
+    FALSE: z_i is dropped from the sum over all examples between (69) and (70). Corrected (a):
         ||F|| (xi + R omega sum_i |1 - gamma_i|),  R = max ||x_i|| <= sqrt d for pixels,
-    where the sum is 2 (n - k+) for whole weights that sum to n. `further` "b" is
-    ||F|| (xi + 2 n R omega), for any weights with sum of at most n. Random instances stay far below
-    the printed side: only the constructed family exceeds it, up to twice. Augmentations with an
+    which is attained. The sum is 2 (n - k+) for integer weights that sum to n. `further` "b" is
+    ||F|| (xi + 2 n R omega), for any weights with sum at most n. Random instances stay far below
+    the printed side; the constructed family exceeds it, by up to a factor 2. Augmentations with an
     offset, x -> F x + b, are not covered.
 
     Args:
@@ -124,15 +110,15 @@ def lemma_b_4(
       Y: [n, C], targets.
       W: [d, C], weights of the model.
       F: [d, d], the augmentation.
-      subset: [k], places of the coreset.
-      gamma: [k], its weights, with sum of at most n.
-      xi: bound of the coreset's error on clean examples; None takes that error.
-      omega: bound of ||W'(F - I) x_i||; None takes the largest.
+      subset: [k], indices of the coreset.
+      gamma: [k], weights of the coreset, with sum at most n.
+      xi: upper bound of the coreset's error on clean examples; defaults to that error.
+      omega: upper bound of ||W'(F - I) x_i||; defaults to the largest.
       drop: see `Assumptions`; "gamma", "xi" and "omega".
 
     Raises:
-      InputError: shapes that do not fit, values that are not finite or negative bounds.
-      AssumptionError: the weights sum to more than n, xi or omega is too small.
+      InputError: the shapes do not match, a value is not finite, or a bound is negative.
+      AssumptionError: the weights sum to more than n, or xi or omega is too small.
     """
     assumptions = Assumptions(drop)
     given = linear_coreset(X, Y, W, F, subset, gamma, assumptions, xi=xi, omega=omega)
@@ -151,10 +137,10 @@ def corollary_b_5(
     omega: float | None = None,
     drop: Collection[str] = (),
 ) -> Sides:
-    """The same for clean and augmented examples together: (||F|| + 1) xi + sqrt(d) ||F|| n omega.
+    """B.5: `lemma_b_4` for clean and augmented examples: (||F|| + 1) xi + sqrt(d) ||F|| n omega.
 
-    FALSE, as it rests on Lemma B.4. Corrected: (||F|| + 1) xi + R ||F|| omega sum_i |1 - gamma_i|,
-    and `further` "b" with 2 n in place of the sum. Arguments and errors are those of `lemma_b_4`.
+    FALSE, because B.4 is. Corrected: (||F|| + 1) xi + R ||F|| omega sum_i |1 - gamma_i|; `further`
+    "b" has 2 n instead of the sum. Arguments and errors are those of `lemma_b_4`.
     """
     assumptions = Assumptions(drop)
     given = linear_coreset(X, Y, W, F, subset, gamma, assumptions, xi=xi, omega=omega)
@@ -163,7 +149,7 @@ def corollary_b_5(
 
 
 def _sides(statement, given, gradients, without_omega, assumptions):
-    """Both sides for these gradients; `without_omega` is what every bound has beside omega."""
+    """Both sides for these gradients; `without_omega` is the term of the bounds without omega."""
     n, d = given.X.shape
     lhs = given.error(gradients)
     moved = given.spectral_norm * given.omega
@@ -176,14 +162,7 @@ def _sides(statement, given, gradients, without_omega, assumptions):
         without_omega + given.R * spread * moved,
         further={"b": Bound(lhs, without_omega + 2 * n * given.R * moved, **options)},
         assumptions=assumptions.finish(),
-        constants={
-            "n": n,
-            "d": d,
-            "k+": given.chosen.k_plus,
-            "||F||": given.spectral_norm,
-            "xi": given.xi,
-            "omega": given.omega,
-            "R": given.R,
-        },
+        constants={"n": n, "d": d, "k+": given.chosen.k_plus, "||F||": given.spectral_norm}
+        | {"xi": given.xi, "omega": given.omega, "R": given.R},
         **options,
     )

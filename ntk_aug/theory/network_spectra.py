@@ -1,4 +1,4 @@
-"""Singular values of real Jacobians: how augmentation moves them, and those of a coreset."""
+"""Singular values of a network's Jacobian: their shifts under augmentation, and for a coreset."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -12,10 +12,10 @@ from ntk_aug.theory.arrays import ArrayLike, finite_array, weighted_subset
 
 
 class Shifts(NamedTuple):
-    """How far singular values move, over draws of an augmentation.
+    """Shifts of singular values over draws of an augmentation.
 
     Attributes:
-      sigma: of J, from the largest.
+      sigma: singular values of J, descending.
       delta: sigma~_i - sigma_i, paired by rank.
       e: ||E|| of each draw.
     """
@@ -26,33 +26,33 @@ class Shifts(NamedTuple):
 
     @property
     def share_decreased(self) -> Float64[np.ndarray, " N"]:
-        """Share of the draws in which a value decreases: an estimate of p_i."""
+        """Share of the draws in which a value decreases, an estimate of p_i."""
         return (self.delta < 0).mean(axis=0)
 
     @property
     def relative(self) -> Float64[np.ndarray, "draws N"]:
-        """The shifts divided by ||E||, within [-1, 1]; 0 where nothing is perturbed."""
+        """The shifts divided by ||E||, in [-1, 1]; 0 where E = 0."""
         e = np.broadcast_to(self.e[:, None], self.delta.shape)
         return np.divide(self.delta, e, out=np.zeros_like(self.delta), where=e > 0)
 
     @property
     def second_moment_ratio(self) -> float:
-        """Mean of delta^2 / (e^2 / 3): 1 under the law of Lemma 4.1."""
+        """Mean of delta^2 / (e^2 / 3), which is 1 under the law of Lemma 4.1."""
         return float((3 * self.relative**2).mean())
 
 
 def measure_shifts(J: ArrayLike, augmented: Sequence[ArrayLike]) -> Shifts:
-    """The shifts of singular values that Lemma 4.1 assumes a law for.
+    """Measures the shifts of singular values for which Lemma 4.1 assumes a law.
 
-    Values come from the smaller one of J J' and J'J in float64, so those below 1e-7 of the largest
-    are rounding.
+    Values come from the smaller of J J' and J'J in float64, so values below 1e-7 of the largest are
+    rounding errors.
 
     Args:
       J: [N, P].
-      augmented: Jacobians of draws, each [N, P].
+      augmented: one Jacobian [N, P] per draw.
 
     Raises:
-      InputError: no draws, shapes that differ, values that are not finite.
+      InputError: there are no draws, the shapes differ, or a value is not finite.
     """
     J = finite_array(J, "J", (None, None))
     if not len(augmented):
@@ -67,18 +67,22 @@ def measure_shifts(J: ArrayLike, augmented: Sequence[ArrayLike]) -> Shifts:
 
 
 def _gram_values(J):
-    gram = J @ J.T if J.shape[0] <= J.shape[1] else J.T @ J
+    return _roots(J @ J.T if J.shape[0] <= J.shape[1] else J.T @ J)
+
+
+def _roots(gram):
+    """Roots of the eigenvalues of a positive semidefinite matrix, descending."""
     return np.sqrt(np.maximum(np.linalg.eigvalsh(gram)[::-1], 0))
 
 
 class CoresetSpectra(NamedTuple):
-    """Singular values of the Jacobians of subsets, at the same weights of the network.
+    """Singular values of the Jacobians of subsets, descending, at one set of network weights.
 
     Attributes:
-      coreset: of J_S.
-      weighted: of sqrt(Gamma) J_S.
-      random: of random subsets of the same size, from the largest.
-      everything: of all examples.
+      coreset: values of J_S.
+      weighted: values of sqrt(Gamma) J_S.
+      random: values of random subsets of the same size.
+      everything: values of all examples.
     """
 
     coreset: Float64[np.ndarray, " kC"]
@@ -87,25 +91,25 @@ class CoresetSpectra(NamedTuple):
     everything: Float64[np.ndarray, " nC"]
 
     def compared(self) -> dict[str, dict[str, float]]:
-        """The coreset's largest, smallest and root mean square value beside the random subsets'.
+        """Compares the largest, smallest and root mean square value with the random subsets'.
 
-        `random_smaller` is the share of random subsets with a smaller one: 1/2 is no difference.
+        `random_smaller` is the share of random subsets with a smaller value; 1/2 is no difference.
         """
         summaries: dict[str, Callable] = {
             "largest": lambda values: values[..., 0],
             "smallest": lambda values: values[..., -1],
             "root mean square": lambda values: np.sqrt((values**2).mean(axis=-1)),
         }
-        found = {}
-        for name, summary in summaries.items():
-            own, random = summary(self.coreset), summary(self.random)
-            found[name] = {
+
+        def compare(own, random):
+            return {
                 "coreset": float(own),
                 "random_mean": float(random.mean()),
                 "random_std": float(random.std()),
                 "random_smaller": float((random < own).mean()),
             }
-        return found
+
+        return {name: compare(f(self.coreset), f(self.random)) for name, f in summaries.items()}
 
 
 def coreset_spectra(
@@ -115,21 +119,21 @@ def coreset_spectra(
     gamma: ArrayLike,
     random_subsets: Sequence[ArrayLike],
 ) -> CoresetSpectra:
-    """Singular values of a coreset's Jacobian beside those of random subsets and of all examples.
+    """Computes singular values of the Jacobians of a coreset, random subsets and all examples.
 
-    B.3's text says that a coreset's Jacobian has large ones; the lemma speaks of the largest alone.
-    All come from parts of one kernel, since J_S J_S' is K at the rows of S.
+    The text of B.3 says that a coreset's Jacobian has large values; the lemma is only about the
+    largest. All values come from one kernel, because J_S J_S' is K at the rows of S.
 
     Args:
-      kernel: [n C, n C], K of all examples, rows i C + c.
+      kernel: [n C, n C], K of all examples, with rows i C + c.
       num_examples: n.
-      subset: [k], places of the coreset among the n.
-      gamma: [k], its weights.
-      random_subsets: each [k], places of as many examples.
+      subset: [k], indices of the coreset.
+      gamma: [k], weights of the coreset.
+      random_subsets: subsets of k indices each.
 
     Raises:
-      InputError: a kernel whose side is no multiple of n, places out of range or twice, subsets of
-        another size.
+      InputError: the kernel's side is not a multiple of n, an index is out of range or repeated, or
+        a random subset has another size.
     """
     kernel = check_kernel(kernel).astype(np.float64)
     n = check_count(num_examples, len(kernel), "num_examples")
@@ -147,7 +151,7 @@ def coreset_spectra(
         if weights is not None:
             root = np.sqrt(np.repeat(weights, C))
             part = root[:, None] * part * root
-        return np.sqrt(np.maximum(np.linalg.eigvalsh(part)[::-1], 0))
+        return _roots(part)
 
     return CoresetSpectra(
         values(chosen.indices),

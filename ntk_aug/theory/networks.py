@@ -1,8 +1,8 @@
-"""The statements on a network of any kind: its exact Jacobians, and what its coreset does.
+"""The statements on any network and its coreset, from exact Jacobians.
 
-Jacobians come from the kernel engine in float64. Lipschitz constants are certified where the view
-has them (tanh MLPs). Elsewhere they are the steepest slopes between the given pairs of inputs:
-nothing is certified, but every bound needs them at these pairs alone, so that the bounds hold.
+Jacobians come from the kernel engine in float64. Lipschitz constants are certified if the view has
+them (tanh MLPs). Otherwise they are the steepest slopes between the given pairs of inputs: these
+are not certified, but the bounds hold, because each uses them at these pairs only.
 """
 
 from collections.abc import Callable, Collection
@@ -37,22 +37,22 @@ from ntk_aug.theory.sides import Sides
 from ntk_aug.theory.smooth_network import TanhMLP
 
 MEMORY_BYTES = 8 * 2**30
-"""Both Jacobians of a measured network together."""
+"""Limit on the memory of both Jacobians of a measured network together."""
 
 
 class MeasuredNetwork(NamedTuple):
     """A network on n examples and on an augmented version of each.
 
     Attributes:
-      J: rows by examples.
-      J_augmented: the same of the augmented versions.
-      residuals: of the loss, on the plain examples.
-      residuals_augmented: on the augmented versions.
+      J: Jacobians by example.
+      J_augmented: Jacobians of the augmented versions.
+      residuals: residuals of the loss on the plain examples.
+      residuals_augmented: residuals on the augmented versions.
       distances: ||x~_i - x_i|| of the network's inputs.
       radius: the largest norm of an input, plain or augmented.
       jacobian_lipschitz: LJ.
       output_lipschitz: Lf.
-      certified: whether both hold for all inputs within the radius, and not for these pairs alone.
+      certified: whether LJ and Lf hold for all inputs within the radius, not only for these pairs.
     """
 
     J: Float64[np.ndarray, "n C P"]
@@ -78,14 +78,14 @@ def measure_network(
 
     Args:
       network: a `ModelView`, or what `models.as_view` takes.
-      inputs: of the network, [n, ...].
-      augmented: the same of the augmented versions.
+      inputs: [n, ...], inputs of the network.
+      augmented: [n, ...], augmented inputs.
       targets: labels [n], or soft labels [n, C].
       loss: a key of `losses.LOSSES`.
 
     Raises:
-      InputError: inputs that do not fit the network or each other, targets out of range, Jacobians
-        that do not fit into memory.
+      InputError: the inputs do not fit the network or each other, the targets are out of range, or
+        the Jacobians do not fit in memory.
     """
     view = as_view(network)
     inputs, augmented = check_inputs(inputs), check_inputs(augmented, "augmented images")
@@ -129,7 +129,7 @@ def network_outputs(view: ModelView, inputs: Inputs) -> Float64[np.ndarray, "n C
 
 
 NETWORK_STATEMENTS = ("F1", "F2", "F3", "5.1 (a)", "5.1 (b)", "A.5", "B.3")
-"""What `network_sides` computes; A.5 and B.3 are about clean examples alone."""
+"""Statements that `network_sides` can evaluate; A.5 and B.3 use clean examples only."""
 
 
 def network_sides(
@@ -139,16 +139,17 @@ def network_sides(
     *,
     only: Collection[str] = NETWORK_STATEMENTS,
 ) -> dict[str, Sides]:
-    """Both sides of F1 to F3, Lemma 5.1 in both forms, Eq. (44) and B.3, on a measured network.
+    """Evaluates F1 to F3, both forms of Lemma 5.1, Eq. (44) and B.3 on a measured network.
 
     Args:
-      measured: the network.
-      subset: [k], places of a coreset.
-      gamma: [k], its weights. Eq. (44) defines its own for this subset.
-      only: which of `NETWORK_STATEMENTS`.
+      measured: the measured network.
+      subset: [k], indices of a coreset.
+      gamma: [k], weights of the coreset; Eq. (44) defines its own weights.
+      only: keys of `NETWORK_STATEMENTS` to evaluate.
 
     Raises:
-      InputError: indices outside of the examples or twice, negative weights, an unknown statement.
+      InputError: an index is out of range or repeated, a weight is negative, or a statement is
+        unknown.
     """
     chosen = weighted_subset(subset, gamma, len(measured.J))
     n, C, P = measured.J.shape
@@ -156,36 +157,23 @@ def network_sides(
     E = measured.J_augmented.reshape(-1, P) - J
     if 2 * len(J) < P and {"F1", "F2", "F3"} & set(only):
         # In an orthonormal basis of their rows both are narrow, with the same singular values and
-        # angles: one QR decomposition in place of seven wide singular value decompositions.
+        # angles: one QR decomposition replaces seven wide singular value decompositions.
         narrow = np.asarray(np.linalg.qr(np.concatenate([J, E]).T, mode="r")).T
         J, E = narrow[: len(J)], narrow[len(J) :]
-    constants: dict[str, Any] = {
-        "jacobian_lipschitz": measured.jacobian_lipschitz,
-        "eps0": float(measured.distances.max()),
-    }
-    coreset = (chosen.indices, chosen.gamma)
+    eps0 = float(measured.distances.max())
+    LJ: dict[str, Any] = {"jacobian_lipschitz": measured.jacobian_lipschitz}
+    both = LJ | {"output_lipschitz": measured.output_lipschitz}
+    clean, coreset = (measured.J, measured.residuals), (chosen.indices, chosen.gamma)
+    J_aug = measured.J_augmented
+    augmented = AugmentedExamples(J_aug, measured.residuals_augmented)
     sides: dict[str, Callable[[], Sides]] = {
         "F1": lambda: fact_1(J, E),
-        "F2": lambda: fact_2(
-            E.reshape(n, C, -1),
-            measured.distances,
-            jacobian_lipschitz=measured.jacobian_lipschitz,
-            output_lipschitz=measured.output_lipschitz,
-        ),
+        "F2": lambda: fact_2(E.reshape(n, C, -1), measured.distances, **both),
         "F3": lambda: fact_3(J, E),
-        "5.1 (a)": lambda: lemma_5_1(
-            measured.J, measured.residuals, measured.J_augmented, *coreset, **constants
-        ),
-        "5.1 (b)": lambda: lemma_5_1_gradients(
-            measured.J,
-            measured.residuals,
-            AugmentedExamples(measured.J_augmented, measured.residuals_augmented),
-            *coreset,
-            output_lipschitz=measured.output_lipschitz,
-            **constants,
-        ),
+        "5.1 (a)": lambda: lemma_5_1(*clean, J_aug, *coreset, eps0=eps0, **LJ),
+        "5.1 (b)": lambda: lemma_5_1_gradients(*clean, augmented, *coreset, eps0=eps0, **both),
         "A.5": lambda: equation_44(measured.gradients, chosen.indices),
-        "B.3": lambda: lemma_b_3(measured.J, measured.residuals, *coreset),
+        "B.3": lambda: lemma_b_3(*clean, *coreset),
     }
     return {check_choice(name, sides, "statement on networks"): sides[name]() for name in only}
 

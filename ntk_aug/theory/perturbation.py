@@ -1,8 +1,8 @@
-"""Facts F1 to F4: how singular values and vectors move when J becomes J~ = J + E.
+"""Facts F1 to F4: how singular values and vectors change from J to J~ = J + E.
 
-Not statements of the paper but what its statements stand on, with explicit constants. sigma_i are
-the singular values of J [N, P] from the largest, u_i and v_i its left and right singular vectors;
-sigma~_i, u~_i, v~_i those of J~; ||.|| of a matrix is its spectral norm.
+The paper's statements rest on these facts; here they have explicit constants. sigma_i are the
+singular values of J [N, P] in descending order, u_i and v_i its left and right singular vectors;
+those of J~ carry a tilde. ||.|| is the spectral norm of a matrix.
 """
 
 from collections.abc import Collection
@@ -15,6 +15,7 @@ from ntk_aug.errors import InputError
 from ntk_aug.theory.arrays import (
     ArrayLike,
     finite_array,
+    jacobian_pair,
     norm,
     number_in,
     row_norms,
@@ -23,19 +24,19 @@ from ntk_aug.theory.arrays import (
 from ntk_aug.theory.sides import Assumptions, Bound, Sides
 
 VALUES_TOLERANCE = 1e-12
-"""Of singular values, relative to the largest."""
+"""Rounding error of singular values, relative to the largest."""
 ANGLES_TOLERANCE = 1e-9
-"""Of sines, absolute."""
+"""Absolute rounding error of sines."""
 ROUNDING = 4 * np.finfo(np.float64).eps
-"""Of J that decompositions answer for, relative to max(N, P) sigma_1.
+"""Backward error of a decomposition of J, relative to max(N, P) sigma_1.
 
-It counts as a part of ||E|| where vectors are concerned: between values that are equal up to
-rounding they are arbitrary, however small ||E|| is.
+Bounds on singular vectors add it to ||E||, because the vectors of values that are equal up to
+rounding are arbitrary, however small ||E|| is.
 """
 
 
 class _Decompositions(NamedTuple):
-    """J and J~, each as U S V' with the smaller side complete."""
+    """The thin singular value decompositions of J and J~."""
 
     sigma: Float64[np.ndarray, " N"]
     sigma_aug: Float64[np.ndarray, " N"]
@@ -47,14 +48,13 @@ class _Decompositions(NamedTuple):
 
     @property
     def rounding(self) -> float:
-        """See `ROUNDING`; 0 if J~ is J, which is decomposed the same way both times."""
+        """See `ROUNDING`; 0 if J~ = J, since both decompositions are then the same."""
         largest = max(self.sigma[0], self.sigma_aug[0])
         return float(ROUNDING * max(len(self.U), len(self.V)) * largest) if self.e else 0.0
 
 
 def _decompose(J, E):
-    J = finite_array(J, "J", (None, None))
-    E = finite_array(E, "E", J.shape)
+    J, E = jacobian_pair(J, E)
     U, sigma, Vt = np.linalg.svd(J, full_matrices=False)
     U_aug, sigma_aug, Vt_aug = np.linalg.svd(J + E, full_matrices=False)
     return J, E, _Decompositions(sigma, sigma_aug, U, U_aug, Vt.T, Vt_aug.T, norm(E))
@@ -72,12 +72,12 @@ def fact_1(J: ArrayLike, E: ArrayLike) -> Sides:
       E: [N, P], J~ - J.
 
     Raises:
-      InputError: matrices of different shapes, or that are not finite.
+      InputError: the shapes differ, or a value is not finite.
     """
     J, E, found = _decompose(J, E)
     sigma, moved, e = found.sigma, found.sigma_aug, found.e
     largest = max(sigma[0], moved[0])
-    options: dict[str, Any] = {"tolerance": VALUES_TOLERANCE}
+    squares: dict[str, Any] = {"tolerance": VALUES_TOLERANCE, "scale": largest**2}
     trace = (sigma**2).sum() + 2 * (J * E).sum() + (E**2).sum()
     return Sides(
         "F1",
@@ -85,17 +85,13 @@ def fact_1(J: ArrayLike, E: ArrayLike) -> Sides:
         None,
         np.full_like(sigma, e),
         further={
-            "eigenvalues": Bound(
-                np.abs(moved**2 - sigma**2), 2 * sigma * e + e**2, scale=largest**2, **options
-            ),
-            "lowest": Bound(
-                moved**2, np.maximum(sigma - e, 0) ** 2, ">=", scale=largest**2, **options
-            ),
-            "trace": Bound((moved**2).sum(), trace, "==", scale=largest**2, **options),
+            "eigenvalues": Bound(np.abs(moved**2 - sigma**2), 2 * sigma * e + e**2, **squares),
+            "lowest": Bound(moved**2, np.maximum(sigma - e, 0) ** 2, ">=", **squares),
+            "trace": Bound((moved**2).sum(), trace, "==", **squares),
         },
         constants={"||E||": e, "sigma_1": sigma[0]},
+        tolerance=VALUES_TOLERANCE,
         scale=largest,
-        **options,
     )
 
 
@@ -107,23 +103,23 @@ def fact_2(
     output_lipschitz: float | None = None,
     drop: Collection[str] = (),
 ) -> Sides:
-    """F2: ||E|| <= sqrt(n) LJ eps0. SILENT: L has to be the Lipschitz constant of x -> J(W, x).
+    """F2: ||E|| <= sqrt(n) LJ eps0. SILENT: L must be the Lipschitz constant of x -> J(W, x).
 
-    ||E||^2 <= sum_i ||E_i||^2 <= n LJ^2 eps0^2, with E_i the rows of example i. The text defines L
-    as the Lipschitz constant of the outputs; with that one (the printed form here) it is false. For
-    a ReLU network no LJ exists: J jumps where a unit switches, however near two inputs are.
+    ||E||^2 <= sum_i ||E_i||^2 <= n LJ^2 eps0^2, where E_i are the rows of example i. The paper
+    defines L as the Lipschitz constant of the outputs, with which the statement is false; that is
+    the printed form here. A ReLU network has no LJ: J jumps where a unit switches.
 
     `further`: "rows" is ||E_i|| <= LJ ||x~_i - x_i||, "sum" is ||E||^2 <= sum_i ||E_i||^2.
 
     Args:
-      E: [n, C, P], J~ - J by examples.
+      E: [n, C, P], J~ - J by example.
       distances: [n], ||x~_i - x_i||; eps0 is the largest.
-      jacobian_lipschitz: LJ; infinite where there is none.
-      output_lipschitz: Lf, of x -> f(W, x), for the printed form. None: LJ there too.
+      jacobian_lipschitz: LJ; infinite if there is none.
+      output_lipschitz: Lf, of x -> f(W, x), for the printed form; defaults to LJ.
       drop: see `Assumptions`; "lipschitz".
 
     Raises:
-      InputError: shapes that do not fit, negative distances.
+      InputError: the shapes do not match, or a distance is negative.
       AssumptionError: LJ is not a Lipschitz constant for these rows.
     """
     E = finite_array(E, "E", (None, None, None))
@@ -137,21 +133,20 @@ def fact_2(
         else number_in(jacobian_lipschitz, "jacobian_lipschitz", 0)
     )
     Lf = LJ if output_lipschitz is None else number_in(output_lipschitz, "output_lipschitz", 0)
-    # infinity times 0 is 0 here: what does not move does not change
-    rows, eps0 = row_norms(E), float(distances.max())
-    moved, steepest = distances > 0, steepest_slope(rows, distances)
+    rows, eps0, whole = row_norms(E), float(distances.max()), norm(E.reshape(-1, E.shape[-1]))
+    steepest = steepest_slope(rows, distances)
     assumptions = Assumptions(drop)
     assumptions.check("lipschitz", "||E_i|| / ||x~_i - x_i||, at most LJ", steepest, "<=", LJ)
-    with np.errstate(invalid="ignore"):
-        allowed = np.where(moved, LJ * distances, 0.0)
+    with np.errstate(invalid="ignore"):  # LJ may be infinite: an input that stays allows no change
+        allowed = np.where(distances > 0, LJ * distances, 0.0)
     return Sides(
         "F2",
-        norm(E.reshape(-1, E.shape[-1])),
+        whole,
         np.sqrt(n) * Lf * eps0 if eps0 else 0.0,
         np.sqrt(n) * LJ * eps0 if eps0 else 0.0,
         further={
             "rows": Bound(rows, allowed),
-            "sum": Bound(norm(E.reshape(-1, E.shape[-1])), np.sqrt((rows**2).sum())),
+            "sum": Bound(whole, np.sqrt((rows**2).sum())),
         },
         assumptions=assumptions.finish(),
         constants={"LJ": LJ, "Lf": Lf, "eps0": eps0, "n": n},
@@ -159,22 +154,22 @@ def fact_2(
 
 
 def fact_3(J: ArrayLike, E: ArrayLike) -> Sides:
-    """F3 (Wedin): sin angle(u_i, u~_i) <= min(1, 2 sqrt2 ||E|| / gap_i), with no condition. HOLDS.
+    """F3 (Wedin): sin angle(u_i, u~_i) <= min(1, 2 sqrt2 ||E|| / gap_i). HOLDS for any E.
 
     gap_i = min_{j != i} |sigma_i - sigma_j|. `further`: "left" and "right" are
-    sin <= sqrt2 ||E|| / dl_i with dl_i = min_{j != i} |sigma~_i - sigma_j|; the null space of the
-    longer side counts as a value 0 there. "blocks" is the same for the spans of consecutive thirds
-    of the ranks, in which gaps within a block do not matter:
+    sin <= sqrt2 ||E|| / dl_i with dl_i = min_{j != i} |sigma~_i - sigma_j|, where the null space of
+    the longer side counts as a value 0. "blocks" bounds the spans of consecutive thirds of the
+    ranks, for which gaps within a block do not matter:
     ||sin Theta||_F <= sqrt(||E V~_I||_F^2 + ||E' U~_I||_F^2) / dl_I.
 
-    The constant 2 sqrt2 cannot be below 2: `instances.spectral.f3_swap` swaps two vectors.
+    The constant must be at least 2: `instances.spectral.f3_swap` swaps two vectors.
 
     Args:
       J: [N, P].
       E: [N, P], J~ - J.
 
     Raises:
-      InputError: matrices of different shapes, or that are not finite; a single singular value.
+      InputError: the shapes differ, a value is not finite, or J has a single singular value.
     """
     J, E, found = _decompose(J, E)
     sigma, moved = found.sigma, found.sigma_aug
@@ -206,7 +201,7 @@ def fact_3(J: ArrayLike, E: ArrayLike) -> Sides:
 def wedin_bound(
     e: float, gaps: Float[np.ndarray, " N"], *, constant: float = 2 * np.sqrt(2)
 ) -> Float64[np.ndarray, " N"]:
-    """min(1, constant e / gap), which is 1 for a gap of 0 and 0 where nothing is perturbed."""
+    """min(1, constant e / gap): 1 for a gap of 0, and 0 for e = 0."""
     if e == 0:
         return np.zeros(len(gaps))
     with np.errstate(divide="ignore"):
@@ -214,9 +209,8 @@ def wedin_bound(
 
 
 def _sines(A, B):
-    """|sin| between columns of the same number, from what of B is orthogonal to A."""
-    along = (A * B).sum(axis=0)
-    return np.linalg.norm(B - A * along, axis=0)
+    """|sin| of the angle between each column of A and the same column of B."""
+    return np.linalg.norm(B - A * (A * B).sum(axis=0), axis=0)
 
 
 def nearest_gaps(
@@ -229,7 +223,7 @@ def nearest_gaps(
 
 
 def _block_bound(E, found, of_left, options):
-    """Frobenius norms of sin Theta of three blocks of ranks, of the complete side."""
+    """Bounds ||sin Theta||_F for three blocks of ranks, on the shorter side."""
     A, B = (found.U, found.U_aug) if of_left else (found.V, found.V_aug)
     sines, bounds = [], []
     for members in np.array_split(np.arange(len(found.sigma)), min(3, len(found.sigma))):
@@ -239,34 +233,28 @@ def _block_bound(E, found, of_left, options):
         if not len(others):
             bounds.append(0.0)
             continue
-        dl = np.abs(found.sigma_aug[members][:, None] - found.sigma[others]).min()
-        moved = np.hypot(
-            np.linalg.norm(E @ found.V_aug[:, members]),
-            np.linalg.norm(E.T @ found.U_aug[:, members]),
-        )
-        dl -= found.rounding
+        dl = np.abs(found.sigma_aug[members][:, None] - found.sigma[others]).min() - found.rounding
+        products = (E @ found.V_aug[:, members], E.T @ found.U_aug[:, members])
+        moved = np.hypot(*map(np.linalg.norm, products))
         bounds.append((moved + found.rounding) / dl if dl > 0 else np.inf)
     return Bound(np.array(sines), np.array(bounds), **options)
 
 
 def fact_4(J: ArrayLike, E: ArrayLike, y: ArrayLike) -> Sides:
-    """F4: (u~_i'y)^2 <= (u_i'y)^2 + ||y||^2 sin angle(u_i, u~_i). HOLDS, as the slack of (49).
+    """F4: (u~_i'y)^2 <= (u_i'y)^2 + ||y||^2 sin angle(u_i, u~_i), from (48) to (49). SILENT.
 
-    Printed (step (48) to (49)) with the slack 2 n sqrt2 ||E|| / gap0, for which ||y||^2 <= n; with
-    F3 it follows without a condition on ||E||. `further`: "gaps" has the slack of each rank's own
-    gap, 2 sqrt2 ||y||^2 ||E|| / gap_i.
+    The printed slack is 2 n sqrt2 ||E|| / gap0. It follows from F3 for any E, but needs
+    ||y||^2 <= n. `further` "gaps" has the slack 2 sqrt2 ||y||^2 ||E|| / gap_i of each rank's gap.
 
     Args:
       J: [N, P], N <= P.
       E: [N, P], J~ - J.
-      y: [N], targets of the N rows.
+      y: [N], targets of the rows.
 
     Raises:
-      InputError: shapes that do not fit, values that are not finite.
+      InputError: the shapes do not match, or a value is not finite.
     """
-    J, E, found = _decompose(J, E)
-    if J.shape[0] > J.shape[1]:
-        raise InputError(f"J has shape {J.shape}, expected no more rows than columns")
+    J, E, found = _decompose(*jacobian_pair(J, E, wide=True))
     y = finite_array(y, "y", (len(J),))
     squared = float(y @ y)
     before, after = (found.U.T @ y) ** 2, (found.U_aug.T @ y) ** 2

@@ -1,11 +1,11 @@
 """C.2: "small singular values grow relatively more; prominent vectors move less".
 
-An observation in Figure 1, not a theorem: it follows neither from Lemma 4.1, whose law is assumed,
-nor from F3, where gaps decide and not sizes. What can be proved is about perturbations with mean
-zero: the trace grows, and to second order every eigenvalue gains about P s^2.
+This is an observation in Figure 1, not a theorem. It follows neither from Lemma 4.1, whose law is
+assumed, nor from F3, which depends on gaps and not on sizes. For perturbations with mean zero one
+can prove that the trace grows, and that to second order every eigenvalue gains about P s^2.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -14,12 +14,12 @@ from ntk_aug.aliases import Float64, KeyLike
 from ntk_aug.checks import check_count
 from ntk_aug.errors import InputError
 from ntk_aug.randomness import as_key
-from ntk_aug.theory.arrays import ArrayLike, finite_array, number_in
+from ntk_aug.theory.arrays import ArrayLike, descending_values, jacobian_pair, number_in
 from ntk_aug.theory.sides import Bound, Sides
 
 
 class Expansion(NamedTuple):
-    """Means to second order in s, of E with iid N(0, s^2) entries.
+    """Means to second order in s, for E with iid N(0, s^2) entries.
 
     Attributes:
       gain: E lambda~_i - lambda_i = s^2 (P + sum_{j != i} (lambda_i + lambda_j) /
@@ -40,7 +40,7 @@ class MeasuredGains(NamedTuple):
       gain_error: its standard error.
       squared_sine: mean of sin^2 angle(u_i, u~_i).
       squared_sine_error: its standard error.
-      share_decreased: of the draws with sigma~_i < sigma_i.
+      share_decreased: share of the draws with sigma~_i < sigma_i.
     """
 
     gain: Float64[np.ndarray, " N"]
@@ -51,19 +51,18 @@ class MeasuredGains(NamedTuple):
 
 
 def second_order(sigma: ArrayLike, num_params: int, s: float) -> Expansion:
-    """The expansions.
+    """Computes the expansions.
 
-    For P much larger than N every eigenvalue gains about P s^2, which relative to lambda_i is most
-    for the smallest; and large eigenvalues that are well apart turn least.
+    For P much larger than N, every eigenvalue gains about P s^2; relative to lambda_i the smallest
+    one gains most. Vectors of large, well separated eigenvalues rotate least.
 
     Args:
-      sigma: [N], distinct singular values of J [N, P], from the largest.
+      sigma: [N], distinct singular values of J [N, P], descending.
       num_params: P, at least N.
-      s: standard deviation of the entries.
+      s: standard deviation of the entries of E.
 
     Raises:
-      InputError: values that are negative or not descending, two equal ones, P below N, a
-        negative s.
+      InputError: sigma is negative, not descending or has equal values, P < N, or s < 0.
     """
     sigma, s = _checked(sigma, num_params, s)
     values = sigma**2
@@ -76,9 +75,7 @@ def second_order(sigma: ArrayLike, num_params: int, s: float) -> Expansion:
 
 
 def _checked(sigma, num_params, s):
-    sigma = finite_array(sigma, "sigma", (None,))
-    if sigma.min() < 0 or (np.diff(sigma) > 0).any():
-        raise InputError("sigma has to be at least 0 and descending")
+    sigma = descending_values(sigma)
     if (np.diff(sigma) == 0).any():
         raise InputError("two singular values are equal, expected distinct ones")
     check_count(num_params, 2**62, "num_params", minimum=len(sigma))
@@ -88,21 +85,21 @@ def _checked(sigma, num_params, s):
 def measure_perturbed(
     key: KeyLike, sigma: ArrayLike, num_params: int, s: float, *, draws: int
 ) -> MeasuredGains:
-    """Means of exact decompositions over draws of E, which come in pairs of E and -E.
+    """Measures the means of `second_order` by exact decompositions over random pairs E and -E.
 
-    The pairs cancel the terms of odd order, whose means are 0 and whose spread is the largest. J is
-    [diag(sigma), 0], which stands for any J with these singular values: the law of E does not
-    change under rotations.
+    A pair cancels the terms of odd order, which have mean 0 and the largest variance. J is
+    [diag(sigma), 0]; the result is that of any J with these singular values, because the law of E
+    is invariant under rotations.
 
     Args:
-      key: of the draws.
-      sigma: [N], distinct singular values of J, from the largest.
+      key: random key.
+      sigma: [N], distinct singular values of J, descending.
       num_params: P, at least N.
-      s: standard deviation of the entries.
-      draws: pairs.
+      s: standard deviation of the entries of E.
+      draws: number of pairs.
 
     Raises:
-      InputError: as `second_order`; fewer than 2 pairs.
+      InputError: as in `second_order`, or there are fewer than 2 pairs.
     """
     sigma, s = _checked(sigma, num_params, s)
     draws = check_count(draws, 2**31, "draws", minimum=2)
@@ -121,8 +118,7 @@ def measure_perturbed(
             moved = J + sign * E
             values, vectors = np.linalg.eigh(moved @ moved.transpose(0, 2, 1))
             values, vectors = values[:, ::-1], vectors[:, :, ::-1]
-            # u_i is the i-th unit vector
-            cosines = np.einsum("bii->bi", vectors) ** 2
+            cosines = np.einsum("bii->bi", vectors) ** 2  # u_i is the i-th unit vector
             gain, sine = gain + (values - sigma**2) / 2, sine + (1 - cosines) / 2
             falls += (values < sigma**2).sum(axis=0)
         gains.append(gain)
@@ -138,26 +134,25 @@ def measure_perturbed(
 
 
 def claim_c_2(J: ArrayLike, E: ArrayLike) -> Sides:
-    """C.2's claim on values for one perturbation, and what holds in its place. FALSE in general.
+    """C.2 on values: sigma~_1 / sigma_1 <= sigma~_N / sigma_N for one perturbation. FALSE.
 
-    Printed: sigma~_1 / sigma_1 <= sigma~_N / sigma_N, the largest value grows relatively less.
     Corrected, for the pair E and -E, whose mean is zero: the mean trace of K~ grows by exactly
     ||E||_F^2. `further` "top": the mean of sum_{i <= k} lambda~_i is at least sum_{i <= k}
-    lambda_i for every k, since top-k sums are convex. Nothing follows for single small values.
+    lambda_i for every k, because top-k sums are convex. Nothing follows for single small values.
 
     Args:
-      J: [N, P] with a smallest singular value above 0.
+      J: [N, P], with a smallest singular value above 0.
       E: [N, P], J~ - J.
 
     Raises:
-      InputError: matrices of different shapes, values that are not finite; a singular value of 0.
+      InputError: the shapes differ, a value is not finite, or a singular value of J is 0.
     """
-    J = finite_array(J, "J", (None, None))
-    E = finite_array(E, "E", J.shape)
+    J, E = jacobian_pair(J, E)
     sigma, moved, back = (np.linalg.svd(A, compute_uv=False) for A in (J, J + E, J - E))
     if not sigma[-1] > 0:
         raise InputError("the smallest singular value of J is 0: its relative change is undefined")
     mean = (moved**2 + back**2) / 2
+    options: dict[str, Any] = {"tolerance": 1e-12, "scale": mean.sum()}
     return Sides(
         "C.2",
         mean.sum(),
@@ -166,11 +161,7 @@ def claim_c_2(J: ArrayLike, E: ArrayLike) -> Sides:
         relation="==",
         printed_lhs=moved[0] / sigma[0],
         printed_relation="<=",
-        further={
-            "top": Bound(
-                np.cumsum(mean), np.cumsum(sigma**2), ">=", tolerance=1e-12, scale=mean.sum()
-            )
-        },
+        further={"top": Bound(np.cumsum(mean), np.cumsum(sigma**2), ">=", **options)},
         constants={"||E||_F^2": (E**2).sum()},
         tolerance=1e-12,
     )

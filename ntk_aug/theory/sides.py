@@ -1,4 +1,4 @@
-"""Both sides of a statement as numbers, and the assumptions that they rest on."""
+"""Both sides of an inequality as numbers, and checks of the assumptions behind it."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -8,19 +8,20 @@ import numpy as np
 from ntk_aug.aliases import Array, Bool, Float
 from ntk_aug.checks import check_choice
 from ntk_aug.errors import InputError
+from ntk_aug.theory.arrays import number_in
 
 Side = float | np.floating | Float[Array, "..."]
 
 
 class AssumptionError(InputError):
-    """An assumption of the statement fails, so its bound would mean nothing.
+    """An assumption of the statement fails, so its bound would be meaningless.
 
     Attributes:
-      name: of the assumption; `drop=(name,)` computes the bound all the same.
+      name: name of the assumption; `drop=(name,)` computes the bound anyway.
     """
 
     def __init__(self, name: str, message: str):
-        """Keeps the name beside the message."""
+        """Takes the assumption's name beside the message."""
         super().__init__(message)
         self.name = name
 
@@ -30,13 +31,13 @@ class Assumption:
     """One assumption, checked at an instance.
 
     Attributes:
-      name: how `drop` refers to it.
-      text: what is assumed, in words.
-      value: what was found.
-      relation: between the value and the limit: "<=", ">=" or "==".
-      limit: what is assumed of the value.
-      holds: whether the value is so, up to rounding.
-      silent: whether only the printed form needs it. Such an assumption may fail.
+      name: name for `drop`.
+      text: the assumption in words.
+      value: the value at this instance.
+      relation: "<=", ">=" or "==", between value and limit.
+      limit: the bound on the value.
+      holds: whether the relation holds, up to rounding.
+      silent: whether only the printed form needs it; a silent assumption may fail.
     """
 
     name: str
@@ -50,15 +51,15 @@ class Assumption:
 
 @dataclass(frozen=True)
 class Bound:
-    """A left side, a right side, and how they compare.
+    """An inequality between two sides, each a number or one number per place (rank or time).
 
     Attributes:
-      lhs: the left side, one number or one for each place (a rank, a time).
-      rhs: the right side, of the same shape or one number.
+      lhs: the left side.
+      rhs: the right side.
       relation: "<=", ">=" or "==".
-      tolerance: relative rounding error that is granted.
-      scale: size of the terms whose difference the left side is. The tolerance is granted of this
-        too, because rounding does not shrink with a difference.
+      tolerance: allowed rounding error, relative to the larger of |rhs| and `scale`.
+      scale: size of the terms whose difference the left side is: a difference can be small while
+        its rounding error is not.
     """
 
     lhs: Side
@@ -69,10 +70,10 @@ class Bound:
 
     @property
     def ratios(self) -> Float[np.ndarray, "..."]:
-        """The quotient lhs / rhs at each place, or rhs / lhs for ">=": at most 1 where it holds.
+        """The quotient lhs / rhs at each place, or rhs / lhs for ">="; at most 1 where it holds.
 
-        For "==" the larger one of both, at least 1. A side that is to be the smaller one and is
-        within rounding of 0 has the ratio 0: there is nothing to bound.
+        For "==" it is the larger of both quotients, at least 1. Where the side that should be
+        smaller is 0 up to rounding, the ratio is 0.
         """
         lhs, rhs = np.broadcast_arrays(
             np.asarray(self.lhs, np.float64), np.asarray(self.rhs, np.float64)
@@ -112,20 +113,18 @@ class Sides:
     """Both sides of one statement at one instance.
 
     Attributes:
-      statement: its number, a key of `STATEMENTS`.
-      lhs: the left side; an array [T] or [N] where the statement speaks of times or of ranks.
-      printed: the right side as printed; None where the paper has no such statement.
-      corrected: the right side as it can be proved.
-      relation: between the left side and either right side.
-      printed_lhs: the left side of the printed form, where it is another one. Where `lhs` bounds
-        the printed quantity from above, this bounds it from below, so that the printed form never
-        counts as violated by mistake.
-      printed_relation: between the two sides of the printed form, where it is another one.
-      further: other corrected bounds, by the letters or words that the statement's docstring
-        gives them.
-      further_printed: other printed inequalities.
-      assumptions: each with its checked value.
-      constants: numbers that the right sides are made of, by their letters.
+      statement: the statement's number, a key of `STATEMENTS`.
+      lhs: the left side; an array [T] over times or [N] over ranks where the statement has them.
+      printed: the right side as printed; None if the paper has no such statement.
+      corrected: the right side that can be proved.
+      relation: "<=", ">=" or "==", between the left side and either right side.
+      printed_lhs: the left side of the printed form, if it differs. Where `lhs` is an upper bound
+        of the printed quantity, this is a lower bound, so a violation is never reported wrongly.
+      printed_relation: the relation of the printed form, if it differs.
+      further: further corrected bounds, by the names in the statement's docstring.
+      further_printed: further printed inequalities.
+      assumptions: the assumptions, each with its value.
+      constants: the numbers in the right sides, by symbol.
       tolerance: see `Bound`.
       scale: see `Bound`.
     """
@@ -160,12 +159,12 @@ class Sides:
 
     @property
     def corrected_bounds(self) -> dict[str, Bound]:
-        """All corrected bounds by name; the main one is "corrected"."""
+        """All corrected bounds by name; the main one is called "corrected"."""
         return {"corrected": self.corrected_bound, **self.further}
 
     @property
     def printed_holds(self) -> bool | None:
-        """Whether all printed inequalities hold; None where there is none."""
+        """Whether all printed inequalities hold; None if there are none."""
         if self.printed_bound is None:
             return None
         return all(b.holds for b in (self.printed_bound, *self.further_printed.values()))
@@ -177,15 +176,12 @@ class Sides:
 
 
 class Assumptions:
-    """Checks the assumptions of one statement, one after another."""
+    """Checks and records the assumptions of one statement.
+
+    Those named in `drop` are recorded without being enforced, which shows what they are for.
+    """
 
     def __init__(self, drop: Collection[str] = ()):
-        """Starts with none.
-
-        Args:
-          drop: names of assumptions that are recorded and not enforced. What a bound says without
-            one of its assumptions shows what the assumption is for.
-        """
         self._drop = (drop,) if isinstance(drop, str) else tuple(drop)
         self._checked: list[Assumption] = []
 
@@ -200,19 +196,9 @@ class Assumptions:
         silent: bool = False,
         tolerance: float = 1e-9,
     ) -> None:
-        """Records an assumption, and raises unless it holds, is dropped, or is silent.
+        """Records an `Assumption`; raises AssumptionError if it fails and is not dropped or silent.
 
-        Args:
-          name: how `drop` refers to it.
-          text: what is assumed, in words.
-          value: what was found.
-          relation: between value and limit.
-          limit: of the value.
-          silent: whether only the printed form needs it.
-          tolerance: rounding error that is granted, relative to the limit; absolute for 0.
-
-        Raises:
-          AssumptionError: it does not hold.
+        The tolerance is relative to the limit, or absolute if the limit is 0 or infinite.
         """
         value, limit = float(value), float(limit)
         slack = tolerance * (abs(limit) if limit and np.isfinite(limit) else 1.0)
@@ -226,12 +212,21 @@ class Assumptions:
                 f"{relation} {limit:.6g}",
             )
 
-    def finish(self) -> tuple[Assumption, ...]:
-        """All that was checked.
+    def stated(
+        self, name: str, text: str, given: float | None, exact: float, *, slack: float = 0.0
+    ) -> float:
+        """Returns the stated upper bound of an exact value, or that value if none is given.
 
-        Raises:
-          InputError: `drop` names an assumption that the statement does not have.
+        A stated bound is recorded as an assumption; it may be below the value by the slack.
         """
+        if given is None:
+            return exact
+        given = number_in(given, name, 0)
+        self.check(name, text, given, ">=", exact - slack)
+        return given
+
+    def finish(self) -> tuple[Assumption, ...]:
+        """Returns the checked assumptions; raises InputError if `drop` names an unknown one."""
         enforced = [one.name for one in self._checked if not one.silent]
         for name in self._drop:
             check_choice(name, enforced, "assumption to drop")

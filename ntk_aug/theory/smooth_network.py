@@ -1,7 +1,6 @@
-"""A small tanh network in closed form: its Jacobian, and certified Lipschitz constants.
+"""A small tanh network with Jacobians and certified Lipschitz constants in closed form.
 
-What hundreds of instances are drawn from. Networks of any kind are measured by
-`networks.measure_network`, whose Jacobians come from the kernel engine.
+Random instances of the statements use it; `networks.measure_network` measures any network.
 """
 
 from collections.abc import Mapping
@@ -32,10 +31,10 @@ class TanhMLP(NamedTuple):
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> "TanhMLP":
-        """From the parameters of `models.MLP` with the activation tanh.
+        """Takes the parameters of a `models.MLP` with activation tanh.
 
         Raises:
-          InputError: parameters of another network, or that are not finite.
+          InputError: the parameters are of another network, or not finite.
         """
         try:
             hidden, output = params["hidden"], params["output"]
@@ -51,19 +50,19 @@ class TanhMLP(NamedTuple):
         return cls(U, b, V, finite_array(arrays[3], "the output bias", (len(V),)))
 
     def outputs(self, X: ArrayLike) -> Float64[np.ndarray, "n C"]:
-        """f(x_i) for X [n, d].
+        """Computes f(x_i) for X [n, d].
 
         Raises:
-          InputError: inputs of another length, or that are not finite.
+          InputError: X has another shape, or a value that is not finite.
         """
         X = finite_array(X, "X", (None, self.U.shape[1]))
         return np.tanh(X @ self.U.T + self.b) @ self.V.T + self.c
 
     def jacobians(self, X: ArrayLike) -> Float64[np.ndarray, "n C P"]:
-        """J_i for X [n, d], with columns in the order U, b, V, c, each raveled in C order.
+        """Computes J_i for X [n, d]; columns are U, b, V, c, each raveled in C order.
 
         Raises:
-          InputError: inputs of another length, or that are not finite.
+          InputError: X has another shape, or a value that is not finite.
         """
         X = finite_array(X, "X", (None, self.U.shape[1]))
         n, (C, h) = len(X), self.V.shape
@@ -80,12 +79,10 @@ class TanhMLP(NamedTuple):
         """LJ for inputs of norm up to the radius: see `models.tanh_mlp_jacobian_lipschitz`.
 
         Raises:
-          InputError: a negative radius.
+          InputError: the radius is negative.
         """
-        radius = number_in(radius, "radius", 0)
-        return tanh_mlp_jacobian_lipschitz(
-            {"hidden": {"kernel": self.U.T}, "output": {"kernel": self.V.T}}, radius
-        )
+        kernels = {"hidden": {"kernel": self.U.T}, "output": {"kernel": self.V.T}}
+        return tanh_mlp_jacobian_lipschitz(kernels, number_in(radius, "radius", 0))
 
     @property
     def output_lipschitz(self) -> float:
@@ -94,7 +91,7 @@ class TanhMLP(NamedTuple):
 
 
 def random_network(rng: np.random.Generator, d: int, h: int, C: int) -> TanhMLP:
-    """A network with normal weights of variance 1 / (number of inputs), and small biases."""
+    """Draws a network: normal weights of variance 1 / (number of inputs), and small biases."""
     return TanhMLP(
         rng.standard_normal((h, d)) / np.sqrt(d),
         0.1 * rng.standard_normal(h),
@@ -104,6 +101,6 @@ def random_network(rng: np.random.Generator, d: int, h: int, C: int) -> TanhMLP:
 
 
 def softmax(outputs: Float[np.ndarray, "n C"]) -> Float64[np.ndarray, "n C"]:
-    """Probabilities of the classes."""
+    """Computes class probabilities from logits."""
     shifted = np.exp(outputs - outputs.max(axis=1, keepdims=True))
     return shifted / shifted.sum(axis=1, keepdims=True)

@@ -1,7 +1,8 @@
-"""The numbered statements of the paper's supplement: what is printed, what holds, and instances."""
+"""The numbered statements of the paper's supplement: printed form, corrected form, instances."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import ModuleType
 
 import numpy as np
 
@@ -25,27 +26,26 @@ HOLDS, SILENT, FALSE = "HOLDS", "SILENT", "FALSE"
 
 STATUSES = {
     HOLDS: "true as stated",
-    SILENT: "true only with an assumption that is not written",
-    FALSE: "a counterexample meets all written assumptions",
+    SILENT: "true only with an unstated assumption",
+    FALSE: "a counterexample meets all stated assumptions",
 }
 
 
 @dataclass(frozen=True)
 class Statement:
-    """One statement, and how its instances are made.
+    """A statement and its instances.
 
     Attributes:
-      title: what it is called, with its equations.
-      function: computes both sides at an instance; its docstring explains the statement.
+      title: name and equations.
+      function: evaluates both sides at an instance; its docstring explains the statement.
       status: a key of `STATUSES`.
-      reason: why, in a line.
-      printed: the printed form, in plain text; empty where the paper has none.
-      corrected: what holds.
-      random: from a generator to both sides at a random instance.
+      reason: the reason for the status, in one line.
+      printed: the printed form in plain text; empty if the paper has none.
+      corrected: the form that holds.
+      random: evaluates a random instance, drawn from a generator.
       counterexamples: instances that meet the written assumptions and violate the printed form.
-      attained: instances at which a corrected bound is an equality, or nearly.
-      dropped: from an assumption's name to an instance that violates the corrected form because
-        only this assumption is dropped.
+      attained: instances at which a corrected bound is (nearly) an equality.
+      dropped: for each assumption, an instance that lacks only it and violates the corrected form.
     """
 
     title: str
@@ -58,6 +58,12 @@ class Statement:
     counterexamples: tuple[Callable[[], Sides], ...] = ()
     attained: tuple[Callable[[], Sides], ...] = ()
     dropped: Mapping[str, Callable[[], Sides]] = field(default_factory=dict)
+
+
+def _lacking(module: ModuleType, prefix: str, *names: str) -> dict[str, Callable[[], Sides]]:
+    """From each assumption's name to the instance `<prefix>_without_<name>` of a module."""
+    suffixes = {name: name.lower().replace(" ", "_") for name in names}
+    return {name: getattr(module, f"{prefix}_without_{end}") for name, end in suffixes.items()}
 
 
 STATEMENTS: dict[str, Statement] = {
@@ -112,11 +118,7 @@ STATEMENTS: dict[str, Statement] = {
             gradients.lemma_5_1_true_gradients,
         ),
         attained=(gradients.lemma_5_1_attained, gradients.lemma_5_1_true_gradients),
-        dropped={
-            "lipschitz": gradients.lemma_5_1_without_lipschitz,
-            "output lipschitz": gradients.lemma_5_1_without_output_lipschitz,
-            "xi": gradients.lemma_5_1_without_xi,
-        },
+        dropped=_lacking(gradients, "lemma_5_1", "lipschitz", "output lipschitz", "xi"),
     ),
     "5.2": Statement(
         "Theorem 5.2, Eq. (28)-(43)",
@@ -131,14 +133,7 @@ STATEMENTS: dict[str, Statement] = {
         descent.t52_random,
         counterexamples=(descent.t52_prefactor, descent.t52_step_size),
         attained=(descent.t52_step_size,),
-        dropped={
-            "gamma": descent.t52_without_gamma,
-            "xi": descent.t52_without_xi,
-            "eps0": descent.t52_without_eps0,
-            "PL": descent.t52_without_pl,
-            "interpolation": descent.t52_without_interpolation,
-            "eta": descent.t52_large_step,
-        },
+        dropped=_lacking(descent, "t52", "gamma", "xi", "eps0", "PL", "interpolation", "eta"),
     ),
     "A.5": Statement(
         "A.5, Eq. (44)",
@@ -179,14 +174,7 @@ STATEMENTS: dict[str, Statement] = {
         descent.b2_random,
         counterexamples=(descent.b2_step_size,),
         attained=(descent.b2_equality,),
-        dropped={
-            "gamma": descent.b2_without_gamma,
-            "xi": descent.b2_without_xi,
-            "eps0": descent.b2_without_eps0,
-            "PL": descent.b2_without_pl,
-            "interpolation": descent.b2_without_interpolation,
-            "eta": descent.b2_large_step,
-        },
+        dropped=_lacking(descent, "b2", "gamma", "xi", "eps0", "PL", "interpolation", "eta"),
     ),
     "B.3": Statement(
         "Lemma B.3, Eq. (60)-(65)",
@@ -211,11 +199,7 @@ STATEMENTS: dict[str, Statement] = {
         gradients.b4_random,
         counterexamples=(gradients.b4_family, gradients.b4_large_family),
         attained=(gradients.b4_large_family,),
-        dropped={
-            "gamma": gradients.b4_without_gamma,
-            "xi": gradients.b4_without_xi,
-            "omega": gradients.b4_without_omega,
-        },
+        dropped=_lacking(gradients, "b4", "gamma", "xi", "omega"),
     ),
     "B.5": Statement(
         "Corollary B.5, Eq. (75)-(80)",
@@ -227,11 +211,7 @@ STATEMENTS: dict[str, Statement] = {
         gradients.b5_random,
         counterexamples=(gradients.b5_family, gradients.b5_large_family),
         attained=(gradients.b5_large_family,),
-        dropped={
-            "gamma": gradients.b5_without_gamma,
-            "xi": gradients.b5_without_xi,
-            "omega": gradients.b5_without_omega,
-        },
+        dropped=_lacking(gradients, "b5", "gamma", "xi", "omega"),
     ),
     "B.6": Statement(
         "Theorem B.6, Eq. (81)-(87)",
@@ -245,14 +225,7 @@ STATEMENTS: dict[str, Statement] = {
         descent.b6_random,
         counterexamples=(descent.b6_step_size, descent.b6_bracket),
         attained=(descent.b6_step_size, descent.b6_bracket),
-        dropped={
-            "gamma": descent.b6_without_gamma,
-            "xi": descent.b6_without_xi,
-            "omega": descent.b6_without_omega,
-            "PL": descent.b6_without_pl,
-            "interpolation": descent.b6_without_interpolation,
-            "eta": descent.b6_large_step,
-        },
+        dropped=_lacking(descent, "b6", "gamma", "xi", "omega", "PL", "interpolation", "eta"),
     ),
     "C.2": Statement(
         "C.2: small singular values grow relatively more",
@@ -330,24 +303,20 @@ STATEMENTS: dict[str, Statement] = {
         descent.f6_random,
         counterexamples=(descent.f6_orthonormal,),
         attained=(descent.f6_orthonormal,),
-        dropped={
-            "PL": descent.f6_without_pl,
-            "interpolation": descent.f6_without_interpolation,
-            "eta": descent.f6_large_step,
-        },
+        dropped=_lacking(descent, "f6", "PL", "interpolation", "eta"),
     ),
 }
-"""By number."""
+"""The statements by number."""
 
 
 def chosen_statements(names: str | Sequence[str]) -> list[str]:
-    """The numbers of the statements that are asked for; all, if none is.
+    """Returns the numbers of the named statements, or of all if `names` is empty.
 
     Args:
-      names: numbers, or what a number starts with: "4.2" is 4.2-18 and 4.2-19.
+      names: numbers or their prefixes: "4.2" stands for 4.2-18 and 4.2-19.
 
     Raises:
-      InputError: a name that fits none.
+      InputError: a name matches no statement.
     """
     if not names:
         return list(STATEMENTS)

@@ -1,8 +1,8 @@
 """Theorem B.1, Eq. (45)-(51): the training error of gradient descent on augmented data.
 
-Silent throughout: nC <= P, the squared loss, f(., W^0) = 0 (else y is y - f(X_aug, W^0)),
-||y||^2 <= n, in-place augmentation, gap0 > 0. For a network that is linear in its parameters,
-r_t = (I - eta K~)^t y exactly.
+Silent assumptions: nC <= P, the squared loss, f(., W^0) = 0 (otherwise y is y - f(X_aug, W^0)),
+||y||^2 <= n, in-place augmentation, gap0 > 0. If the network is linear in its parameters, the
+residual r_t = (I - eta K~)^t y is exact.
 """
 
 from collections.abc import Collection
@@ -14,8 +14,9 @@ from ntk_aug.errors import InputError
 from ntk_aug.theory.arrays import (
     LARGEST,
     ArrayLike,
-    check_eta_above_zero,
+    descending_values,
     finite_array,
+    jacobian_pair,
     norm,
     number_in,
     times_of,
@@ -32,24 +33,18 @@ from ntk_aug.theory.perturbation import nearest_gaps
 from ntk_aug.theory.sides import Assumptions, Bound, Sides
 
 MAX_RANDOM_ROWS = 3
-"""Rows with a target whose mean is integrated exactly; each is a dimension of the quadrature."""
+"""Largest number of non-zero targets: each is a dimension of the exact quadrature."""
 
 
 def theorem_b_1(
-    sigma: ArrayLike,
-    e: float,
-    p: ArrayLike,
-    y: ArrayLike,
-    *,
-    eta: float,
-    times: ArrayLike,
+    sigma: ArrayLike, e: float, p: ArrayLike, y: ArrayLike, *, eta: float, times: ArrayLike
 ) -> Sides:
-    """E ||y - f(X_aug, W^t)|| in the model of Lemma 4.1, whose left vectors do not move. FALSE.
+    """Theorem B.1: E ||y - f(X_aug, W^t)|| in the model of Lemma 4.1, with fixed u_i. FALSE.
 
     Printed: sqrt(sum_i (1 - eta lbar_i)^(2t) ((u_i'y)^2 + 2 n sqrt2 e / gap0)), with
-    lbar_i = E lambda~_i. From (49) to (50) Jensen is reversed: x -> (1 - eta x)^(2t) is convex, so
-    the mean of powers exceeds the power of the mean. The slack does not repair it, since it stands
-    behind the factor that is too small. The printed form fails for all large t, exponentially.
+    lbar_i = E lambda~_i. Jensen's inequality is reversed from (49) to (50): x -> (1 - eta x)^(2t)
+    is convex, so the mean of powers exceeds the power of the mean. The printed form fails for all
+    large t, exponentially; its slack does not help, because the small factor multiplies it.
 
     Corrected (a), exact in the model, with c_i = min(||y||^2, (u_i'y)^2 + 2 sqrt2 ||y||^2 e/gap_i)
     and M_i = E (1 - eta lambda~_i)^(2t):  sqrt(sum_i M_i c_i). `further` has upper bounds of it:
@@ -58,28 +53,25 @@ def theorem_b_1(
       "c": (1 - eta max(sigma_i - e, 0)^2)^(2t), without any law;
       "d": without gaps: ||(I - eta K)^t y|| + t eta (2 sigma_1 e + e^2) ||y||
         (1 - eta max(sigma_N - e, 0)^2)^(t - 1).
-    (c) and (d) need eta <= 1 / (sigma_1 + e)^2, and are left out for a larger one. "order" is the
-    chain Jensen <= (a) <= (b) <= (c) for every factor. (The supplement has no ||y||^2 in the slack
-    but n, its bound.)
+    (c) and (d) are computed only for eta <= 1 / (sigma_1 + e)^2, which they need. "order" is the
+    chain Jensen <= (a) <= (b) <= (c) for every factor.
 
-    The left side integrates sqrt(sum_i (1 - eta lambda~_i)^(2t) y_i^2) over independent delta_i, by
-    Gauss-Legendre quadrature with a node where a factor vanishes.
+    The left side integrates sqrt(sum_i (1 - eta lambda~_i)^(2t) y_i^2) over independent delta_i by
+    Gauss-Legendre quadrature, split where a factor vanishes.
 
     Args:
-      sigma: [N], singular values, from the largest.
+      sigma: [N], singular values, descending.
       e: half-width of the law.
-      p: [N], probabilities of a decrease; one number serves all.
-      y: [N], u_i'y, with at most `MAX_RANDOM_ROWS` that are not 0.
+      p: [N], probabilities of a decrease, or one number for all.
+      y: [N], u_i'y, of which at most `MAX_RANDOM_ROWS` are not 0.
       eta: learning rate, above 0.
-      times: [T], numbers of steps, increasing.
+      times: [T], step counts, increasing.
 
     Raises:
-      InputError: values that are not finite or out of range, too many rows with a target for so
-        many steps, numbers beyond float64.
+      InputError: a value is not finite or out of range, or the quadrature or gradient descent is
+        beyond float64 or memory.
     """
-    sigma = finite_array(sigma, "sigma", (None,))
-    if sigma.min() < 0 or (np.diff(sigma) > 0).any():
-        raise InputError("sigma has to be at least 0 and descending")
+    sigma = descending_values(sigma)
     N = len(sigma)
     e = number_in(e, "e (half-width of the law)", 0)
     single = not isinstance(p, list | tuple) and np.ndim(p) == 0
@@ -91,7 +83,7 @@ def theorem_b_1(
         raise InputError(
             f"y has {(y != 0).sum()} values that are not 0, expected at most {MAX_RANDOM_ROWS}"
         )
-    eta, times = check_eta_above_zero(eta), times_of(times)
+    eta, times = number_in(eta, "eta", 0, above=True), times_of(times)
     squared, gaps = float(y @ y), nearest_gaps(sigma, sigma)
     assumptions = Assumptions()
     assumptions.check("targets", "||y||^2, at most n", squared, "<=", N, silent=True)
@@ -145,43 +137,36 @@ def theorem_b_1_deterministic(
     e: float | None = None,
     drop: Collection[str] = (),
 ) -> Sides:
-    """||(I - eta K~)^t y|| for one augmentation: bounds (c) and (d) of `theorem_b_1`, no law.
+    """Bounds (c) and (d) of `theorem_b_1` for ||(I - eta K~)^t y|| of one augmentation.
 
-    `printed` is None: the paper's bound is about a mean. `corrected` is (c); `further` has "d".
+    `corrected` is (c) and `further` has "d". `printed` is None: the paper bounds a mean.
 
     Args:
       J: [N, P], N <= P.
       E: [N, P], J~ - J.
-      y: [N], targets minus outputs on the augmented examples at the start.
-      times: [T], numbers of steps, increasing.
-      eta: learning rate, in (0, 1 / (sigma_1 + e)^2]; None takes the largest.
-      e: bound of ||E||; None takes ||E||.
+      y: [N], targets minus initial outputs on the augmented examples.
+      times: [T], step counts, increasing.
+      eta: learning rate, in (0, 1 / (sigma_1 + e)^2]; defaults to the largest.
+      e: upper bound of ||E||; defaults to ||E||.
       drop: see `Assumptions`; "eta" and "e".
 
     Raises:
-      InputError: shapes that do not fit, values that are not finite or out of range.
-      AssumptionError: eta is too large (the message names the interval), or e below ||E||.
+      InputError: the shapes do not match, or a value is not finite or out of range.
+      AssumptionError: eta is too large (the message names the interval), or e is below ||E||.
     """
-    J = finite_array(J, "J", (None, None))
-    E = finite_array(E, "E", J.shape)
-    if J.shape[0] > J.shape[1]:
-        raise InputError(f"J has shape {J.shape}, expected no more rows than columns")
+    J, E = jacobian_pair(J, E, wide=True)
     N = len(J)
     y, times = finite_array(y, "y", (N,)), times_of(times)
     U, sigma, _ = np.linalg.svd(J, full_matrices=False)
     exact = norm(E)
     assumptions = Assumptions(drop)
-    if e is None:
-        e = exact
-    else:
-        e = number_in(e, "e", 0)
-        assumptions.check("e", "bound of ||E||", e, ">=", exact)
+    e = assumptions.stated("e", "bound of ||E||", e, exact)
     if not sigma[0] + e > 1 / LARGEST:
         raise InputError(
             f"sigma_1 + e is {sigma[0] + e:.3g}, expected above {1 / LARGEST:g}: J and E are 0"
         )
     limit = 1 / (sigma[0] + e) ** 2
-    eta = limit if eta is None else check_eta_above_zero(eta)
+    eta = limit if eta is None else number_in(eta, "eta", 0, above=True)
     assumptions.check("eta", f"eta in (0, {limit:.6g}]", eta, "<=", limit)
     _check_growth(eta, max(sigma[0] + e, sigma[0] + exact), times)
     bounds = deterministic_bounds(sigma, U.T @ y, e, eta, times, N)

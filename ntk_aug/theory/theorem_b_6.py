@@ -1,4 +1,4 @@
-"""Theorem B.6, Eq. (81)-(87): SGD on a coreset and its image under a linear map, linear model."""
+"""Theorem B.6, Eq. (81)-(87): SGD of a linear model on a coreset and its image under a map F."""
 
 from collections.abc import Collection
 
@@ -26,11 +26,11 @@ def theorem_b_6(
     omega: float | None = None,
     drop: Collection[str] = (),
 ) -> Sides:
-    """E ||grad L(W^t, X_{c+caug})|| along SGD with records (x_j, F x_j). FALSE.
+    """Theorem B.6: bound of E ||grad L(W^t, X_{c+caug})|| for SGD on records (x_j, F x_j). FALSE.
 
     Printed, with eta = alpha / (Lam beta): alpha^(-1/2) (1 - alpha eta / 2)^(t/2) (G0' +
-    (||F|| + 1) xi + sqrt(d) ||F|| n omega), G0' = ||grad L(W^0, X_{f+aug})||. (81) has the errors
-    of (28), the step size of 5.2, and the bracket that of Corollary B.5. Corrected, with
+    (||F|| + 1) xi + sqrt(d) ||F|| n omega), G0' = ||grad L(W^0, X_{f+aug})||. It inherits the
+    errors of (28), the step size of 5.2 and the bracket of B.5. Corrected, with
     eta <= alpha / (2 Lam beta):
         sqrt(2 Lam / alpha) (1 - alpha eta / 2)^(t/2) (G0' + (||F|| + 1) xi + 2 n R ||F|| omega).
     Silent: some W fits the coreset both clean and augmented; xi and omega are those at W^0.
@@ -38,21 +38,21 @@ def theorem_b_6(
 
     Args:
       X: [n, d], all examples.
-      Y: [n, C], their targets, [n, C].
-      W0: [d, C], start.
+      Y: [n, C], targets.
+      W0: [d, C], initial weights of the model.
       F: [d, d], the augmentation.
-      subset: [k], places of the coreset.
-      gamma: [k], its weights, with sum of at most n.
-      steps: T; sides are arrays [T + 1].
-      alpha: PL constant; None takes the largest.
-      eta: step size; None takes the largest allowed.
-      xi: as in `lemma_b_4`.
-      omega: as there.
+      subset: [k], indices of the coreset.
+      gamma: [k], weights of the coreset, with sum at most n.
+      steps: T; the sides are arrays [T + 1].
+      alpha: PL constant; defaults to the largest.
+      eta: step size; defaults to the largest allowed.
+      xi: see `lemma_b_4`.
+      omega: see `lemma_b_4`.
       drop: see `Assumptions`; those of `lemma_b_4`, "PL", "interpolation" and "eta".
 
     Raises:
-      InputError: shapes that do not fit, values that are not finite or out of range.
-      AssumptionError: an assumption fails; the message says which and names the interval.
+      InputError: the shapes do not match, or a value is not finite or out of range.
+      AssumptionError: an assumption fails; the message names it and its limit.
     """
     assumptions = Assumptions(drop)
     given = linear_coreset(X, Y, W0, F, subset, gamma, assumptions, xi=xi, omega=omega, name="W0")
@@ -68,21 +68,7 @@ def theorem_b_6(
     start = norm_of((given.gradients + given.augmented).sum(axis=0))
     shared = start + (given.spectral_norm + 1) * given.xi
     moved = given.spectral_norm * n * given.omega
-    return descent_sides(
-        "B.6",
-        problem,
-        steps,
-        alpha,
-        eta,
-        shared + 2 * given.R * moved,
-        shared + np.sqrt(d) * moved,
-        0.0,
-        assumptions,
-        {
-            "G0'": start,
-            "xi": given.xi,
-            "omega": given.omega,
-            "||F||": given.spectral_norm,
-            "R": given.R,
-        },
-    )
+    brackets = shared + 2 * given.R * moved, shared + np.sqrt(d) * moved, 0.0
+    constants = {"G0'": start, "xi": given.xi, "omega": given.omega}
+    constants |= {"||F||": given.spectral_norm, "R": given.R}
+    return descent_sides("B.6", problem, steps, alpha, eta, brackets, assumptions, constants)

@@ -1,4 +1,4 @@
-"""Theorem B.1 on networks: gradient descent of the linearised network and of the real one."""
+"""Theorem B.1 on networks: gradient descent of the network and of its linearisation."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -15,23 +15,23 @@ from ntk_aug.jacobian.float64 import network_in
 from ntk_aug.models import ModelView, as_view
 from ntk_aug.ntk import linearized_view
 from ntk_aug.precision import derivative_precision
-from ntk_aug.theory.arrays import ArrayLike, check_eta_above_zero, finite_array, times_of
+from ntk_aug.theory.arrays import ArrayLike, finite_array, number_in, times_of
 from ntk_aug.theory.gradient_descent import deterministic_bounds, training_errors
 from ntk_aug.theory.network_spectra import measure_shifts
 from ntk_aug.theory.perturbation import nearest_gaps
 
 
 class Dynamics(NamedTuple):
-    """Training errors ||y - f(X_aug, W^t)|| by draws of the augmentation, and bounds of their mean.
+    """Training errors ||y - f(X_aug, W^t)|| per draw of the augmentation, and bounds of their mean.
 
     Attributes:
-      times: numbers of steps.
-      formula: ||(I - eta K~)^t y||, what a network of constant kernel does.
-      linearized: of gradient descent on the linearised network.
-      network: of gradient descent on the network itself.
-      printed: the right side of Eq. (45), with p_i the measured shares and e the largest ||E||.
-      bound_c: the deterministic bound (c), which needs gaps.
-      bound_d: the deterministic bound (d), without gaps.
+      times: step counts.
+      formula: ||(I - eta K~)^t y||, the error of a network with constant kernel.
+      linearized: error of the linearised network.
+      network: error of the network itself.
+      printed: right side of Eq. (45), with the measured shares as p_i and the largest ||E|| as e.
+      bound_c: deterministic bound (c), which needs gaps.
+      bound_d: deterministic bound (d), without gaps.
       eta: learning rate.
       e: the largest ||E||.
       gap0: the smallest gap of singular values of J.
@@ -50,12 +50,12 @@ class Dynamics(NamedTuple):
 
     @property
     def printed_ratios(self) -> Float64[np.ndarray, " T"]:
-        """Mean error of the linearised network / printed bound; above 1 Eq. (45) is violated."""
+        """Mean error of the linearised network / printed bound; a value above 1 violates (45)."""
         return self.linearized.mean(axis=0) / np.maximum(self.printed, np.finfo(np.float64).tiny)
 
     @property
     def first_violation(self) -> int | None:
-        """The first of the times at which Eq. (45) is violated; None if there is none."""
+        """The first step count at which Eq. (45) is violated; None if there is none."""
         violated = np.flatnonzero(self.printed_ratios > 1 + 1e-9)
         return int(self.times[violated[0]]) if len(violated) else None
 
@@ -72,21 +72,21 @@ def network_dynamics(
 ) -> Dynamics:
     """Trains on augmented versions of the examples by full-batch gradient descent, in float64.
 
-    The network is centred, f(W, x) - f(W^0, x), as Theorem B.1 assumes it to be 0 at its start. The
-    loss is the squared one, and augmentation is in place.
+    The loss is the squared one and augmentation is in place. The network is centred,
+    f(W, x) - f(W^0, x), because Theorem B.1 assumes an initial output of 0.
 
     Args:
       network: a `ModelView`, or what `models.as_view` takes; training starts at its weights.
-      inputs: of the network, [n, ...].
-      versions: the same of each draw of the augmentation.
+      inputs: [n, ...], inputs of the network.
+      versions: augmented inputs [n, ...], one batch per draw.
       targets: [n, C], y.
-      times: [T], numbers of steps, increasing.
-      eta: learning rate, in (0, 1 / (sigma_1 + e)^2]; None takes the largest.
-      progress: called with ("gradient descent", runs done, in all).
+      times: [T], step counts, increasing.
+      eta: learning rate, in (0, 1 / (sigma_1 + e)^2]; defaults to the largest.
+      progress: called with ("gradient descent", runs done, total).
 
     Raises:
-      InputError: no versions, inputs or targets that do not fit, eta outside of its interval (which
-        the message names), more rows of J than parameters.
+      InputError: there are no versions, the inputs or targets do not match, eta is outside its
+        interval (which the message names), or J has more rows than parameters.
     """
     view, times = as_view(network), times_of(times)
     inputs = check_inputs(inputs)
@@ -106,7 +106,7 @@ def network_dynamics(
     shifts = measure_shifts(J, draws)
     sigma, e = shifts.sigma, float(shifts.e.max())
     limit = 1 / (sigma[0] + e) ** 2
-    eta = limit if eta is None else check_eta_above_zero(eta)
+    eta = limit if eta is None else number_in(eta, "eta", 0, above=True)
     if eta > limit * (1 + 1e-12):
         raise InputError(f"eta is {eta:.6g}, expected in (0, {limit:.6g}]: 1 / (sigma_1 + e)^2")
     coefficients = np.linalg.eigh(J @ J.T)[1][:, ::-1].T @ y
@@ -141,17 +141,10 @@ def network_dynamics(
 def gradient_descent_errors(
     view: ModelView, inputs: Inputs, targets: ArrayLike, eta: float, times: ArrayLike
 ) -> Float64[np.ndarray, " T"]:
-    """||y - f(X, W^t) + f(X, W^0)|| at the times of full-batch gradient descent, in float64.
+    """Computes ||y - f(X, W^t) + f(X, W^0)|| during full-batch gradient descent, in float64.
 
-    Args:
-      view: the network.
-      inputs: [n, ...].
-      targets: [n, C], y.
-      eta: learning rate of the sum of squared errors / 2.
-      times: [T], numbers of steps, increasing.
-
-    Raises:
-      InputError: targets of another shape, errors that are not finite.
+    The loss is the sum of squared errors / 2. Raises InputError if the targets y do not match or an
+    error is not finite.
     """
     times = times_of(times)
     with derivative_precision("float64"):

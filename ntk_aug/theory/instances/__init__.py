@@ -1,1 +1,1 @@
-"""Instances of every statement: random, counterexamples, attained, without an assumption."""
+"""Instances of each statement: random ones, counterexamples, equalities, dropped assumptions."""

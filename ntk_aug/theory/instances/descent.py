@@ -25,14 +25,14 @@ def f5_random(rng: np.random.Generator) -> Sides:
 
 
 def f5_single_record() -> Sides:
-    """One record: its loss is a parabola along its input. Equality, as for every component."""
+    """One record: its loss is a parabola along its input, so F5 is an equality."""
     problem = WeightedLeastSquares.from_arrays([[2.0, 1.0]], [1.0], [3.0], [0.0, 0.0])
     return fact_5(problem, [[0.0], [0.0]])
 
 
 def f6_random(rng: np.random.Generator) -> Sides:
     """Weighted least squares with fewer records than parameters, 200 steps."""
-    return fact_6(_problem(rng), eta=None)
+    return fact_6(_problem(rng))
 
 
 def _orthonormal(d=4):
@@ -43,33 +43,32 @@ def _orthonormal(d=4):
 
 
 def f6_orthonormal() -> Sides:
-    """CE-2: with the printed step size SGD never moves the loss; with half of it, equality."""
+    """CE-2: the printed step size never changes the loss; half of it gives equality."""
     return fact_6(_orthonormal(), steps=30)
 
 
 def f6_without_pl() -> Sides:
     """Two directions of curvature 1 and 0.01, with the PL constant of the first claimed."""
-    problem = WeightedLeastSquares.from_arrays(
-        np.diag([1.0, 0.1]), np.ones(2), np.ones(2), np.zeros(2)
-    )
+    X, ones = np.diag([1.0, 0.1]), np.ones(2)
+    problem = WeightedLeastSquares.from_arrays(X, ones, ones, np.zeros(2))
     return fact_6(problem, alpha=2.0, drop=("PL",))
 
 
 def f6_without_interpolation() -> Sides:
-    """One input with the targets 1 and -1."""
+    """One input with targets 1 and -1."""
     problem = WeightedLeastSquares.from_arrays([[1.0], [1.0]], [1.0, -1.0], np.ones(2), [3.0])
     return fact_6(problem, drop=("interpolation",))
 
 
-def f6_large_step() -> Sides:
-    """CE-2 with the printed step size taken for the corrected one."""
+def f6_without_eta() -> Sides:
+    """CE-2 with the printed step size in the corrected form."""
     problem = _orthonormal()
     eta = problem.alpha / (problem.Lam * problem.beta)
     return fact_6(problem, steps=30, eta=eta, drop=("eta",))
 
 
 def _regression(rng):
-    """N = 6 examples in d = 14, a coreset of 2 by its gradients, perturbed by up to 0.2."""
+    """N = 6 examples in d = 14 and a random coreset of 2 with the weights of (44)."""
     n, k, d = 6, 2, 14
     X, W0 = rng.standard_normal((n, d)), rng.standard_normal((d, 1))
     Y = rng.standard_normal((n, 1))
@@ -79,14 +78,14 @@ def _regression(rng):
 
 
 def t52_random(rng: np.random.Generator) -> Sides:
-    """N = 6 examples in 14 dimensions, a coreset of 2, eps0 up to 0.2, 201 steps."""
+    """Six examples in 14 dimensions, a coreset of 2, eps0 up to 0.2, 200 steps."""
     X, Y, subset, gamma, W0 = _regression(rng)
     X_aug = X[subset] + directions(rng, 2, 14, 0.2 * rng.uniform())
     return theorem_5_2(X, Y, X_aug, subset, gamma, W0)
 
 
 def b2_random(rng: np.random.Generator) -> Sides:
-    """As of 5.2, with eps0 as Theorem B.2 prints it."""
+    """As `t52_random`, with the printed eps0 of Theorem B.2."""
     X, Y, subset, gamma, W0 = _regression(rng)
     eps0 = 1 / (np.linalg.norm(X[subset], 2) * np.sqrt(len(X)))
     X_aug = X[subset] + directions(rng, 2, 14, eps0 * rng.uniform())
@@ -99,33 +98,33 @@ def _everything(d=4):
 
 
 def t52_prefactor() -> Sides:
-    """CE-1: one example x = 10, y = 1, its own coreset, alpha = 20 of at most 400; 20 > 4.472."""
+    """CE-1: one example x = 10, y = 1, its own coreset, alpha = 20 (at most 400): 20 > 4.472."""
     one = [[10.0]]
     return theorem_5_2(one, [1.0], one, [0], [1], [0.0], steps=30, alpha=20.0)
 
 
 def t52_step_size() -> Sides:
-    """CE-2: SGD never moves the loss, and the printed side tends to 0. Corrected: equality."""
+    """CE-2: SGD never changes the loss, but the printed side tends to 0. Corrected: equality."""
     return theorem_5_2(*_everything(), steps=30)
 
 
 def b2_step_size() -> Sides:
-    """CE-2 of 5.2 applies as it is, whatever O(.) hides: here a million times Lbar / sigma_max."""
+    """CE-2 of 5.2 applies for any constant in O(.), here a million times Lbar / sigma_max."""
     return theorem_b_2(*_everything(), steps=60, order_constant=1e6)
 
 
 def b2_equality() -> Sides:
-    """CE-2: the corrected form is attained at all times."""
+    """CE-2: the corrected form is an equality at all times."""
     return theorem_b_2(*_everything(), steps=30)
 
 
 def _near(gamma=1.0):
-    """One example that is fitted, x = (1, 0), whose augmentation (1, 0.1) is not."""
+    """One fitted example x = (1, 0), whose augmentation (1, 0.1) is not fitted."""
     return [[1.0, 0.0]], [0.0], [[1.0, 0.1]], [0], [gamma], [0.0, 1.0]
 
 
 def _cancelling():
-    """Two nearly equal examples with opposite residuals: their sum is small, one of them is not."""
+    """Two nearly equal examples with opposite residuals: large gradients with a small sum."""
     X = np.array([[1.0, 0.0], [1.0, 1e-3]])
     return X, [-1.0, 1.0], X[:1], [0], [2], [0.0, 0.0]
 
@@ -137,28 +136,28 @@ def _flat():
 
 
 def _contradicting():
-    """One input with the targets 1 and -1, starting far off."""
+    """One input with targets 1 and -1, and initial weights far from the minimiser."""
     X = np.array([[1.0], [1.0]])
     return X, [1.0, -1.0], X, [0, 1], [1, 1], [3.0]
 
 
 def t52_without_gamma() -> Sides:
-    """A weight of 100 for one example of one."""
+    """A single example with a weight of 100."""
     return theorem_5_2(*_near(100.0), drop=("gamma",))
 
 
 def t52_without_xi() -> Sides:
-    """Gradients that cancel, a coreset of one of them, xi = 0 claimed."""
+    """Gradients that cancel, a coreset of one of them, and a claimed xi = 0."""
     return theorem_5_2(*_cancelling(), xi=0.0, drop=("xi",))
 
 
 def t52_without_eps0() -> Sides:
-    """A perturbation of 0.1 with eps0 = 0 claimed."""
+    """A perturbation of 0.1 with a claimed eps0 = 0."""
     return theorem_5_2(*_near(), eps0=0.0, drop=("eps0",))
 
 
 def t52_without_pl() -> Sides:
-    """The PL constant of the steeper direction claimed for both."""
+    """Two directions, with the PL constant of the steeper one claimed."""
     return theorem_5_2(*_flat(), alpha=2.0, drop=("PL",))
 
 
@@ -167,43 +166,43 @@ def t52_without_interpolation() -> Sides:
     return theorem_5_2(*_contradicting(), drop=("interpolation",))
 
 
-def t52_large_step() -> Sides:
-    """CE-2 with the printed step size taken for the corrected one."""
+def t52_without_eta() -> Sides:
+    """CE-2 with the printed step size in the corrected form."""
     return theorem_5_2(*_everything(), steps=30, eta=0.25, drop=("eta",))
 
 
 def b2_without_gamma() -> Sides:
-    """As of 5.2."""
+    """As `t52_without_gamma`."""
     return theorem_b_2(*_near(100.0), drop=("gamma",))
 
 
 def b2_without_xi() -> Sides:
-    """As of 5.2."""
+    """As `t52_without_xi`."""
     return theorem_b_2(*_cancelling(), xi=0.0, drop=("xi",))
 
 
 def b2_without_eps0() -> Sides:
-    """As of 5.2."""
+    """As `t52_without_eps0`."""
     return theorem_b_2(*_near(), eps0=0.0, drop=("eps0",))
 
 
 def b2_without_pl() -> Sides:
-    """As of 5.2."""
+    """As `t52_without_pl`."""
     return theorem_b_2(*_flat(), alpha=2.0, drop=("PL",))
 
 
 def b2_without_interpolation() -> Sides:
-    """As of 5.2."""
+    """As `t52_without_interpolation`."""
     return theorem_b_2(*_contradicting(), drop=("interpolation",))
 
 
-def b2_large_step() -> Sides:
-    """As of 5.2."""
+def b2_without_eta() -> Sides:
+    """As `t52_without_eta`."""
     return theorem_b_2(*_everything(), steps=30, eta=0.25, drop=("eta",))
 
 
 def b6_random(rng: np.random.Generator) -> Sides:
-    """N = 6, k = 2, d = 14; F keeps the outputs of a target W_t, and y = X W_t. 151 steps."""
+    """Six examples in d = 14, k = 2; F keeps the outputs of a target W_t, and y = X W_t."""
     n, k, d = 6, 2, 14
     X, target = rng.uniform(size=(n, d)), rng.standard_normal((d, 1))
     F = np.eye(d) + 0.3 * rng.standard_normal((d, d))
@@ -216,9 +215,8 @@ def b6_random(rng: np.random.Generator) -> Sides:
 
 
 def b6_step_size() -> Sides:
-    """CE-2 of 5.2 with F = I: omega = 0, xi = 0. SGD never moves the loss; corrected: equality."""
-    eye, ones = np.eye(4), np.ones((4, 1))
-    return theorem_b_6(eye, ones, np.zeros((4, 1)), eye, range(4), np.ones(4), steps=60)
+    """CE-2 of 5.2 with F = I, omega = 0, xi = 0: SGD never changes the loss. Corrected: equality."""
+    return theorem_b_6(*_plain(_everything()), steps=60)
 
 
 def _bracket(**options):
@@ -239,53 +237,47 @@ def _bracket(**options):
 
 
 def b6_bracket() -> Sides:
-    """The bracket itself: 38 of one kind, 2 of the other, full gradient nearly 0; 188.4 > 113.1.
+    """The bracket itself: 38 examples of one kind, 2 of the other, full gradient near 0.
 
-    All assumptions hold. alpha is 1e-8 of Lam, since F moves inputs by 1e-4, so that nothing moves
-    over time, and only the brackets at W^0 are compared.
+    The left side 188.4 exceeds the printed 113.1. All assumptions hold. alpha is 1e-8 Lam, since F
+    moves inputs by 1e-4, so the weights stay, and only the brackets at W^0 are compared.
     """
     return _bracket(steps=0)
 
 
 def b6_without_omega() -> Sides:
-    """The same with omega = 0 claimed."""
+    """As `b6_bracket`, with a claimed omega = 0."""
     return _bracket(steps=0, omega=0.0, drop=("omega",))
 
 
 def _plain(arguments):
     """Arguments of `theorem_b_6` with F = I from those of `theorem_5_2`."""
     X, Y, _, subset, gamma, W0 = arguments
-    return (
-        np.asarray(X),
-        np.asarray(Y)[:, None],
-        np.asarray(W0)[:, None],
-        np.eye(len(W0)),
-        subset,
-        gamma,
-    )
+    Y, W0 = np.asarray(Y)[:, None], np.asarray(W0)[:, None]
+    return np.asarray(X), Y, W0, np.eye(len(W0)), subset, gamma
 
 
 def b6_without_gamma() -> Sides:
-    """A weight of 100 for one fitted example, which F moves off its target."""
+    """A weight of 100 for one fitted example, which F moves away from its target."""
     F = np.array([[1.0, 0.0], [0.1, 1.0]])
     return theorem_b_6([[1.0, 0.0]], [[0.0]], [[0.0], [1.0]], F, [0], [100], drop=("gamma",))
 
 
 def b6_without_xi() -> Sides:
-    """As of 5.2, with F = I."""
+    """As `t52_without_xi`, with F = I."""
     return theorem_b_6(*_plain(_cancelling()), xi=0.0, drop=("xi",))
 
 
 def b6_without_pl() -> Sides:
-    """As of 5.2, with F = I."""
+    """As `t52_without_pl`, with F = I."""
     return theorem_b_6(*_plain(_flat()), alpha=2.0, drop=("PL",))
 
 
 def b6_without_interpolation() -> Sides:
-    """As of 5.2, with F = I."""
+    """As `t52_without_interpolation`, with F = I."""
     return theorem_b_6(*_plain(_contradicting()), drop=("interpolation",))
 
 
-def b6_large_step() -> Sides:
-    """As of 5.2, with F = I."""
+def b6_without_eta() -> Sides:
+    """As `t52_without_eta`, with F = I."""
     return theorem_b_6(*_plain(_everything()), steps=30, eta=0.25, drop=("eta",))

@@ -1,4 +1,4 @@
-"""Instances of the statements on gradients of coresets: 5.1, A.5, B.3, B.4, B.5."""
+"""Instances of the statements on coreset gradients: 5.1, A.5, B.3, B.4, B.5."""
 
 from typing import Any
 
@@ -15,57 +15,41 @@ from ntk_aug.theory.smooth_network import random_network, softmax
 
 
 def lemma_5_1_random(rng: np.random.Generator) -> Sides:
-    """A tanh network with softmax residuals, n = 15, a greedy coreset of 4.
+    """A tanh network with softmax residuals, n = 15, and a greedy coreset of 4.
 
-    Form (a) or (b), with the same or with fresh perturbations of the coreset, in turn by chance.
+    The form, (a) or (b), is random, and so is whether the coreset has perturbations of its own.
     """
     n, k, eps0 = 15, 4, 10 ** rng.uniform(-3, 0)
     network = random_network(rng, 6, 16, 3)
     X, y = rng.standard_normal((n, 6)), np.eye(3)[rng.integers(3, size=n)]
     J, r = network.jacobians(X), softmax(network.outputs(X)) - y
     chosen = facility_location(np.einsum("icp,ic->ip", J, r), count=k)
-    places = chosen.indices
+    places, gamma = chosen.indices, chosen.weights
     X_aug = X + directions(rng, n, 6, eps0)
     X_own = X[places] + directions(rng, k, 6, eps0)
     radius = np.linalg.norm(np.concatenate([X, X_aug, X_own]), axis=1).max()
     LJ = network.jacobian_lipschitz(float(radius))
+    options: dict[str, Any] = {"jacobian_lipschitz": LJ, "eps0": eps0}
     fresh, frozen = rng.integers(2, size=2)
     J_aug, J_own = network.jacobians(X_aug), network.jacobians(X_own)
     if frozen:
-        return lemma_5_1(
-            J,
-            r,
-            J_aug,
-            places,
-            chosen.weights,
-            jacobian_lipschitz=LJ,
-            eps0=eps0,
-            J_subset=J_own if fresh else None,
-        )
-    r_aug = softmax(network.outputs(X_aug)) - y
+        options["J_subset"] = J_own if fresh else None
+        return lemma_5_1(J, r, J_aug, places, gamma, **options)
+    augmented = AugmentedExamples(J_aug, softmax(network.outputs(X_aug)) - y)
     own = AugmentedExamples(J_own, softmax(network.outputs(X_own)) - y[places])
-    return lemma_5_1_gradients(
-        J,
-        r,
-        AugmentedExamples(J_aug, r_aug),
-        places,
-        chosen.weights,
-        jacobian_lipschitz=LJ,
-        output_lipschitz=network.output_lipschitz,
-        eps0=eps0,
-        of_subset=own if fresh else None,
-    )
+    options |= {"output_lipschitz": network.output_lipschitz, "of_subset": own if fresh else None}
+    return lemma_5_1_gradients(J, r, augmented, places, gamma, **options)
 
 
 def _scalars(x, r):
-    """Jacobians and residuals of f = w x, by examples."""
+    """Jacobians and residuals of f = w x, by example."""
     return np.asarray(x, np.float64)[:, None, None], np.asarray(r, np.float64)[:, None]
 
 
 def lemma_5_1_large_residuals(**options: Any) -> Sides:
     """CE-A: f = w x at w = 0, x = (0, 0), y = (-100, -100), S = {0}, gamma = 2, eps0 = 0.1.
 
-    The squared loss does not bound residuals: the left side is 20, (26) says 0.57 and (27) 2.
+    The squared loss does not bound residuals: the left side is 20, but (26) is 0.57 and (27) 2.
     """
     J, r = _scalars([0, 0], [100, 100])
     J_aug, _ = _scalars([-0.1, 0.1], [0, 0])
@@ -73,9 +57,9 @@ def lemma_5_1_large_residuals(**options: Any) -> Sides:
 
 
 def lemma_5_1_true_gradients(**options: Any) -> Sides:
-    """CE-B: f = w'x at w = (0, 100), both x = (10, 0), fitted; x~ = x +- (0, .01), all ||r~|| 1.
+    """CE-B: f = w'x at w = (0, 100), both x = (10, 0), fitted; x~ = x +- (0, .01), all ||r~|| = 1.
 
-    The gradient of the augmented loss differs by 20, though the residuals are bounded; printed: 2.
+    The gradient of the augmented loss differs by 20 although residuals are bounded; printed: 2.
     """
     w, x = np.array([0.0, 100.0]), np.array([[10.0, 0.0], [10.0, 0.0]])
     x_aug = x + np.array([[0.0, -0.01], [0.0, 0.01]])
@@ -85,7 +69,7 @@ def lemma_5_1_true_gradients(**options: Any) -> Sides:
 
 
 def lemma_5_1_attained(**options: Any) -> Sides:
-    """N = 9, k = 2: all inputs move by 0.1, the coreset's the other way. Equality in (a)."""
+    """With n = 9, k = 2, all inputs move by 0.1, the coreset's in the other direction: equality."""
     n, k, rho = 9, 2, 1.3
     x_aug = np.full(n, 0.1)
     x_aug[:k] = -0.1
@@ -95,23 +79,23 @@ def lemma_5_1_attained(**options: Any) -> Sides:
 
 
 def lemma_5_1_without_lipschitz() -> Sides:
-    """The attained case with LJ = 1/2 claimed."""
+    """The case of equality with a claimed LJ = 1/2."""
     return lemma_5_1_attained(jacobian_lipschitz=0.5, drop=("lipschitz",))
 
 
 def lemma_5_1_without_output_lipschitz() -> Sides:
-    """CE-B with Lf = 1 claimed."""
+    """CE-B with a claimed Lf = 1."""
     return lemma_5_1_true_gradients(output_lipschitz=1.0, drop=("output lipschitz",))
 
 
 def lemma_5_1_without_xi() -> Sides:
-    """Two clean gradients that differ by 1, with xi = 0 claimed and nothing augmented."""
+    """Two clean gradients that differ by 1, with a claimed xi = 0 and no augmentation."""
     J, r = _scalars([0, 1], [1, 1])
     return lemma_5_1(J, r, J, [0], [2], jacobian_lipschitz=1.0, eps0=0.0, xi=0.0, drop=("xi",))
 
 
 def eq44_random(rng: np.random.Generator) -> Sides:
-    """25 gradients of very different lengths, half of the times with duplicates; S of 1 to 9."""
+    """25 gradients of very different lengths, sometimes with duplicates, and S of 1 to 9."""
     G = rng.standard_normal((25, 7)) * np.exp(rng.standard_normal((25, 1)))
     if rng.integers(2):
         G[rng.integers(25, size=8)] = G[rng.integers(25, size=8)]
@@ -119,17 +103,17 @@ def eq44_random(rng: np.random.Generator) -> Sides:
 
 
 def eq44_zero_gradient() -> Sides:
-    """Gradients 0 and 1, S = {0}, gamma = 2: the error is 1, and the printed side is 0."""
+    """Gradients 0 and 1, S = {0}, gamma = 2: the error is 1, the printed side 0."""
     return equation_44(np.array([[0.0], [1.0]]), [0])
 
 
 def eq44_equal_differences() -> Sides:
-    """CE-2: differences 0, 1, 1. Without sqrt(n - k), ||D||_F is not enough; with it, equality."""
+    """CE-2: differences 0, 1, 1. ||D||_F is too small without sqrt(n - k), and exact with it."""
     return equation_44(np.array([[0.0], [1.0], [1.0]]), [0])
 
 
 def b3_random(rng: np.random.Generator) -> Sides:
-    """A tanh network on clustered inputs, the squared loss, a greedy coreset of 1 to 5 of 20."""
+    """A tanh network on 20 clustered inputs, the squared loss, and a greedy coreset of 1 to 5."""
     network = random_network(rng, 6, 16, 3)
     centres = rng.standard_normal((4, 6))
     X = centres[rng.integers(4, size=20)] + 0.1 * rng.standard_normal((20, 6))
@@ -146,12 +130,12 @@ def b3_equal_points() -> Sides:
 
 
 def b3_loose_xi() -> Sides:
-    """CE-2: one point, which is its own coreset; xi = 100 bounds the error 0: printed 1 >= 99."""
+    """CE-2: one point, its own coreset; xi = 100 is a bound of the error 0: printed 1 >= 99."""
     return lemma_b_3(np.ones((1, 1, 1)), np.ones((1, 1)), [0], [1], xi=100.0)
 
 
 def b3_without_xi() -> Sides:
-    """Two points of which the coreset has the smaller, with xi = 0 claimed."""
+    """Two points, the smaller one as the coreset, with a claimed xi = 0."""
     J, r = np.array([[[0.1]], [[1.0]]]), np.ones((2, 1))
     return lemma_b_3(J, r, [0], [2], xi=0.0, drop=("xi",))
 
@@ -170,21 +154,20 @@ def _linear(rng):
 
 
 def b4_random(rng: np.random.Generator) -> Sides:
-    """Pixels in [0, 1], three outputs, F near and far from I, a coreset's weights or any others."""
+    """Pixels in [0, 1], three outputs, F near or far from I, and weights of (44) or random ones."""
     return lemma_b_4(*_linear(rng))
 
 
 def b5_random(rng: np.random.Generator) -> Sides:
-    """As of B.4."""
+    """As `b4_random`."""
     return corollary_b_5(*_linear(rng))
 
 
 def linear_family(d: int, n: int, *, tau: float = 100.0) -> tuple[Any, ...]:
-    """Arguments of `lemma_b_4` that violate the printed form; all pixels are in [0, 1].
+    """Arguments of `lemma_b_4` that violate the printed form, with pixels in [0, 1].
 
-    Two kinds of nearly equal inputs on which z has opposite signs, one of the first kind, n - 1 of
-    the second. Labels make every clean gradient 0, so xi = 0 and S = {0} with gamma = n is a
-    legitimate coreset: all gradients tie.
+    There are two nearly equal inputs on which z has opposite signs; the second stands n - 1 times.
+    All clean gradients are 0, so xi = 0, and S = {0} with gamma = n is a valid coreset.
     """
     first, others = np.ones(d), np.ones(d)
     first[0] = others[0] = 0.99
@@ -197,12 +180,12 @@ def linear_family(d: int, n: int, *, tau: float = 100.0) -> tuple[Any, ...]:
 
 
 def b4_family() -> Sides:
-    """The constructed family with d = 3, n = 4: 7.2996 > 6.9774 as printed."""
+    """The family with d = 3, n = 4: 7.2996 exceeds the printed 6.9774."""
     return lemma_b_4(*linear_family(3, 4))
 
 
 def b4_large_family() -> Sides:
-    """The same with d = 64, n = 100: 1.94 times the printed side, 0.99 of the corrected one."""
+    """The family with d = 64, n = 100: 1.94 times the printed side, 0.99 of the corrected one."""
     return lemma_b_4(*linear_family(64, 100))
 
 
@@ -217,7 +200,7 @@ def b5_large_family() -> Sides:
 
 
 def _heavy():
-    """One example with clean gradient 0 and weight 100, and one that balances nothing."""
+    """Two examples with clean gradient 0; the coreset gives one of them the weight 200."""
     X, _, W, F, *_ = linear_family(3, 4)
     X = X[:2]
     return X, X @ W, W, F, [0], [200.0]
@@ -233,12 +216,12 @@ def b4_without_gamma() -> Sides:
 
 
 def b4_without_xi() -> Sides:
-    """F = I and a coreset that lacks the only gradient, with xi = 0 claimed."""
+    """F = I and a coreset without the only gradient, with a claimed xi = 0."""
     return lemma_b_4(*_uneven(), xi=0.0, drop=("xi",))
 
 
 def b4_without_omega() -> Sides:
-    """The family with omega = 0 claimed."""
+    """The family with a claimed omega = 0."""
     return lemma_b_4(*linear_family(8, 10), omega=0.0, drop=("omega",))
 
 
@@ -248,10 +231,10 @@ def b5_without_gamma() -> Sides:
 
 
 def b5_without_xi() -> Sides:
-    """As of B.4."""
+    """As `b4_without_xi`."""
     return corollary_b_5(*_uneven(), xi=0.0, drop=("xi",))
 
 
 def b5_without_omega() -> Sides:
-    """As of B.4."""
+    """As `b4_without_omega`."""
     return corollary_b_5(*linear_family(8, 10), omega=0.0, drop=("omega",))

@@ -14,7 +14,7 @@ from ntk_aug.theory.smooth_network import random_network
 def directions(
     rng: np.random.Generator, n: int, d: int, lengths: float
 ) -> Float64[np.ndarray, "n d"]:
-    """Uniform directions times lengths uniform in [0, lengths], one of them of full length."""
+    """Random directions with lengths uniform in [0, lengths]; one has the full length."""
     drawn = rng.standard_normal((n, d))
     sizes = lengths * rng.uniform(size=n)
     sizes[rng.integers(n)] = lengths
@@ -35,7 +35,7 @@ def f1_random(rng: np.random.Generator) -> Sides:
 
 
 def f1_aligned() -> Sides:
-    """E = e u_1 v_1' moves the first singular value by all of ||E||: equality."""
+    """E = e u_1 v_1' moves the first singular value by ||E||: equality."""
     return fact_1(np.diag([3.0, 2.0, 1.0]), np.diag([0.5, 0.0, 0.0]))
 
 
@@ -54,7 +54,7 @@ def f2_random(rng: np.random.Generator) -> Sides:
 
 
 def _relu_jump(t):
-    """The unit f = max(u.x, 0) at x = (-t, 1) and (t, 1), u = (1, 0): J jumps from 0 to x'."""
+    """The unit max(u.x, 0) with u = (1, 0), at x = (-t, 1) and x~ = (t, 1): J jumps from 0 to x~."""
     x, x_aug = np.array([-t, 1.0]), np.array([t, 1.0])
     u = np.array([1.0, 0.0])
     return ((u @ x_aug > 0) * x_aug - (u @ x > 0) * x)[None, None], np.linalg.norm(x_aug - x)
@@ -67,13 +67,13 @@ def f2_relu() -> Sides:
 
 
 def f2_relu_without_lipschitz() -> Sides:
-    """The same, with LJ = 100 claimed."""
+    """The ReLU unit with a claimed LJ = 100."""
     E, distance = _relu_jump(1e-3)
     return fact_2(E, [distance], jacobian_lipschitz=100.0, drop=("lipschitz",))
 
 
 def f2_linear() -> Sides:
-    """A linear model, J = X and LJ = 1, whose inputs all move in one direction: equality."""
+    """A linear model, J = X and LJ = 1, whose inputs all move in the same direction: equality."""
     E = np.full((9, 1, 4), 0.1) / 2
     return fact_2(E, np.full(9, 0.1), jacobian_lipschitz=1.0)
 
@@ -95,12 +95,12 @@ def f4_random(rng: np.random.Generator) -> Sides:
 
 
 def f4_swap() -> Sides:
-    """The pair that swaps its vectors, y along the second: all comes to the first. Equality."""
+    """The pair that swaps its vectors, with y along the second one: equality."""
     return fact_4(np.diag([2.0, 1.0]), np.diag([-0.5001, 0.5001]), [0.0, 1.0])
 
 
 def f4_targets() -> Sides:
-    """Targets of norm 100 in place of at most sqrt n: the printed slack has n for ||y||^2."""
+    """Targets of norm 100: the printed slack has n instead of ||y||^2."""
     return fact_4(np.diag([2.0, 1.0]), [[0.0, 0.05], [0.05, 0.0]], [0.0, 100.0])
 
 
@@ -111,12 +111,12 @@ def lemma_4_1_random(rng: np.random.Generator) -> Sides:
 
 
 def lemma_4_1_truncated() -> Sides:
-    """For sigma = .3 < e = .8, p = .6: printed 0.255333; no value is below 0, so 0.235333."""
+    """For sigma = .3 < e = .8, p = .6: printed 0.255333; without values below 0, 0.235333."""
     return lemma_4_1(0.3, 0.8, 0.6)
 
 
 def lemma_4_1_inside() -> Sides:
-    """With sigma >= e the printed mean is that of the law."""
+    """With sigma >= e the printed mean is exact."""
     return lemma_4_1(2.0, 0.5, 0.3)
 
 
@@ -145,12 +145,12 @@ def eq19_random(rng: np.random.Generator) -> Sides:
 
 
 def eq19_shrunk() -> Sides:
-    """J = (1), E = (-1/2): augmentation doubles the main term; (19) says it falls to 2/3."""
+    """J = (1), E = (-1/2): augmentation doubles the main term; by (19) it falls to 2/3."""
     return equation_19([[1.0]], [[-0.5]])
 
 
 def eq19_understated() -> Sides:
-    """The same with e = 0.1 claimed for ||E|| = 1/2."""
+    """As `eq19_shrunk`, with a claimed e = 0.1 for ||E|| = 1/2."""
     return equation_19([[1.0]], [[-0.5]], e=0.1, drop=("e",))
 
 
@@ -168,7 +168,7 @@ def c2_random(rng: np.random.Generator) -> Sides:
 
 
 def c2_merging() -> Sides:
-    """Two inputs 0.1 apart that augmentation of size 0.05 makes equal: sigma_2 falls to 0."""
+    """Two inputs 0.1 apart become equal by an augmentation of size 0.05: sigma_2 falls to 0."""
     X, X_aug = np.array([[1.0, 0.05], [1.0, -0.05]]), np.array([[1.0, 0.0], [1.0, 0.0]])
     return claim_c_2(X, X_aug - X)
 
