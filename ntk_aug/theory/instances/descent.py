@@ -215,7 +215,7 @@ def b6_random(rng: np.random.Generator) -> Sides:
 
 
 def b6_step_size() -> Sides:
-    """CE-2 of 5.2 with F = I, omega = 0, xi = 0: SGD never changes the loss. Corrected: equality."""
+    """CE-2 of 5.2 with F = I, omega = xi = 0: SGD never changes the loss. Corrected: equality."""
     return theorem_b_6(*_plain(_everything()), steps=60)
 
 

@@ -54,7 +54,7 @@ def f2_random(rng: np.random.Generator) -> Sides:
 
 
 def _relu_jump(t):
-    """The unit max(u.x, 0) with u = (1, 0), at x = (-t, 1) and x~ = (t, 1): J jumps from 0 to x~."""
+    """The unit max(u.x, 0), u = (1, 0), at x = (-t, 1) and x~ = (t, 1): J jumps from 0 to x~."""
     x, x_aug = np.array([-t, 1.0]), np.array([t, 1.0])
     u = np.array([1.0, 0.0])
     return ((u @ x_aug > 0) * x_aug - (u @ x > 0) * x)[None, None], np.linalg.norm(x_aug - x)
