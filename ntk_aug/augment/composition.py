@@ -1,4 +1,4 @@
-"""Several augmentations one after the other, each with a key of its own."""
+"""Composition of several augmentations, each with its own key."""
 
 import functools
 import re
@@ -14,16 +14,12 @@ from ntk_aug.augment.value_range import CHANNELS, may_leave_unit_range
 from ntk_aug.errors import InputError, UserCodeError
 from ntk_aug.randomness import as_key
 
-# Up to a "+" or the end; the sign and the exponent of a strength (":+1", ":1e+2") have their own.
+# A part ends at a "+" or at the end, but the sign and exponent of a strength may hold a "+".
 _PART = re.compile(r"((?::[+-]?[\d._]+(?:[eE][+-]?\d+)?|[^+])*)(?:\+|$)")
 
 
 def split_parts(spec: str) -> list[str]:
-    """The parts of "name+name:strength+module:function", in order.
-
-    Raises:
-      InputError: an empty part, as in "noise+".
-    """
+    """Splits "name+name:strength+module:function"; raises InputError if a part is empty."""
     parts, end = [], -1  # as if a "+" stood before the first part
     while end < len(spec):
         found = _PART.match(spec, end + 1)
@@ -37,12 +33,12 @@ def split_parts(spec: str) -> list[str]:
 
 @dataclass(frozen=True)
 class ComposedAugmentation:
-    """Applies its parts in order; each draws from its own of the keys split from the given one.
+    """Applies its parts in order, each with its own key split from the given one.
 
     Attributes:
-      names: of the parts, for messages.
+      names: names of the parts, for messages.
       parts: augmentations of one image.
-      leaves_unit_range: whether one of the parts may leave [0, 1], and so the whole.
+      leaves_unit_range: whether a part may leave [0, 1].
     """
 
     names: tuple[str, ...]
@@ -54,11 +50,7 @@ class ComposedAugmentation:
         object.__setattr__(self, "leaves_unit_range", leaves)
 
     def __call__(self, key: KeyLike, image: Image) -> Image:
-        """Augments an image.
-
-        Raises:
-          InputError: the error of a part, which it names.
-        """
+        """Augments an image; an InputError of a part names the part."""
         keys = jax.random.split(as_key(key), len(self.parts))
         for name, part, own in zip(self.names, self.parts, keys, strict=True):
             try:
@@ -70,22 +62,18 @@ class ComposedAugmentation:
         return image
 
     def describe(self, key: KeyLike, height: int, width: int) -> str:
-        """What a call with this key does to an image of this size, in words.
-
-        A part that cannot tell is told by its name.
-        """
+        """Describes a call with this key; parts without `describe` give their name."""
         keys = jax.random.split(as_key(key), len(self.parts))
+        sizes = _sizes(self.parts, height, width)
         told = []
-        for name, part, own, size in zip(
-            self.names, self.parts, keys, _sizes(self.parts, height, width), strict=True
-        ):
+        for name, part, own, size in zip(self.names, self.parts, keys, sizes, strict=True):
             describe = getattr(part, "describe", None)
             told.append(name if describe is None else describe(own, *size))
         return " + ".join(told)
 
 
 def holds_policy(augmentation: Augmentation) -> bool:
-    """Whether it is a policy, or has one among its parts: it acts on whole values of pixels."""
+    """Whether the augmentation is or contains a policy, which acts on uint8 pixels."""
     if isinstance(augmentation, ComposedAugmentation):
         return any(map(holds_policy, augmentation.parts))
     return isinstance(augmentation, Drawing)
@@ -93,7 +81,7 @@ def holds_policy(augmentation: Augmentation) -> bool:
 
 @functools.lru_cache(maxsize=16)
 def _sizes(parts, height, width):
-    """(h, w) of the image that each part is given."""
+    """(h, w) of the image that each part takes."""
     sizes = [(height, width)]
     for part in parts[:-1]:
         sizes.append(_size_after(part, *sizes[-1]))
@@ -103,6 +91,6 @@ def _sizes(parts, height, width):
 def _size_after(part, height, width):
     for channels in CHANNELS:
         image = jax.ShapeDtypeStruct((height, width, channels), jnp.float32)
-        with suppress(InputError):  # a user's function may take images of other channels only
+        with suppress(InputError):  # a user's function may take only one number of channels
             return jax.eval_shape(part, jax.random.key(0), image).shape[:2]
     return height, width

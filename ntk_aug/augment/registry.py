@@ -1,4 +1,4 @@
-"""Augmentations by name: one table; one more augmentation is one more entry."""
+"""Augmentations by name: a new augmentation is one more entry of `AUGMENTATIONS`."""
 
 import dataclasses
 import math
@@ -32,11 +32,11 @@ class AugmentationEntry(NamedTuple):
     """A named augmentation.
 
     Attributes:
-      build: from a strength to an augmentation.
-      default: the strength if none is given; None if it takes none.
-      maximum: the largest strength allowed.
+      build: builds the augmentation from its strength.
+      default: default strength; None if the augmentation takes none.
+      maximum: largest strength allowed.
       description: one line, with the unit of the strength.
-      whole_values: whether it acts on the 256 whole values of pixels: it needs images in [0, 1].
+      whole_values: whether it acts on uint8 pixels, so its images must be in [0, 1].
     """
 
     build: Callable[[float], Augmentation]
@@ -52,9 +52,9 @@ def _rotation(interpolation):
     )
 
 
-def _constant(augmentation):
-    """An augmentation without a strength."""
-    return lambda strength: augmentation
+def _fixed(augmentation, description, whole_values=False):
+    """An entry without a strength."""
+    return AugmentationEntry(lambda strength: augmentation, None, 0, description, whole_values)
 
 
 def _whole(strength, what):
@@ -83,48 +83,41 @@ def _augmix(severity):
 def _policy_entry(method, policy):
     rows = f"{policy.rounds} of {len(policy.table)} rows"
     description = f"{method}: {rows}, magnitudes {mapping_name(policy.magnitudes)}"
-    return AugmentationEntry(_constant(PolicyAugmentation(policy)), None, 0, description, True)
+    return _fixed(PolicyAugmentation(policy), description, True)
 
 
 _METHODS = {"autoaugment": "AutoAugment", "trivialaugment": "TrivialAugment"}
 
-# Mean colours 0 .. 255 of the train splits, which Wu et al. fill Cutout's squares with, and whether
-# their chain mirrors.
+# Options of Wu et al.: the mean colour (0 .. 255) of the train split, which fills Cutout's squares,
+# and whether the chain mirrors.
 _WU = {
     "digits": (78, False),
     "mnist": (33, False),
     "fashion_mnist": (73, True),
     "svhn_cropped": ((110, 110, 114), False),
-    "svhn": ((110, 110, 114), False),  # the same, by a shorter name
+    "svhn": ((110, 110, 114), False),  # a short name of svhn_cropped
     "cifar10": ((125, 123, 114), True),
     "cifar100": ((129, 124, 112), True),
     "imagenet": ((124, 116, 104), True),
 }
 
 
-_RESIZING = (random_zoom, random_window)  # as Pillow resizes, so on whole values
+_RESIZING = (random_zoom, random_window)  # they resize uint8 pixels, as Pillow does
 
 
 def _wu_entry(fill, mirror):
-    return AugmentationEntry(
-        _constant(WuAugmentation(wu_policy(fill), mirror)),
-        None,
-        0,
-        "Wu et al. 2020, one candidate, without Mixup: 2 of 16 operations, shift, "
-        + ("mirror, Cutout" if mirror else "Cutout"),
-        True,
-    )
+    chain = "shift, mirror, Cutout" if mirror else "shift, Cutout"
+    description = f"Wu et al. 2020, one candidate, without Mixup: 2 of 16 operations, {chain}"
+    return _fixed(WuAugmentation(wu_policy(fill), mirror), description, True)
 
 
 AUGMENTATIONS = {
-    "identity": AugmentationEntry(
-        _constant(lambda key, image: image), None, 0, "the image itself: what no augmentation does"
-    ),
+    "identity": _fixed(lambda key, image: image, "the image itself: no augmentation"),
     "rotation": AugmentationEntry(
         _rotation("nearest"), 30, 180, "angle uniform in +- STRENGTH degrees, black outside"
     ),
     "rotation-bilinear": AugmentationEntry(
-        _rotation("bilinear"), 30, 180, "the same with bilinear interpolation, which blurs"
+        _rotation("bilinear"), 30, 180, "rotation with bilinear interpolation, which blurs"
     ),
     "flip-crop": AugmentationEntry(
         lambda share: partial(random_shift, share=share),
@@ -142,7 +135,7 @@ AUGMENTATIONS = {
         lambda radius: partial(random_noise_on_sphere, radius=radius),
         0.5,
         math.inf,
-        "uniform on the sphere of that radius",
+        "uniform on the sphere of radius STRENGTH",
     ),
     "noise-gaussian": AugmentationEntry(
         lambda deviation: partial(random_gaussian_noise, deviation=deviation),
@@ -179,9 +172,7 @@ AUGMENTATIONS = {
     },
     **{f"wu-{name}": _wu_entry(*options) for name, options in _WU.items()},
     **{
-        f"weak-{name}": AugmentationEntry(
-            _constant(augmentation), None, 0, description, augmentation in _RESIZING
-        )
+        f"weak-{name}": _fixed(augmentation, description, augmentation in _RESIZING)
         for name, (augmentation, description) in WEAK.items()
     },
 }
@@ -190,17 +181,15 @@ AUGMENTATIONS = {
 def build_augmentation(spec: str) -> Augmentation:
     """Builds an augmentation from its name, `name:strength`, or a user's `module:function`.
 
-    Several of them joined by "+", as in "weak-cifar10+autoaugment-cifar10", are applied in this
-    order, each with a key split from the given one.
-
-    A user's function is an augmentation itself: function(key, image) -> image. One whose images
-    may leave [0, 1] says so by `leaves_unit_range`, as all named kinds of noise do.
+    Several joined by "+", as in "weak-cifar10+autoaugment-cifar10", are applied in order, each with
+    a key split from the given one. A user's function is function(key, image) -> image; if its
+    images may leave [0, 1], it declares that by `leaves_unit_range`.
 
     Raises:
-      InputError: an unknown name (the known ones are listed), or a strength that is no number or
-        out of range. Of several, the message names the part. A part that acts on whole pixel
-        values, such as a policy, after one that may leave [0, 1].
-      UserCodeError: when it is called, an error of the user's function.
+      InputError: a name is unknown (the message lists the known ones), a strength is not a number
+        or out of range, or a part that acts on uint8 pixels, such as a policy, follows one that may
+        leave [0, 1]. The message names the part.
+      UserCodeError: the user's function fails when it is called.
     """
     names = split_parts(spec)
     if len(names) == 1:
@@ -209,7 +198,7 @@ def build_augmentation(spec: str) -> Augmentation:
     for name in names:
         try:
             parts.append(_build_part(name))
-        except UserCodeError:  # names the part, and has the user's lines
+        except UserCodeError:  # already names the part
             raise
         except InputError as error:
             raise InputError(f"part {name!r} of augmentation {spec!r}: {error}") from error
@@ -218,20 +207,17 @@ def build_augmentation(spec: str) -> Augmentation:
         ]
         if leaving and _acts_on_whole_values(name, parts[-1]):
             raise InputError(
-                f"part {name!r} of augmentation {spec!r} acts on whole pixel values, expected no "
-                f"part before it whose images leave [0, 1]: put {leaving[-1]!r} after it"
+                f"part {name!r} of augmentation {spec!r} acts on uint8 pixels, but follows a part "
+                f"whose images may leave [0, 1]: put {leaving[-1]!r} after it"
             )
     return ComposedAugmentation(tuple(names), tuple(parts))
 
 
 def describe_augmentation(spec: str) -> str:
-    """What an augmentation does, in one line: the descriptions of its parts.
-
-    Args:
-      spec: as `build_augmentation` takes it; a user's function is "your own".
+    """Describes a spec of `build_augmentation` in one line; a user's function is "your own".
 
     Raises:
-      InputError: an empty part.
+      InputError: a part is empty.
     """
     entries = [AUGMENTATIONS.get(name.partition(":")[0]) for name in split_parts(spec)]
     return "; then ".join(entry.description if entry else "your own" for entry in entries)
@@ -245,8 +231,7 @@ def _acts_on_whole_values(name, augmentation):
 def _build_part(spec):
     if is_import_path(spec, AUGMENTATIONS):
         function = import_function(spec)
-        # An augmentation of the library's own kinds stays what it is.
-        own = isinstance(function, Drawing | ComposedAugmentation)
+        own = isinstance(function, Drawing | ComposedAugmentation)  # already checks and describes
         return function if own else guarded(spec, function)
     name, _, strength_text = spec.partition(":")
     entry = AUGMENTATIONS[check_choice(name, AUGMENTATIONS, "augmentation")]

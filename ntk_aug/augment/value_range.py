@@ -1,4 +1,4 @@
-"""The range of pixel values: floats in [0, 1], whole values 0 .. 255, and who may leave [0, 1]."""
+"""The range of pixels: floats in [0, 1] or uint8, and augmentations that may leave [0, 1]."""
 
 from collections.abc import Callable
 from functools import partial
@@ -16,7 +16,7 @@ CHANNELS = (1, 3)
 
 
 def image_size(image: Shaped[Array, "..."]) -> tuple[int, int]:
-    """(h, w); raises InputError for anything but one image [h, w, c]."""
+    """Returns (h, w); raises InputError unless the image is [h, w, c]."""
     if jnp.ndim(image) != 3:
         raise InputError(
             f"the image has shape {jnp.shape(image)}, expected [height, width, channels]"
@@ -40,23 +40,23 @@ def check_pixels(image: Shaped[Array, "..."]) -> None:
 
 
 def check_unit_range(image: Shaped[Array, "..."]) -> None:
-    """Raises InputError if a value is outside [0, 1]; a traced image is not seen."""
+    """Raises InputError if a value is outside [0, 1]; does nothing for a traced image."""
     if isinstance(image, jax.core.Tracer):
         return
-    image = np.asarray(image)  # a constant is known inside of jit, too, but only to NumPy
+    image = np.asarray(image)  # inside jit, jnp.asarray would trace a constant
     if not ((image >= 0) & (image <= 1)).all():
         raise InputError(
-            f"the image ranges from {image.min():g} to {image.max():g}, expected 0 to 1, since the "
-            "augmentation acts on whole pixel values"
+            f"the image ranges from {image.min():g} to {image.max():g}, expected 0 to 1, because "
+            "the augmentation acts on uint8 pixels"
         )
 
 
 def to_pixels(image: Image) -> PixelImage:
-    """round(255 x), the inverse of division by 255.
+    """Converts floats in [0, 1] to uint8 by round(255 x), the inverse of division by 255.
 
     Raises:
-      InputError: not floats [h, w, c] of 1 or 3 channels, or a value outside [0, 1] (which can be
-        seen outside of jit and vmap only; inside it is clipped).
+      InputError: the image is not floats [h, w, c] with 1 or 3 channels, or has a value outside
+        [0, 1]. Inside jit and vmap such values are clipped instead.
     """
     check_channels(image)
     if not jnp.issubdtype(image.dtype, jnp.floating):
@@ -66,7 +66,7 @@ def to_pixels(image: Image) -> PixelImage:
 
 
 def from_pixels(image: PixelImage, dtype: DTypeLike) -> Image:
-    """Whole values 0 .. 255 as floats in [0, 1]."""
+    """Converts uint8 to floats in [0, 1]."""
     return jnp.asarray(image).astype(dtype) / 255
 
 
@@ -74,14 +74,14 @@ _F = TypeVar("_F", bound=Callable)
 
 
 def leaves_unit_range(augmentation: _F) -> _F:
-    """Declares that the images of an augmentation may leave [0, 1]; also as a decorator.
+    """Declares that the images of an augmentation may leave [0, 1]; can be used as a decorator.
 
-    Additive noise and linear maps do, and theory needs them unclipped. A spectrum study refuses
-    any other augmentation whose images leave [0, 1], since a wrong scale is the usual reason.
+    Additive noise and linear maps do, and the theory needs them unclipped. A spectrum study refuses
+    any other augmentation whose images leave [0, 1], because the usual reason is a wrong scale.
 
     Returns:
-      The augmentation with an attribute `leaves_unit_range`, or, if it takes no attributes, a
-      `functools.partial` of it.
+      The augmentation with an attribute `leaves_unit_range`, or a `functools.partial` of it if it
+      takes no attributes.
     """
     declared: Any = augmentation
     try:
@@ -93,9 +93,9 @@ def leaves_unit_range(augmentation: _F) -> _F:
 
 
 def may_leave_unit_range(augmentation: Callable) -> bool:
-    """Whether `leaves_unit_range` was declared of the augmentation, or of what it is a partial of.
+    """Whether the augmentation, or the function it is a partial of, declared `leaves_unit_range`.
 
-    An attribute of that name that is true counts as well, such as a field of the user's own class.
+    Any true attribute of that name counts, such as a field of a user's class.
     """
     if getattr(augmentation, "leaves_unit_range", False):
         return True

@@ -1,6 +1,6 @@
-"""The weak augmentations of the data sets: shifts, mirrors, and crops at another size.
+"""The weak augmentations of the data sets: shifts, mirrors, and resized crops.
 
-Lengths are shares of the side: 4 pixels of 32 are an eighth. All but two keep the image's shape.
+Lengths are shares of the side: 4 pixels of 32 are 1/8. All but two keep the image's shape.
 """
 
 from functools import partial
@@ -18,14 +18,9 @@ from ntk_aug.randomness import as_key
 def random_shift(
     key: KeyLike, image: Image, *, share: float = 1 / 8, mirror: bool = True, mode: str = "zero"
 ) -> Image:
-    """Mirrors at random, pads by a share of the longer side, and crops to the original size.
+    """Mirrors with probability 1/2, pads, and crops to the original size at a uniform position.
 
-    Args:
-      key: of this image.
-      image: floats [h, w, c].
-      share: of the side, for the padding.
-      mirror: whether left and right are changed with probability 1/2.
-      mode: of the padding, "zero" or "reflect".
+    `share` is the padding relative to the longer side, `mode` its kind, "zero" or "reflect".
     """
     flip_key, crop_key = jax.random.split(as_key(key))
     padding = int(max(image.shape[:2]) * share)
@@ -34,53 +29,42 @@ def random_shift(
 
 
 def random_zoom(key: KeyLike, image: Image) -> Image:
-    """A crop of 8 to 100 % of the area resized to the image's own size, and a random mirror."""
+    """Resizes a crop of 8 to 100 % of the area to the image's size, and mirrors at random."""
     flip_key, crop_key = jax.random.split(as_key(key))
     zoomed = random_resized_crop(crop_key, to_pixels(image), *image.shape[:2])
     return random_flip_horizontal(flip_key, from_pixels(zoomed, image.dtype))
 
 
 def random_part(key: KeyLike, image: Image) -> Window:
-    """A crop of 7/8 of either side (56 of 64 pixels), and a random mirror."""
+    """Crops to 7/8 of each side (56 of 64 pixels), and mirrors at random."""
     flip_key, crop_key = jax.random.split(as_key(key))
     height, width = (side * 7 // 8 for side in image.shape[:2])
     return random_flip_horizontal(flip_key, random_crop(crop_key, image, height, width))
 
 
 def random_window(key: KeyLike, image: Image) -> Window:
-    """Resizes the short side to 256, cuts a window of 224 x 224, and mirrors at random."""
+    """Resizes the short side to 256, crops to 224 x 224, and mirrors at random."""
     flip_key, crop_key = jax.random.split(as_key(key))
     window = random_crop(crop_key, resize_short_side(to_pixels(image), 256), 224, 224)
     return random_flip_horizontal(flip_key, from_pixels(window, image.dtype))
 
 
-_shift_only = partial(random_shift, mirror=False)
+_shift = (partial(random_shift, mirror=False), "shift by up to 1/8 of the side")
+_mirror_and_shift = (random_shift, "mirror, shift by up to 1/8 of the side")
 
 WEAK = {
-    "digits": (_shift_only, "shift by up to 1/8 of the side"),
-    "mnist": (_shift_only, "shift by up to 1/8 of the side"),
-    "svhn_cropped": (_shift_only, "shift by up to 1/8 of the side"),
-    "svhn": (_shift_only, "shift by up to 1/8 of the side"),  # the same, by a shorter name
-    "fashion_mnist": (random_shift, "mirror, shift by up to 1/8 of the side"),
-    "cifar10": (random_shift, "mirror, shift by up to 1/8 of the side"),
-    "cifar100": (random_shift, "mirror, shift by up to 1/8 of the side"),
-    "caltech256": (
-        random_zoom,
-        "random crop resized to the image's size, mirror",
-    ),
+    **dict.fromkeys(("digits", "mnist", "svhn_cropped", "svhn"), _shift),
+    **dict.fromkeys(("fashion_mnist", "cifar10", "cifar100"), _mirror_and_shift),
+    "caltech256": (random_zoom, "random crop resized to the image's size, mirror"),
     "tinyimagenet": (random_part, "crop of 7/8 of the side, mirror; the result is smaller"),
     "imagenet": (random_window, "short side to 256, crop of 224, mirror; the result is 224 x 224"),
 }
-"""By data set: (augmentation, description)."""
+"""Weak augmentation and description by data set; "svhn" is a short name of "svhn_cropped"."""
 
 
 def weak_augmentation(dataset_name: str) -> str:
-    """The name of a data set's weak augmentation, for `build_augmentation`.
+    """Returns the name of a data set's weak augmentation, for `build_augmentation`.
 
-    Args:
-      dataset_name: as `data.load_dataset` takes it.
-
-    Returns:
-      "weak-cifar10" of "cifar10"; "identity" of a data set without one in `WEAK`.
+    It is "weak-cifar10" for "cifar10", and "identity" for a data set that is not in `WEAK`.
     """
     return f"weak-{dataset_name}" if dataset_name in WEAK else "identity"

@@ -1,7 +1,7 @@
-"""Decoded data sets on disk, so that the next load is one read.
+"""A cache of decoded data sets on disk.
 
-One uncompressed npz for each split of each folder that was decoded. It carries a signature of that
-folder; once the folder's files change, it no longer matches and is written anew.
+There is one uncompressed npz per split of each decoded folder. It holds a signature of the folder,
+and is written again when the folder's files change.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ import numpy as np
 from ntk_aug.errors import InputError
 from ntk_aug.records import StrPath, fingerprint, replacing
 
-# Part of every signature: raise it when the same files are decoded into other arrays.
+# Part of every signature: increase it when the same files are decoded to different arrays.
 _LAYOUT = 1
 
 
@@ -27,10 +27,10 @@ def cache_folder(cache_dir: StrPath | None = None) -> Path:
 
 
 def folder_signature(folder: Path) -> str:
-    """A sha256 of the path of a folder and the names, sizes and times of all files in it.
+    """Returns a sha256 of a folder's path and of the names, sizes and times of its files.
 
     Raises:
-      InputError: a folder that cannot be listed.
+      InputError: the folder cannot be listed.
     """
     try:
         files = sorted(path for path in folder.rglob("*") if path.is_file())
@@ -42,26 +42,24 @@ def folder_signature(folder: Path) -> str:
 
 
 def cache_path(folder: Path, split: str, *, cache_dir: StrPath | None = None) -> Path:
-    """The file that keeps one split of `folder`, a prepared data set name/[config/]version."""
+    """Returns the cache file of one split of `folder`, a data set name/[config/]version."""
     place = fingerprint(str(folder.resolve()))[:16]
     return cache_folder(cache_dir) / f"{folder.parent.name}-{folder.name}-{split}-{place}.npz"
 
 
 def read_cached(path: StrPath, signature: str) -> dict[str, np.ndarray] | None:
-    """The arrays kept under `path`, or None if there are none of this signature."""
+    """Reads the cached arrays; returns None if there are none with this signature."""
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as kept:
-            # Arrays are read when they are asked for: those of a stale file are not.
-            if str(kept["signature"]) != signature:
+            if str(kept["signature"]) != signature:  # arrays are read lazily: not those of this
                 return None
             return {name: kept[name] for name in kept.files if name != "signature"}
-    except Exception:  # missing, or broken: zipfile, zlib and numpy each have their own
+    except Exception:  # missing or broken; zipfile, zlib and numpy each raise their own errors
         return None
 
 
 def write_cached(path: StrPath, signature: str, arrays: Mapping[str, np.ndarray]) -> None:
-    """Keeps arrays under `path`; does nothing where that cannot be written."""
+    """Writes arrays to the cache; does nothing without permission or space."""
     kept: dict[str, Any] = {**arrays, "signature": np.asarray(signature)}
-    # A cache is a convenience: without permission or space the arrays are decoded again next time.
     with contextlib.suppress(OSError), replacing(path) as temporary, temporary.open("wb") as file:
         np.savez(file, **kept)

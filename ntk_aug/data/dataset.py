@@ -1,4 +1,4 @@
-"""Labelled examples in memory, images above all: what every data set becomes."""
+"""The type of all data sets: labelled examples in memory, usually images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -21,19 +21,18 @@ class Dataset:
     """One split of a data set, or a subset of it.
 
     Attributes:
-      name: the name it is loaded by, or the file it came from.
+      name: name or file that it was loaded from.
       split: "train" or "test".
-      images: images [n, h, w, c], uint8 (0 .. 255) or floating point (0 .. 1). Or examples of
-        another kind: a table [n, d] of floating point, token ids [n, t] of integers, an array of
-        any number of axes but four, or a pytree of arrays with one n. A network takes those as
-        they are, and only images can be augmented.
+      images: images [n, h, w, c], uint8 (0 .. 255) or floating point (0 .. 1); or other examples: a
+        table [n, d] of floats, token ids [n, t], an array of any rank but 4, or a pytree of arrays
+        with one n. A network takes those unchanged, and only images can be augmented.
       labels: int32 [n], each in 0 .. num_classes - 1.
       class_names: one name per class.
-      indices: int32 [n], the place of each example in its whole split. Augmentation keys are folded
-        from it, so that an example keeps its augmentation in every subset and batch.
-        Empty: 0 .. n - 1.
-      mean, std: per channel, of pixels in [0, 1]: the network's input is (pixel - mean) / std.
-        Empty: 0 and 1 for images; examples of another kind have none.
+      indices: int32 [n], the position of each example in its whole split; defaults to 0 .. n - 1.
+        Augmentation keys are folded from it, so an example keeps its augmentation in every subset
+        and batch.
+      mean, std: per channel, of pixels in [0, 1]: the network's input is (pixel - mean) / std. They
+        default to 0 and 1 for images; other examples have none.
     """
 
     name: str
@@ -48,7 +47,7 @@ class Dataset:
     def __post_init__(self):
         images = _checked_examples(self.images, self.name)
         if len(set(self.class_names)) < len(self.class_names):
-            raise InputError(f"class names of {self.name} are {self.class_names}: one stands twice")
+            raise InputError(f"class names of {self.name} are {self.class_names}: one is repeated")
         channels = images.shape[-1] if _are_images(images) else 0
         n = num_examples(images)
         fields = {
@@ -63,21 +62,16 @@ class Dataset:
             object.__setattr__(self, name, value)
         if self.indices.shape != (n,) or self.indices.min() < 0:
             raise InputError(
-                f"indices of {self.name} have shape {self.indices.shape}, expected {n} "
-                "places from 0"
+                f"indices of {self.name} have shape {self.indices.shape}, expected {n} positions "
+                "from 0"
             )
+        given = f"normalisation of {self.name} is mean {self.mean}, std {self.std}; expected"
         if not channels and (self.mean or self.std):
-            raise InputError(
-                f"normalisation of {self.name} is mean {self.mean}, std {self.std}; expected none, "
-                "as its examples are no images [n, h, w, c]"
-            )
+            raise InputError(f"{given} none, as its examples are not images [n, h, w, c]")
         numbers = np.array([*self.mean, *self.std])
         fits = len(self.mean) == len(self.std) == channels and np.isfinite(numbers).all()
         if not fits or min(self.std, default=1) <= 0:
-            raise InputError(
-                f"normalisation of {self.name} is mean {self.mean}, std {self.std}; expected "
-                f"{channels} numbers each, the std positive"
-            )
+            raise InputError(f"{given} {channels} numbers each, the std positive")
 
     @classmethod
     def from_arrays(
@@ -91,23 +85,22 @@ class Dataset:
         mean: tuple[float, ...] = (),
         std: tuple[float, ...] = (),
     ) -> "Dataset":
-        """A data set of a user's own arrays.
+        """Makes a data set of your own arrays.
 
         Args:
-          images: [n, h, w, c] or [n, h, w], uint8 or floats in [0, 1]; or examples of another kind
-            (see `Dataset`), such as a table [n, d] or token ids [n, t].
-          labels: [n], integers or texts. What occurs, sorted, are the classes 0, 1, ..., which are
-            named by it. Where two splits are made, give both `class_names`, so that both have the
-            same classes.
-          name: in messages and records.
+          images: [n, h, w, c] or [n, h, w], uint8 or floats in [0, 1]; or other examples (see
+            `Dataset`), such as a table [n, d] or token ids [n, t].
+          labels: [n], integers or texts. The distinct labels, sorted, are the classes 0, 1, ....
+            Give `class_names` to both splits of a data set, so that both have the same classes.
+          name: name for messages and records.
           split: "train" or "test".
-          class_names: names of the classes, in the order of the network's outputs. Labels are
-            names, or numbers 0 .. C - 1 of names, or else have the names in sorted order.
-          mean: per channel, as `Dataset`.
-          std: likewise.
+          class_names: names of the classes in the order of the network's outputs. Labels are names,
+            or indices 0 .. C - 1 of names; other integers get the names in sorted order.
+          mean: per channel, see `Dataset`.
+          std: per channel, see `Dataset`.
 
         Raises:
-          InputError: arrays that do not fit.
+          InputError: the arrays do not match.
 
         Example:
           animals = data.Dataset.from_arrays(images, np.array(["cat", "dog", "cat"]))
@@ -124,7 +117,7 @@ class Dataset:
 
     @property
     def num_classes(self) -> int:
-        """How many classes there are: the outputs C of a network for it."""
+        """The number of classes C."""
         return len(self.class_names)
 
     @property
@@ -134,20 +127,20 @@ class Dataset:
 
     @property
     def image_shape(self) -> tuple[int, ...]:
-        """The shape of one example in an array: (height, width, channels) of images."""
+        """The shape of one example of an array: (height, width, channels) for images."""
         if not isinstance(self.images, np.ndarray):
-            raise InputError(f"examples of {self.name} are no single array: see `example`")
+            raise InputError(f"examples of {self.name} are not a single array: see `example`")
         return self.images.shape[1:]
 
     @property
     def example(self) -> Any:
-        """Shape and type of one input of a network: a `jax.ShapeDtypeStruct`, or a pytree."""
+        """Shape and type of one network input: a `jax.ShapeDtypeStruct`, or a pytree of them."""
         if self.are_images:
             return jax.ShapeDtypeStruct(self.image_shape, np.float32)
         return example_shapes(cast_inputs(self.images, "float32"))
 
     def take(self, positions: np.ndarray) -> "Dataset":
-        """The examples at these positions, in their order; classes and indices are kept."""
+        """Takes the examples at these positions in order; they keep their classes and indices."""
         return replace(
             self,
             images=take_examples(self.images, positions),
@@ -156,7 +149,7 @@ class Dataset:
         )
 
     def fingerprint(self) -> str:
-        """A sha256 of everything that a network trained on it can depend on."""
+        """Returns a sha256 of everything that training on the data set can depend on."""
         if isinstance(self.images, np.ndarray):
             examples = fingerprint(self.images)
         else:
@@ -171,7 +164,7 @@ def _are_images(examples: Any) -> bool:
 
 
 def _checked_examples(examples: Any, name: str) -> Any:
-    """Images as they are; anything else as `check_inputs` gives it, and bytes as integers."""
+    """Checks examples; those that are not images get the types of `check_inputs`."""
     if isinstance(examples, jax.Array | list | tuple):
         examples = np.asarray(examples)
     if not _are_images(examples):
@@ -181,7 +174,7 @@ def _checked_examples(examples: Any, name: str) -> Any:
                 "images are [n, height, width, channels]"
             )
         examples = check_inputs(examples, f"examples of {name}")
-        # Bytes that are no images are numbers of something, such as token ids.
+        # uint8 that are not images are numbers, such as token ids.
         return jax.tree.map(lambda a: a.astype(np.int32) if a.dtype == np.uint8 else a, examples)
     images = check_images(examples, f"images of {name}")
     if images.dtype != np.uint8 and not (images.min() >= 0 and images.max() <= 1):
@@ -193,14 +186,13 @@ def _checked_examples(examples: Any, name: str) -> Any:
 
 
 def unit_range(images: Inputs) -> Inputs:
-    """Images [n, h, w, c] as float32 in [0, 1]: uint8 is divided by 255, floats only cast.
+    """Converts images [n, h, w, c] to float32 in [0, 1]: uint8 is divided by 255, floats are cast.
 
-    The quotients are rounded to the nearest float32, inside of jit as outside of it.
-
-    Examples that are no images stay as they are, floating point as float32.
+    Quotients are the nearest float32, inside and outside jit. Other examples keep their values;
+    floats are cast to float32.
 
     Raises:
-      InputError: uint8 of another number of axes.
+      InputError: uint8 is not [n, h, w, c].
     """
     if getattr(images, "dtype", None) == np.uint8:
         if images.ndim != 4:
@@ -208,16 +200,16 @@ def unit_range(images: Inputs) -> Inputs:
                 f"images have shape {images.shape}, expected [n, height, width, channels]"
             )
         values = jnp.asarray(images, jnp.float32)
-        # Inside of jit, XLA makes a division by a constant a multiplication by its rounded inverse,
-        # which is the quotient only for half of the 256 values. This divisor is no constant.
+        # XLA replaces a division by a constant by a multiplication with its rounded inverse, which
+        # is wrong for half of the 256 values. This divisor is not a constant.
         return values / jnp.where(values < 0, 1, 255)
     return cast_inputs(jax.tree.map(jnp.asarray, images), "float32")
 
 
 def normalize(images: Inputs, mean: tuple[float, ...], std: tuple[float, ...]) -> Inputs:
-    """The network's input (x - mean) / std, per channel, from images [..., h, w, c] in [0, 1].
+    """Computes (x - mean) / std per channel, for images [..., h, w, c] in [0, 1].
 
-    Without a mean and a std, as of examples that are no images, nothing is changed.
+    Without mean and std, as for examples that are not images, it returns its input.
     """
     if not mean and not std:
         return images

@@ -9,11 +9,11 @@ from ntk_aug.data.splits import SPLITS, every_fifth
 
 
 def load_digits(split: str) -> Dataset:
-    """1,797 real digits of 43 writers, 8 x 8 x 1, from the UCI set of E. Alpaydin and C. Kaynak.
+    """Loads 1,797 real digits of 43 writers, 8 x 8 x 1 (UCI, E. Alpaydin and C. Kaynak).
 
-    Pixels count the inked cells of a 4 x 4 square, 0 .. 16; here they are divided by 16. The set
-    has no split of its own: every fifth image, in file order, is test (359), the others train
-    (1,438). Writers are not separated, as the file does not name them.
+    Pixels count the inked cells of a 4 x 4 square, divided by 16. Every fifth image in file order
+    is test (359), the others train (1,438); writers are not separated, because the file does not
+    name them.
     """
     check_choice(split, SPLITS, "split")
     bunch = datasets.load_digits()

@@ -1,4 +1,4 @@
-"""A user's own examples, from one npz file."""
+"""Your own examples from one npz file."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from ntk_aug.data.splits import SPLITS, every_fifth
 from ntk_aug.errors import InputError
 from ntk_aug.records import StrPath, read_npz
 
-# Names of the examples, their labels, and those of a test split.
+# Keys of the examples, the labels, and those of the test split.
 _KEYS = (
     ("images", "labels", "test_images", "test_labels"),
     ("x", "y", "x_test", "y_test"),
@@ -23,19 +23,20 @@ _KEYS = (
 def load_images_file(path: StrPath, split: str) -> Dataset:
     """Reads labelled examples from an npz file.
 
-    Keys: `images` and `labels`, or `x` and `y`. Images are [n, h, w] or [n, h, w, c], uint8 or
-    floating point in [0, 1]; other examples are tables [n, d] of floats, or token ids [n, t].
-    Labels are integers or texts; those that occur, sorted, are the classes 0, 1, ..., in both
-    splits. Optional: `test_images` and `test_labels` (`x_test`, `y_test`); `class_names`; `mean`
-    and `std` per channel of pixels in [0, 1]. The keys `x_train`, `y_train`, `x_test`, `y_test`
-    serve, too. Without test examples every fifth, in file order, is the test split.
+    The keys are `images` and `labels`, `x` and `y`, or `x_train` and `y_train`. Images are
+    [n, h, w] or [n, h, w, c], uint8 or floating point in [0, 1]; other examples are tables [n, d]
+    of floats, or token ids [n, t]. Labels are integers or texts; the distinct labels, sorted, are
+    the classes 0, 1, ... of both splits. Optional keys are `test_images` and `test_labels` (or
+    `x_test`, `y_test`), `class_names`, and `mean` and `std` per channel of pixels in [0, 1].
+    Without test examples every fifth example in file order is the test split.
 
     Args:
       path: the file.
       split: "train" or "test".
 
     Raises:
-      InputError: a missing or broken file, a missing key, or arrays that do not fit.
+      InputError: the file or a key is missing, or the arrays do not match.
+      BrokenFileError: the file is broken.
     """
     check_choice(split, SPLITS, "split")
     arrays = read_npz(path)
@@ -59,7 +60,7 @@ def load_images_file(path: StrPath, split: str) -> Dataset:
             f"{path} holds {n} examples: without {names[2]} every fifth is the test split, so at "
             "least 5 are needed"
         )
-    # Classes are those of the training labels, so that both splits have the same.
+    # Training labels define the classes of both splits.
     classes = find_classes(arrays[names[1]], arrays.get("class_names", ()), what=what)
     dataset = Dataset.from_arrays(
         images,

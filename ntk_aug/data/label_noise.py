@@ -1,4 +1,4 @@
-"""Label noise: wrong labels for an exact share of the examples."""
+"""Label noise: wrong labels for an exact fraction of the examples."""
 
 from dataclasses import replace
 
@@ -9,18 +9,13 @@ from ntk_aug.randomness import generator
 
 
 def corrupt_labels(key: KeyLike, dataset: Dataset, fraction: float) -> Dataset:
-    """Gives a share of the examples a wrong label, uniform over the other classes.
+    """Gives exactly round(fraction * n) examples a wrong label, uniform over the other classes.
 
-    Args:
-      key: draws the examples, uniformly without replacement, and their labels.
-      dataset: any.
-      fraction: share of wrong labels in [0, 1]; exactly round(fraction * n) labels change.
-
-    Returns:
-      The data set with the new labels. Everything else is kept, its name too.
+    The examples are drawn uniformly without replacement. Everything but the labels is kept, also
+    the name.
 
     Raises:
-      InputError: a fraction outside [0, 1], or labels to change where there is only one class.
+      InputError: the fraction is not in [0, 1], or the data set has only one class.
     """
     if not 0 <= fraction <= 1:
         raise InputError(f"fraction (of wrong labels) is {fraction}, expected 0 to 1")
@@ -31,7 +26,7 @@ def corrupt_labels(key: KeyLike, dataset: Dataset, fraction: float) -> Dataset:
     places = draws.choice(len(dataset), count, replace=False)
     labels = dataset.labels.copy()
     if count:
-        # A step of 1 .. C - 1 classes never comes back to the old label.
+        # A step of 1 .. C - 1 classes never returns to the old label.
         steps = draws.integers(1, dataset.num_classes, count)
         labels[places] = (labels[places] + steps) % dataset.num_classes
     return replace(dataset, labels=labels)

@@ -1,4 +1,4 @@
-"""Labels of any integers or texts, as the classes 0 .. C - 1 that a network's outputs stand for."""
+"""Conversion of labels, integers or texts, to the classes 0 .. C - 1 of a network's outputs."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -10,10 +10,10 @@ from ntk_aug.errors import InputError
 
 
 class LabelClasses(NamedTuple):
-    """Which label is which class.
+    """The classes of a data set.
 
     Attributes:
-      labels: the label of each class [C], integers or texts; none twice.
+      labels: [C], the distinct label of each class, an integer or a text.
       names: one name per class.
     """
 
@@ -21,11 +21,7 @@ class LabelClasses(NamedTuple):
     names: tuple[str, ...]
 
     def numbers(self, labels: Any, what: str = "labels") -> Int32[np.ndarray, " n"]:
-        """The class of each label.
-
-        Raises:
-          InputError: what `as_labels` refuses, or a label that is none of the classes.
-        """
+        """Returns the class of each label; raises InputError, also if a label is unknown."""
         labels = as_labels(labels, what)
         known = {label: number for number, label in enumerate(self.labels.tolist())}
         missing = [place for place, label in enumerate(labels.tolist()) if label not in known]
@@ -39,10 +35,10 @@ class LabelClasses(NamedTuple):
 
 
 def as_labels(labels: Any, what: str = "labels") -> np.ndarray:
-    """Labels as a numpy array [n] of integers or texts; bytes are decoded.
+    """Converts labels to an array [n] of integers or texts (bytes are decoded).
 
     Raises:
-      InputError: not one axis, no label, or another type.
+      InputError: there is no label, more than one axis, or another type.
     """
     labels = np.asarray(labels)
     if labels.dtype.kind == "S":
@@ -60,17 +56,16 @@ def as_labels(labels: Any, what: str = "labels") -> np.ndarray:
 def find_classes(
     labels: Any, class_names: Sequence[str | bytes] | np.ndarray = (), *, what: str = "labels"
 ) -> LabelClasses:
-    """The classes of labels: what occurs, sorted, and named by its label.
+    """Finds the classes of labels: the distinct labels, sorted and named by themselves.
 
     Args:
-      labels: [n] integers or texts.
-      class_names: names of the classes. Texts among the labels are names themselves. Integers are
-        numbers 0 .. C - 1 of names; others, such as 1 .. C, have the names in sorted order. None:
-        names are the labels.
-      what: the labels' name in messages.
+      labels: [n], integers or texts.
+      class_names: names of the classes. Labels that are texts are names; integers are indices
+        0 .. C - 1 of names, and others, such as 1 .. C, get the names in sorted order.
+      what: name of the labels in messages.
 
     Raises:
-      InputError: what `as_labels` refuses, or names that do not fit the labels.
+      InputError: as `as_labels`, or the names do not fit the labels.
     """
     labels = as_labels(labels, what)
     occurring = np.unique(labels)

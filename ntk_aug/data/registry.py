@@ -1,4 +1,4 @@
-"""Named data sets: one table, one loader."""
+"""Data sets by name: a new data set is one more entry of `DATASETS`."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -13,25 +13,23 @@ from ntk_aug.records import StrPath
 
 
 class DatasetEntry(NamedTuple):
-    """A named data set: `load(split, data_dir, cache_dir)` and one line that says what it is."""
+    """A named data set: its loader load(split, data_dir, cache_dir) and a one-line description."""
 
     load: Callable[[str, StrPath | None, StrPath | None], Dataset]
     description: str
 
 
-def _prepared(
-    name: str, mean: tuple[float, ...], std: tuple[float, ...], description: str
-) -> DatasetEntry:
-    def load(split: str, data_dir: StrPath | None, cache_dir: StrPath | None) -> Dataset:
+def _prepared(name, mean, std, description):
+    def load(split, data_dir, cache_dir):
         return load_tfds(name, split, data_dir=data_dir, cache_dir=cache_dir, mean=mean, std=std)
 
     return DatasetEntry(load, f"{description}; prepared by tensorflow-datasets")
 
 
-# Mean and standard deviation of all pixels of the train split, per channel. MNIST and CIFAR as
-# published with the selection of augmentations by the loss (Wu et al.), Fashion-MNIST as commonly
-# used, SVHN as published with Cutout (there in units of 1/255). The often seen CIFAR-10 std
-# (0.2023, 0.1994, 0.2010) is not that of the pixels: it is the mean of the stds of single images.
+# Mean and standard deviation of the pixels of the train split, per channel: MNIST and CIFAR as
+# published by Wu et al., Fashion-MNIST as commonly used, SVHN as published with Cutout (there in
+# units of 1/255). The common CIFAR-10 std (0.2023, 0.1994, 0.2010) is the mean std of an image, and
+# not the std of the pixels.
 DATASETS = {
     "digits": DatasetEntry(
         lambda split, data_dir, cache_dir: load_digits(split),
@@ -65,20 +63,19 @@ DATASETS = {
 def load_dataset(
     name: str, split: str, *, data_dir: StrPath | None = None, cache_dir: StrPath | None = None
 ) -> Dataset:
-    """Loads one split of a named data set into memory.
+    """Loads one split of a named data set into memory. Nothing is downloaded.
 
     Args:
-      name: a key of `DATASETS`, or the name by which tensorflow-datasets knows another data set of
-        images with one class label each; those have no normalisation (mean 0, std 1).
+      name: a key of `DATASETS`, or the name of another image-classification data set in
+        tensorflow-datasets, which gets no normalisation (mean 0, std 1).
       split: "train" or "test".
-      data_dir: where tensorflow-datasets has prepared data sets; None is TFDS_DATA_DIR of the
-        environment, else ~/tensorflow_datasets. Nothing is ever downloaded.
-      cache_dir: where decoded images are kept for the next time; None is NTK_AUG_CACHE of the
-        environment, else ~/.cache/ntk_aug.
+      data_dir: folder of data sets prepared by tensorflow-datasets; defaults to $TFDS_DATA_DIR, or
+        else to ~/tensorflow_datasets.
+      cache_dir: folder of decoded images; defaults to $NTK_AUG_CACHE, or else to ~/.cache/ntk_aug.
 
     Raises:
-      InputError: unknown name (the known ones are listed) or split, or data that is not there or
-        cannot be read.
+      InputError: the name is unknown (the message lists the known ones), the split is unknown, or
+        the data is missing or cannot be read.
     """
     check_choice(split, SPLITS, "split")
     if name in DATASETS:

@@ -1,4 +1,4 @@
-"""The two splits of a data set, and how one without a test split is divided."""
+"""The splits of a data set, and the rule for data without a test split."""
 
 import numpy as np
 
@@ -8,6 +8,6 @@ SPLITS = ("train", "test")
 
 
 def every_fifth(n: int, split: str) -> Int[np.ndarray, " m"]:
-    """Positions of a split among n examples in file order: every fifth is "test"."""
+    """Returns the positions of a split among n examples in file order: every fifth is "test"."""
     positions = np.arange(n)
     return positions[(positions % 5 == 4) == (split == "test")]

@@ -1,4 +1,4 @@
-"""Subsets of a data set: chosen classes, examples drawn uniformly, and long tails."""
+"""Subsets of a data set: selected classes, random examples, and long tails."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,16 +14,14 @@ from ntk_aug.randomness import as_key, generator
 
 
 def select_classes(dataset: Dataset, classes: Sequence[str | int]) -> Dataset:
-    """The examples of some classes, relabelled 0 .. len(classes) - 1 in the order given.
+    """Takes the examples of some classes, relabelled 0, 1, ... in the given order.
 
-    Args:
-      dataset: any.
-      classes: names, or numbers where no class has that name; at least one, none twice.
+    Classes are given by distinct names, or by numbers where no class has that name.
 
     Raises:
-      InputError: a class that does not exist or is given twice, or has no example; a single text.
+      InputError: a class does not exist, is repeated or has no example, or `classes` is a text.
     """
-    if isinstance(classes, str):  # a sequence of its characters
+    if isinstance(classes, str):  # a sequence of characters
         raise InputError(f"classes are the text {classes!r}, expected a list of names")
     numbers = [_class_number(dataset, name) for name in classes]
     if not numbers or len(set(numbers)) < len(numbers):
@@ -53,10 +51,10 @@ def _class_number(dataset: Dataset, name: str | int) -> int:
 
 
 def draw_examples(key: KeyLike, dataset: Dataset, n: int, *, per_class: bool = False) -> Dataset:
-    """Draws n examples uniformly without replacement, or n of each class; in data-set order.
+    """Draws n examples, or n per class, uniformly without replacement, in data-set order.
 
     Raises:
-      InputError: n is larger than what there is, or below 1.
+      InputError: n is below 1 or larger than the number of examples.
     """
     key = as_key(key)
     if not per_class:
@@ -76,21 +74,21 @@ def draw_examples(key: KeyLike, dataset: Dataset, n: int, *, per_class: bool = F
 def long_tailed(
     key: KeyLike, dataset: Dataset, imbalance: float, *, largest: int | None = None
 ) -> Dataset:
-    """Draws a subset whose class sizes fall exponentially; in data-set order.
+    """Draws a subset whose class sizes decrease exponentially, in data-set order.
 
     Class k of C keeps int(n_max * mu**(k / (C - 1))) examples, with mu = 1 / imbalance. Each class
-    is drawn uniformly with a key of its own, and a longer tail is a subset of a shorter one.
+    is drawn uniformly with its own key, and a longer tail is a subset of a shorter one.
 
     Args:
-      key: draws the examples of each class.
-      dataset: at least two classes, each with examples.
-      imbalance: the largest class's size over the smallest's, at least 1.
-      largest: n_max, the examples of class 0. None: the most that leaves each class its share,
-        which is the class size where all classes have the same.
+      key: random key.
+      dataset: a data set with at least two classes, each with examples.
+      imbalance: size of the largest class over that of the smallest, at least 1.
+      largest: n_max, the size of class 0; defaults to the largest for which each class has enough
+        examples.
 
     Raises:
-      InputError: an imbalance below 1, one that leaves a class no example, a class that has fewer
-        examples than its share of `largest`, or fewer than two classes.
+      InputError: the imbalance is below 1 or leaves a class without examples, a class has fewer
+        examples than its share, or there are fewer than two classes.
 
     Reference:
       Cui, Jia, Lin, Song, Belongie: Class-balanced loss based on effective number of samples, 2019.
@@ -132,5 +130,5 @@ def long_tailed(
 
 
 def _kept(largest: int, shares: np.ndarray) -> np.ndarray:
-    """The published class sizes; the margin keeps 49 * (1 / 49), a little below 1, at 1."""
+    """The published class sizes; the margin keeps 49 * (1 / 49), which rounds below 1, at 1."""
     return np.floor(largest * shares * (1 + 1e-12)).astype(np.int64)

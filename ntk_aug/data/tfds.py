@@ -1,8 +1,7 @@
 """Image-classification data sets that tensorflow-datasets has prepared on this machine.
 
-Nothing is ever downloaded. What tensorflow-datasets reads by index (array_record, and parquet where
-pyarrow is installed) is read without TensorFlow; for tfrecord TensorFlow is imported, and the
-accelerators are hidden from it.
+Nothing is downloaded. Formats with random access (array_record, and parquet if pyarrow is
+installed) are read without TensorFlow; tfrecord imports TensorFlow, without accelerators.
 """
 
 import contextlib
@@ -24,7 +23,7 @@ from ntk_aug.data.splits import every_fifth
 from ntk_aug.errors import InputError
 from ntk_aug.records import StrPath
 
-# Examples that are read at once: array_record unpacks a group of records for each request.
+# Number of examples per read: array_record unpacks a group of records for each request.
 _BLOCK = 500
 
 _NAME = re.compile(r"\w+(/\w[\w.-]*)?")
@@ -32,30 +31,30 @@ _VERSION = re.compile(r"\d+\.\d+\.\d+")
 
 
 def data_folder(data_dir: StrPath | None = None) -> Path:
-    """`data_dir`, else the environment's TFDS_DATA_DIR, else ~/tensorflow_datasets."""
+    """Returns `data_dir`, or else $TFDS_DATA_DIR, or else ~/tensorflow_datasets."""
     chosen = data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
     return Path(os.path.expanduser(chosen))
 
 
 def is_known(name: str) -> bool:
-    """Whether tensorflow-datasets has code that prepares a data set, of images or not."""
+    """Whether tensorflow-datasets can prepare a data set of this name, of images or not."""
     import tensorflow_datasets as tfds
 
-    # Community data sets are listed by a server; nothing here asks the network.
+    # Community data sets would be listed from the network.
     known = tfds.list_builders(with_community_datasets=False)
     return _NAME.fullmatch(name) is not None and name.split("/")[0] in known
 
 
 def find_prepared(name: str, *, data_dir: StrPath | None = None) -> Path | None:
-    """The folder of the highest version of a data set under the data folder, or None.
+    """Returns the folder of the highest prepared version of a data set, or None.
 
     Args:
-      name: "mnist", or "eurosat/rgb" for one that comes in several configurations.
-      data_dir: as `data_folder`.
+      name: "mnist", or "eurosat/rgb" for one of several configurations.
+      data_dir: see `data_folder`.
 
     Raises:
-      InputError: several configurations are prepared and `name` says none, or a folder that
-        cannot be listed.
+      InputError: `name` does not choose among several prepared configurations, or a folder cannot
+        be listed.
     """
     if not _NAME.fullmatch(name):
         return None
@@ -66,7 +65,7 @@ def find_prepared(name: str, *, data_dir: StrPath | None = None) -> Path | None:
             configs = [path for path in sorted(base.iterdir()) if _version_folders(path)]
             if len(configs) > 1:
                 known = ", ".join(f"{name}/{path.name}" for path in configs)
-                raise InputError(f"{name} is prepared in several configurations: choose of {known}")
+                raise InputError(f"{name} is prepared in several configurations: choose {known}")
             versions = [folder for path in configs for folder in _version_folders(path)]
     except OSError as error:
         raise InputError(f"{base} cannot be read: {error}") from None
@@ -89,22 +88,22 @@ def load_tfds(
     mean: tuple[float, ...] = (),
     std: tuple[float, ...] = (),
 ) -> Dataset:
-    """Loads one split of a prepared data set: its images, labels and class names.
+    """Loads one split of a prepared data set.
 
-    A data set without "test" has its "validation" as test split; one with neither has every fifth
-    image of "train", in file order, as test split, and the others as train split.
+    Without a "test" split, "validation" is the test split. Without either, every fifth image of
+    "train" in file order is test, and the others are train.
 
     Args:
-      name: as `find_prepared`.
+      name: see `find_prepared`.
       split: "train" or "test".
-      data_dir: where prepared data sets lie, as `data_folder`.
-      cache_dir: where decoded images are kept for the next time, as `cache.cache_folder`.
-      mean: per channel, of pixels in [0, 1]; empty is 0.
-      std: likewise; empty is 1.
+      data_dir: folder of prepared data sets, see `data_folder`.
+      cache_dir: folder of decoded images, see `cache.cache_folder`.
+      mean: per channel, of pixels in [0, 1]; defaults to 0.
+      std: per channel, of pixels in [0, 1]; defaults to 1.
 
     Raises:
-      InputError: not prepared (the command that does it is named), broken or half prepared, in a
-        format whose package is not installed, or no images of one size with one label each.
+      InputError: the data set is not prepared (the message names the command that does it), broken,
+        needs a package that is not installed, or is not images of one size with one label each.
     """
     folder = find_prepared(name, data_dir=data_dir)
     if folder is None:
@@ -142,7 +141,7 @@ def _prepare_command(name: str, root: Path) -> str:
 
 
 def _decode(name: str, folder: Path, split: str, root: Path) -> dict[str, np.ndarray]:
-    """Images [n, h, w, c] uint8, labels [n] and class names of one split of a prepared folder."""
+    """Reads images [n, h, w, c] uint8, labels [n] and class names of one split of a folder."""
     import tensorflow_datasets as tfds
 
     again = f"remove it and prepare it anew: {_prepare_command(name, root)}"
@@ -161,7 +160,7 @@ def _decode(name: str, folder: Path, split: str, root: Path) -> dict[str, np.nda
             f"{folder} needs another package to be read ({_first_line(error)}); install that, or "
             f"{again}"
         ) from error
-    except Exception as error:  # tfds, array_record, pyarrow, protobuf, Pillow: each has its own
+    except Exception as error:  # tfds, array_record, pyarrow, protobuf, Pillow: all have their own
         raise InputError(
             f"{folder} is broken or half prepared ({_first_line(error)}); {again}"
         ) from error
@@ -173,13 +172,13 @@ def _decode(name: str, folder: Path, split: str, root: Path) -> dict[str, np.nda
 
 def _first_line(error: Exception) -> str:
     lines = str(error).strip().splitlines() or [""]
-    # TensorFlow puts the operation's name in front: {{function_node ...}}.
+    # TensorFlow prepends the operation's name: {{function_node ...}}.
     return f"{type(error).__name__}: {re.sub(r'^{{.*?}} ', '', lines[0])}"
 
 
 @contextlib.contextmanager
 def _without_absl_messages() -> Iterator[None]:
-    """Silences advice for those who write data sets: on record groups, and on OpenCV."""
+    """Silences advice to authors of data sets, on record groups and OpenCV."""
     logger = logging.getLogger("absl")
     was_disabled = logger.disabled
     logger.disabled = True
@@ -190,7 +189,7 @@ def _without_absl_messages() -> Iterator[None]:
 
 
 def _image_and_label(info: Any) -> tuple[str, str]:
-    """The keys of an example's image and class label: the supervised pair, or the only ones."""
+    """Returns the keys of image and class label: the supervised pair, or the only ones."""
     import tensorflow_datasets as tfds
 
     features = dict(info.features.items())
@@ -203,13 +202,13 @@ def _image_and_label(info: Any) -> tuple[str, str]:
     if len(images) == len(labels) == 1:
         return images[0], labels[0]
     raise InputError(
-        f"{info.full_name} is no image classification: of its features {', '.join(features)} "
+        f"{info.full_name} is not image classification: of its features {', '.join(features)} "
         f"{len(images)} are images and {len(labels)} class labels, expected one of each"
     )
 
 
 def _source_split(info: Any, split: str) -> tuple[str, bool]:
-    """The split of the files that is read for `split`, and whether every fifth image is test."""
+    """Returns the split of the files to read, and whether every fifth image of it is test."""
     fifths = "train" in info.splits and not {"test", "validation"} & set(info.splits)
     for source in (split, *(("validation", "train") if split == "test" else ())):
         if source in info.splits:
@@ -242,10 +241,10 @@ def _filled(
 
 
 def _blocks(builder: Any, split: str, image: str, label: str) -> Iterator[tuple[Any, Any]]:
-    """Yields (images, labels) of consecutive examples, in the order of the files."""
+    """Yields (images, labels) of consecutive examples in file order."""
     try:
         source = builder.as_data_source(split)
-    except NotImplementedError:  # a format without access by index
+    except NotImplementedError:  # a format without random access
         yield from _tensorflow_blocks(builder, split, image, label)
         return
     for start in range(0, len(source), _BLOCK):
@@ -263,10 +262,10 @@ def _tensorflow_blocks(
     with _without_stderr():
         import tensorflow
 
-        # JAX owns the accelerators. Where a program has used TensorFlow before, it stays as it is.
+        # JAX owns the accelerators. If TensorFlow has been used before, this cannot be changed.
         with contextlib.suppress(RuntimeError):
             tensorflow.config.set_visible_devices([], "GPU")
-        # By default files are read in turns; one after another they keep the order of the indices.
+        # Files are read one after another, not interleaved, which keeps the order of the indices.
         config = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
         examples = builder.as_dataset(split=split, shuffle_files=False, read_config=config)
     one_size = None not in builder.info.features[image].shape
@@ -276,7 +275,7 @@ def _tensorflow_blocks(
 
 @contextlib.contextmanager
 def _without_stderr() -> Iterator[None]:
-    """Drops what a C++ library writes to standard error before it can be told not to."""
+    """Drops what C++ libraries write to standard error during import."""
     saved = os.dup(2)
     try:
         with open(os.devnull, "wb") as nothing:

@@ -64,12 +64,7 @@ def jacobian_pair(J: Any, E: Any, *, wide: bool = False) -> tuple[np.ndarray, np
 
 
 def number_in(
-    value: Any,
-    what: str,
-    lowest: float = -np.inf,
-    highest: float = LARGEST,
-    *,
-    above: bool = False,
+    value: Any, what: str, lowest: float = -np.inf, highest: float = LARGEST, *, above: bool = False
 ) -> float:
     """Converts a value to a float and checks that it is in [lowest, highest].
 

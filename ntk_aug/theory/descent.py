@@ -197,10 +197,7 @@ def _as_columns(values, what, rows, columns):
 
 
 def check_descent(
-    problem: WeightedLeastSquares,
-    assumptions: Assumptions,
-    alpha: float | None,
-    eta: float | None,
+    problem: WeightedLeastSquares, assumptions: Assumptions, alpha: float | None, eta: float | None
 ) -> tuple[float, float]:
     """Checks the assumptions of F6 and returns (alpha, eta).
 

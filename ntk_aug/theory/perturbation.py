@@ -144,10 +144,7 @@ def fact_2(
         whole,
         np.sqrt(n) * Lf * eps0 if eps0 else 0.0,
         np.sqrt(n) * LJ * eps0 if eps0 else 0.0,
-        further={
-            "rows": Bound(rows, allowed),
-            "sum": Bound(whole, np.sqrt((rows**2).sum())),
-        },
+        further={"rows": Bound(rows, allowed), "sum": Bound(whole, np.sqrt((rows**2).sum()))},
         assumptions=assumptions.finish(),
         constants={"LJ": LJ, "Lf": Lf, "eps0": eps0, "n": n},
     )

@@ -113,10 +113,7 @@ STATEMENTS: dict[str, Statement] = {
         "(a) xi + rho LJ eps0 sum_i |1 - gamma_i|; (b) for true gradients "
         "xi + (rho~ LJ + B Lf) eps0 sum_i |1 - gamma_i|",
         gradients.lemma_5_1_random,
-        counterexamples=(
-            gradients.lemma_5_1_large_residuals,
-            gradients.lemma_5_1_true_gradients,
-        ),
+        counterexamples=(gradients.lemma_5_1_large_residuals, gradients.lemma_5_1_true_gradients),
         attained=(gradients.lemma_5_1_attained, gradients.lemma_5_1_true_gradients),
         dropped=_lacking(gradients, "lemma_5_1", "lipschitz", "output lipschitz", "xi"),
     ),

@@ -39,7 +39,7 @@ def test_a_blur_needs_a_positive_width(sigma):
 
 @pytest.mark.parametrize("losses", [[1.0, -1.0], [np.nan, 1.0], [np.inf, 1.0]])
 def test_losses_that_are_no_losses_choose_nothing(losses):
-    with pytest.raises(InputError, match="expected finite ones of at least 0"):
+    with pytest.raises(InputError, match="expected finite values of at least 0"):
         augment.select_candidates(KEY, np.float32(losses), 1)
 
 
@@ -50,5 +50,5 @@ def test_constants_are_checked_inside_of_jit_as_outside():
     assert jax.jit(lambda key: augment.select_candidates(key, losses, 2))(KEY).shape == (2,)
     with pytest.raises(InputError, match=r"the image ranges from 127\.5 to 127\.5"):
         jax.jit(lambda key: augment.random_color_jitter(key, 255 * np.asarray(image)))(KEY)
-    with pytest.raises(InputError, match="expected finite ones of at least 0"):
+    with pytest.raises(InputError, match="expected finite values of at least 0"):
         jax.jit(lambda key: augment.select_candidates(key, -np.asarray(losses), 2))(KEY)

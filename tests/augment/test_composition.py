@@ -88,7 +88,9 @@ def test_a_composition_works_on_a_batch_as_any_augmentation_does():
     alone = both(augment.example_key(1, 2, 5), IMAGES[5])
     np.testing.assert_array_equal(batch[5], alone)
     policy = build_augmentation("flip-crop+trivialaugment")
-    with pytest.raises(InputError, match=r"expected 0 to 1, since the augmentation acts on whole"):
+    with pytest.raises(
+        InputError, match=r"expected 0 to 1, because the augmentation acts on uint8"
+    ):
         augment.augment_batch(policy, 1, 2 * IMAGES, np.arange(8))
     without = build_augmentation("flip-crop+rotation")
     assert augment.augment_batch(without, 1, 2 * IMAGES, np.arange(8)).max() > 1
@@ -176,7 +178,7 @@ def test_a_composition_of_the_user_s_is_a_part(own):
     again = build_augmentation(f"{own}:composed")
     assert again.names == ("flip-crop", "randaugment")
     assert augment.may_leave_unit_range(build_augmentation(f"identity+{own}:noisy"))
-    with pytest.raises(InputError, match=f"'{own}:composed' .* acts on whole pixel values"):
+    with pytest.raises(InputError, match=f"'{own}:composed' .* acts on uint8 pixels"):
         build_augmentation(f"noise+{own}:composed")
 
 
@@ -208,7 +210,7 @@ def test_entries_that_act_on_whole_values_say_so():
         try:  # traced alone; a constant image is seen
             jax.eval_shape(lambda key, augmentation=augmentation: augmentation(key, outside), 0)
         except InputError as error:
-            assert "acts on whole pixel values" in str(error)  # noqa: PT017
+            assert "acts on uint8 pixels" in str(error)  # noqa: PT017
             refusing.add(name)
     assert refusing == {name for name, entry in AUGMENTATIONS.items() if entry.whole_values}
     assert {"cutout", "weak-imagenet", "wu-svhn_cropped", "randaugment"} < refusing
@@ -218,7 +220,7 @@ def test_entries_that_act_on_whole_values_say_so():
 @pytest.mark.parametrize("first", ["noise:0.1", "noise-gaussian+flip-crop"])
 def test_whole_values_after_noise_are_refused(first, last):
     noise = first.partition("+")[0]
-    message = rf"part '{last}' of .* acts on whole pixel values, .*: put '{noise}' after it"
+    message = rf"part '{last}' of .* acts on uint8 pixels, .*: put '{noise}' after it"
     with pytest.raises(InputError, match=message):
         build_augmentation(f"{first}+{last}")
     assert build_augmentation(f"{last}+{first}")

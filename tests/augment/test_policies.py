@@ -192,7 +192,7 @@ def test_an_image_without_256_values_is_refused(image, message):
     ("changes", "message"),
     [
         ({"rounds": 1.5}, "rounds of a policy is 1.5, expected a whole number"),
-        ({"table": [[Step("Rotate")]]}, "the table of a policy is no tuple of tuples"),
+        ({"table": [[Step("Rotate")]]}, "the table of a policy is not a tuple of tuples"),
         ({"table": ((Step("Rotate", 1.0, 2.5),),)}, "level 2.5 of Rotate is not a whole number"),
     ],
 )

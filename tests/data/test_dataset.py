@@ -50,7 +50,7 @@ def test_sizes_are_those_of_the_arrays(toy):
         ({"std": (1.0, 1.0, 1.0)}, "expected 2 numbers each"),
         ({"std": (1.0, 0.0)}, "the std positive"),
         ({"std": (1.0, -1.0)}, "the std positive"),
-        ({"class_names": ("a", "b", "a")}, r"are \('a', 'b', 'a'\): one stands twice"),
+        ({"class_names": ("a", "b", "a")}, r"are \('a', 'b', 'a'\): one is repeated"),
     ],
 )
 def test_parts_that_do_not_fit_are_refused(change, message):
@@ -223,14 +223,14 @@ def test_examples_may_be_pytrees_with_one_leading_axis():
     ]
     prints = [Dataset.from_arrays(v, [0, 1, 1, 2, 0]).fingerprint() for v in variants]
     assert len(set(prints)) == len(variants)
-    with pytest.raises(InputError, match="are no single array"):
+    with pytest.raises(InputError, match="are not a single array"):
         _ = dataset.image_shape
     with pytest.raises(InputError, match=r"arrays have \[4, 5\] examples, expected one"):
         Dataset.from_arrays({"text": TOKENS, "numbers": TABLE[:4]}, [0, 1, 1, 2, 0])
 
 
 def test_only_images_are_normalised():
-    with pytest.raises(InputError, match=r"expected none, as its examples are no images \[n, h,"):
+    with pytest.raises(InputError, match=r"expected none, as its examples are not images \[n, h,"):
         Dataset.from_arrays(TABLE, [0, 1, 1, 2, 0], mean=(0.5,) * 3)
     with pytest.raises(InputError, match=r"have shape \(5, 4\), expected \[n, height"):
         unit_range(TOKENS.astype(np.uint8))

@@ -166,7 +166,7 @@ def test_one_configuration_is_found_and_several_are_listed(tmp_path):
         dataset = data.load_dataset(name, "test", data_dir=tmp_path)
         np.testing.assert_array_equal(dataset.images, images)
     prepare(tmp_path, "blobs/large", {"test": as_examples(*draw(seed=1))})
-    with pytest.raises(InputError, match=r"choose of blobs/large, blobs/small$"):
+    with pytest.raises(InputError, match=r"choose blobs/large, blobs/small$"):
         data.load_dataset("blobs", "test", data_dir=tmp_path)
     dataset = data.load_dataset("blobs/small", "test", data_dir=tmp_path)
     np.testing.assert_array_equal(dataset.images, images)

@@ -1,1 +1,1 @@
-"""Whole batches: a key for each example, mixing of two examples, and choice among candidates."""
+"""Operations on batches: a key per example, mixing of examples, selection of candidates."""

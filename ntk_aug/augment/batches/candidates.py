@@ -1,4 +1,4 @@
-"""Choice of candidates by the network's loss, as in Wu et al. (2020)."""
+"""Selection of augmented candidates by the network's loss, as in Wu et al. (2020)."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ntk_aug.aliases import Array, Float, Images, Int, IntLike, KeyLike, Labels, PixelImages
-from ntk_aug.augment.batches.mixing import TrainLabels, check_label_range
+from ntk_aug.augment.batches.mixing import TrainLabels, checked_indices
 from ntk_aug.augment.batches.per_example import example_key
 from ntk_aug.augment.policies.wu import TrainPixels, WuAugmentation
 from ntk_aug.checks import check_at_least, check_choice, check_count, check_same_shape
@@ -17,33 +17,33 @@ from ntk_aug.randomness import as_key
 SELECTIONS = ("proportional", "largest")
 
 PUBLISHED_CANDIDATES = ((4, 1), (8, 4))
-"""(candidates, kept of them) with published results."""
+"""Pairs (candidates, kept candidates) with published results."""
 
 PerExampleLoss = Callable[[Images, Float[Array, "n C"]], Float[Array, " n"]]
-"""per_example_loss(images in [0, 1], soft labels) -> losses, by the network in evaluation mode."""
+"""per_example_loss(images in [0, 1], soft labels) -> losses of the network in evaluation mode."""
 
 
 def select_candidates(
     key: KeyLike, losses: Float[Array, " K"], keep: int, *, selection: str = "proportional"
 ) -> Int[Array, " keep"]:
-    """Which candidates of an example are kept.
+    """Selects the candidates of an example to keep; returns their indices.
 
     Args:
-      key: of this choice.
-      losses: of the candidates, not negative.
-      keep: how many.
-      selection: "proportional": drawn with replacement, in proportion to the loss (uniformly if
-        all are 0), as the published code does; "largest": those of largest loss, as the published
+      key: random key.
+      losses: losses of the candidates, at least 0.
+      keep: number of candidates to keep.
+      selection: "proportional" draws with replacement in proportion to the loss (uniformly if all
+        are 0), as the published code does; "largest" takes the largest losses, as the published
         text says.
 
     Raises:
-      InputError: an unknown selection, a number to keep that there are not, or losses (where
-        their values are known: not inside of jit) that are negative or not finite.
+      InputError: the selection is unknown, there are too few candidates, or (outside jit) a loss is
+        negative or not finite.
     """
     if not isinstance(losses, jax.core.Tracer):
         known = np.asarray(losses)
         if not (np.isfinite(known) & (known >= 0)).all():
-            raise InputError(f"losses are {known}, expected finite ones of at least 0")
+            raise InputError(f"losses are {known}, expected finite values of at least 0")
     losses = jnp.asarray(losses)
     _check_selection(keep, len(losses), selection)
     if selection == "largest":
@@ -76,52 +76,48 @@ def augment_by_loss(
     epoch: IntLike = 0,
     draw: IntLike = 0,
 ) -> tuple[Float[Array, "n keep h w c"], Float[Array, "n keep C"]]:
-    """Draws candidates of each example, and keeps some of them by their loss.
+    """Draws candidates of each example and keeps some of them by their loss.
 
-    Everything is drawn from the example's own `example_key`. Holds n * num_candidates images.
+    All draws come from the example's own `example_key`. n * num_candidates images are in memory.
 
     Args:
-      augmentation: makes one candidate.
-      key: of the whole run.
+      augmentation: draws one candidate.
+      key: random key of the whole run.
       images: uint8.
-      labels: of the images.
-      indices: place of each image in its split.
-      per_example_loss: must not change the network (running statistics of batches).
-      train_images: where partners of Mixup are drawn from.
-      train_labels: of those.
+      labels: labels of the images.
+      indices: position of each image in its split.
+      per_example_loss: must not change the network (batch statistics).
+      train_images: images to draw partners of Mixup from.
+      train_labels: labels of `train_images`.
       num_classes: C.
       num_candidates: K.
-      keep: S.
+      keep: number of candidates to keep per example.
       selection: see `select_candidates`.
       epoch: epoch in which this augmentation was last redrawn.
-      draw: which of several draws for the same example.
+      draw: number of the draw for the same example.
 
     Returns:
       Images in [0, 1], and soft labels that sum to 1.
 
     Raises:
-      InputError: as `select_candidates`, no candidates, images that are not uint8, not one index
-        to an image, labels that are not in 0 .. C - 1, or a loss that is not one number for each
-        image.
+      InputError: as for `select_candidates`; there are no candidates, images are not uint8, there
+        is not one index per image, a label is not in 0 .. C - 1, or the loss does not return one
+        number per image.
     """
     check_at_least(num_candidates, 1, "number of candidates")
     _check_selection(keep, num_candidates, selection)
     for what, pixels in (("images", images), ("train_images", train_images)):
         if pixels.dtype != np.uint8:
             raise InputError(f"{what} have type {pixels.dtype}, expected uint8")
-    indices = jnp.asarray(indices)
-    check_same_shape(indices.shape, (len(images),), "the array of indices")
-    check_label_range(labels, len(images), num_classes)
-    check_label_range(train_labels, len(train_images), num_classes)
+    indices = checked_indices(indices, images, labels, train_images, train_labels, num_classes)
     size = images.shape[1:3]
 
     def candidates_of(index, image, label):
         own = example_key(key, epoch, index, draw)
 
         def candidate(number):
-            drawn = augmentation.draw_candidate(
-                jax.random.fold_in(own, number), len(train_images), *size
-            )
+            own_key = jax.random.fold_in(own, number)
+            drawn = augmentation.draw_candidate(own_key, len(train_images), *size)
             return augmentation.apply_candidate(
                 image, label, drawn, train_images, train_labels, num_classes=num_classes
             )
@@ -138,7 +134,7 @@ def augment_by_loss(
     losses = losses.reshape(n, num_candidates)
 
     def kept_of(index, losses, images, soft):
-        # The number after the last candidate's is that of the choice among them.
+        # The number after the last candidate's is that of the selection.
         own = jax.random.fold_in(example_key(key, epoch, index, draw), num_candidates)
         chosen = select_candidates(own, losses, keep, selection=selection)
         return images[chosen], soft[chosen]

@@ -1,7 +1,7 @@
-"""Mixup and CutMix: an image and its label mixed with a partner's, and soft labels.
+"""Mixup and CutMix: mix an image and its label with those of a partner.
 
-The partner is drawn from the example's own key over the whole training set, never from the batch:
-an example keeps its partner whatever batch it is in.
+The example's own key draws the partner from the whole training set, not from the batch, so the
+partner does not depend on the batch.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,6 @@ from ntk_aug.aliases import (
     Images,
     Int,
     IntLike,
-    KeyArray,
     KeyLike,
     Labels,
     Shaped,
@@ -31,18 +30,18 @@ from ntk_aug.randomness import as_key
 
 SoftLabel = Float[Array, " C"]
 TrainImages = Shaped[Array, "N h w c"]
-"""Floats in [0, 1], or uint8, which is a quarter of the memory."""
+"""Floats in [0, 1], or uint8, which takes a quarter of the memory."""
 TrainLabels = Int[Array, " N"]
 
 
 class MixDraw(NamedTuple):
-    """What Mixup or CutMix draws.
+    """A draw of Mixup or CutMix.
 
     Attributes:
-      partner: place of the partner in the training set.
-      share: of the image itself in the mixture, the weight of its label.
-      window: (first row, row after the last, first column, column after the last) that CutMix
-        pastes; Mixup's is the whole image, unused.
+      partner: index of the partner in the training set.
+      share: weight of the image itself and of its label in the mixture.
+      window: (first row, end row, first column, end column) that CutMix pastes; Mixup does not use
+        it.
     """
 
     partner: Int[Array, ""]
@@ -50,18 +49,14 @@ class MixDraw(NamedTuple):
     window: Int[Array, " 4"]
 
 
-Mixing = Callable[[KeyArray, int, int, int], MixDraw]
-"""mixing(key, number of training examples, height, width) -> what was drawn."""
-
-
 def mixup(image: Image, other: Float[Array, "H W k"], share: FloatLike) -> Image:
-    """Share * image + (1 - share) * other (Zhang et al. 2018)."""
+    """Computes share * image + (1 - share) * other (Zhang et al. 2018)."""
     check_same_shape(other.shape, image.shape, "the partner of Mixup")
     return share * image + (1 - share) * other
 
 
 def cutmix(image: Image, other: Float[Array, "H W k"], window: Int[Array, " 4"]) -> Image:
-    """The other image within the window, the image outside of it (Yun et al. 2019)."""
+    """Pastes the window of the other image (Yun et al. 2019)."""
     check_same_shape(other.shape, image.shape, "the partner of CutMix")
     height, width, _ = image.shape
     rows, columns = jnp.arange(height), jnp.arange(width)
@@ -77,8 +72,7 @@ def draw_mixup(
     _check_alpha(alpha)
     partner_key, share_key = jax.random.split(as_key(key))
     partner = jax.random.randint(partner_key, (), 0, num_examples)
-    share = _draw_share(share_key, alpha)
-    return MixDraw(partner, share, jnp.array([0, height, 0, width]))
+    return MixDraw(partner, _draw_share(share_key, alpha), jnp.array([0, height, 0, width]))
 
 
 def draw_cutmix(
@@ -90,14 +84,15 @@ def draw_cutmix(
     alpha: float = 1.0,
     probability: float = 1.0,
 ) -> MixDraw:
-    """Draws a partner and a window about a centre uniform over the pixels.
+    """Draws a partner and a window whose centre is uniform over the pixels.
 
-    The window's sides are int(side * sqrt(1 - share)) for a share ~ Beta(alpha, alpha); it is
-    clipped to the image, and the share is then that of the area outside. Otherwise (`probability`
-    is that of mixing at all) the window is empty and the share 1.
+    The window has sides int(side * sqrt(1 - share)) for a share ~ Beta(alpha, alpha) and is clipped
+    to the image; the returned share is that of the area outside. With probability 1 - `probability`
+    there is no mixing: the window is empty and the share 1.
     """
     _check_alpha(alpha)
-    _check_probability(probability)
+    if not 0 <= probability <= 1:
+        raise InputError(f"probability of mixing is {probability}, expected 0 to 1")
     partner_key, share_key, row_key, column_key, coin_key = jax.random.split(as_key(key), 5)
     partner = jax.random.randint(partner_key, (), 0, num_examples)
     cut = jnp.sqrt(1 - _draw_share(share_key, alpha))
@@ -125,10 +120,10 @@ def random_mixup(
     num_classes: int,
     alpha: float = 1.0,
 ) -> tuple[Image, SoftLabel]:
-    """Mixes with an example of the training set (images, labels) that is drawn; the soft label.
+    """Mixes the image with a random training example; returns the image and its soft label.
 
     Raises:
-      InputError: alpha that is not positive, an image of whole values, or images of another shape.
+      InputError: alpha is not positive, the image is not of floats, or shapes differ.
     """
     draw = draw_mixup(key, len(images), *image.shape[:2], alpha=alpha)
     partner, soft_label = _partner(draw, image, label, images, labels, num_classes)
@@ -146,9 +141,9 @@ def random_cutmix(
     alpha: float = 1.0,
     probability: float = 1.0,
 ) -> tuple[Image, SoftLabel]:
-    """Pastes a part of an example that is drawn; the soft label. Raises as `random_mixup`.
+    """Pastes a window of a random training example; returns and raises as `random_mixup`.
 
-    Published with probability 0.5 for CIFAR and 1 for ImageNet.
+    The published probability is 0.5 for CIFAR and 1 for ImageNet.
     """
     draw = draw_cutmix(key, len(images), *image.shape[:2], alpha=alpha, probability=probability)
     partner, soft_label = _partner(draw, image, label, images, labels, num_classes)
@@ -168,31 +163,28 @@ def mix_batch(
     epoch: IntLike = 0,
     draw: IntLike = 0,
 ) -> tuple[Images, Float[Array, "n C"]]:
-    """Mixes each image with a partner of its own, by its own `example_key`.
+    """Mixes each image with its own partner, drawn from its `example_key`.
 
     Args:
       mixing: `random_mixup` or `random_cutmix`, or a `functools.partial` of one.
-      key: of the whole run.
+      key: random key of the whole run.
       images: floats in [0, 1], augmented or not.
-      labels: of the images.
-      indices: place of each image in its split.
-      train_images: where partners are drawn from.
-      train_labels: of those.
+      labels: labels of the images.
+      indices: position of each image in its split.
+      train_images: images to draw partners from.
+      train_labels: labels of `train_images`.
       num_classes: C.
       epoch: epoch in which this augmentation was last redrawn.
-      draw: which of several draws for the same example.
+      draw: number of the draw for the same example.
 
     Returns:
-      The images, and labels that sum to 1.
+      The images, and soft labels that sum to 1.
 
     Raises:
-      InputError: as the mixing; labels that are not in 0 .. C - 1, or not one label and one index
-        for each image.
+      InputError: as for the mixing; a label is not in 0 .. C - 1, or there is not one label and one
+        index per image.
     """
-    indices = jnp.asarray(indices)
-    check_same_shape(indices.shape, (len(images),), "the array of indices")
-    check_label_range(labels, len(images), num_classes)
-    check_label_range(train_labels, len(train_images), num_classes)
+    indices = checked_indices(indices, images, labels, train_images, train_labels, num_classes)
 
     def mix_one(index, image, label):
         own = example_key(key, epoch, index, draw)
@@ -201,14 +193,18 @@ def mix_batch(
     return jax.vmap(mix_one)(indices, jnp.asarray(images), jnp.asarray(labels))
 
 
-def check_label_range(labels: Labels, n: int, num_classes: int) -> None:
-    """Raises InputError unless there are n labels of 0 .. C - 1 (which inside of jit is unseen)."""
-    if not isinstance(labels, jax.core.Tracer):
-        check_labels(labels, n, num_classes)
+def checked_indices(indices, images, labels, train_images, train_labels, num_classes):
+    """Checks the arguments of a batch: one index per image, and (outside jit) the labels."""
+    indices = jnp.asarray(indices)
+    check_same_shape(indices.shape, (len(images),), "the array of indices")
+    for own, n in ((labels, len(images)), (train_labels, len(train_images))):
+        if not isinstance(own, jax.core.Tracer):
+            check_labels(own, n, num_classes)
+    return indices
 
 
 def _partner(draw, image, label, images, labels, num_classes):
-    """The image that was drawn, in floats, and the label of the mixture."""
+    """The partner's image in floats, and the label of the mixture."""
     if not jnp.issubdtype(image.dtype, jnp.floating):
         raise InputError(f"the image has type {image.dtype}, expected floats from 0 to 1")
     other, other_label = jnp.asarray(images)[draw.partner], jnp.asarray(labels)[draw.partner]
@@ -227,8 +223,3 @@ def _draw_share(key, alpha):
 def _check_alpha(alpha):
     if not alpha > 0:
         raise InputError(f"alpha of the Beta distribution is {alpha}, expected more than 0")
-
-
-def _check_probability(probability):
-    if not 0 <= probability <= 1:
-        raise InputError(f"probability of mixing is {probability}, expected 0 to 1")

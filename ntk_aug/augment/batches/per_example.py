@@ -1,4 +1,4 @@
-"""The key of one augmentation of one example, whatever its batch, order, device or restart."""
+"""Augmentation of a batch with one key per example, independent of batch, order and device."""
 
 import inspect
 
@@ -15,7 +15,7 @@ from ntk_aug.randomness import as_key
 
 
 def example_key(key: KeyLike, epoch: IntLike, index: IntLike, draw: IntLike = 0) -> KeyArray:
-    """Folds (epoch of the last redraw, place of the example in its split, draw) into the key."""
+    """Folds (epoch of the last redraw, position of the example in its split, draw) into a key."""
     key = as_key(key)
     for number in (epoch, index, draw):
         key = jax.random.fold_in(key, number)
@@ -31,24 +31,24 @@ def augment_batch(
     epoch: IntLike = 0,
     draw: IntLike = 0,
 ) -> Inputs:
-    """Augments each image with its own `example_key`; can be called inside and outside of jit.
+    """Augments each image with its own `example_key`, inside or outside jit.
 
     Args:
       augmentation: acts on one image.
-      key: of the whole run; an integer is a seed.
-      images: floats in [0, 1], [n, h, w, c]; or any batch of inputs with leading n, if the
-        augmentation takes its examples.
-      indices: place of each image in its split.
+      key: random key of the whole run; an integer is a seed.
+      images: floats in [0, 1], [n, h, w, c], or any batch of inputs with leading n that the
+        augmentation takes.
+      indices: position of each image in its split.
       epoch: epoch in which this augmentation was last redrawn.
-      draw: which of several draws for the same example.
+      draw: number of the draw for the same example.
 
     Returns:
       Images of the same shape and dtype.
 
     Raises:
-      InputError: an augmentation that does not take (key, image), that uses numpy on its image or
-        key, or that changes the shape; not one index to an image; or (outside of jit) values
-        outside [0, 1] for a policy, which acts on whole values.
+      InputError: the augmentation does not take (key, image), uses numpy on its arguments, or
+        changes the shape; there is not one index per image; or (outside jit) a policy, which acts
+        on uint8 pixels, is given values outside [0, 1].
     """
     indices, images = jnp.asarray(indices), jax.tree.map(jnp.asarray, images)
     check_same_shape(indices.shape, (num_examples(images),), "the array of indices")
@@ -66,10 +66,9 @@ def augment_batch(
         cause = error.__cause__ if isinstance(error, UserCodeError) else error
         if not isinstance(cause, jax.errors.JAXTypeError):
             raise
-        # A traced value was to become a number.
         raise UserCodeError(
-            f"the augmentation cannot be traced ({type(cause).__name__}): it runs inside of jit "
-            "and vmap, so it needs jax.numpy in place of numpy, and jnp.where in place of if",
+            f"the augmentation cannot be traced ({type(cause).__name__}): it runs inside jit and "
+            "vmap, so use jax.numpy instead of numpy, and jnp.where instead of if",
             user_traceback=getattr(error, "user_traceback", ""),
         ) from cause
     structures = [jax.tree.structure(batch) for batch in (augmented, images)]
@@ -89,6 +88,5 @@ def _check_signature(augmentation):
         signature.bind(None, None)
     except TypeError:
         raise InputError(
-            f"the augmentation takes {signature}, expected (key, image): a random key, from which "
-            "it draws, and one image"
+            f"the augmentation takes {signature}, expected (key, image): a random key and one image"
         ) from None

@@ -1,1 +1,1 @@
-"""Operations on floats in [0, 1], [h, w, c]: geometry, crops, blur and noise."""
+"""Operations on float images [h, w, c] in [0, 1]: geometry, crops, blur and noise."""

@@ -1,4 +1,4 @@
-"""Gaussian blur of single images: floats, [h, w, c]."""
+"""Gaussian blur of float images [h, w, c]."""
 
 import jax
 import jax.numpy as jnp
@@ -11,17 +11,17 @@ from ntk_aug.randomness import as_key
 
 
 def gaussian_blur(image: Image, sigma: FloatLike, *, size: int = 5) -> Image:
-    """Convolves with a Gaussian of `size` x `size` pixels whose weights add up to 1.
+    """Convolves with a normalised Gaussian, as torchvision's GaussianBlur on floats.
 
-    As torchvision's GaussianBlur on floats: the border is mirrored without its outermost pixels.
+    The border is reflected without repeating the edge.
 
     Args:
       image: [h, w, c].
-      sigma: standard deviation, pixels, above 0.
-      size: odd, at most twice the image's side minus 1.
+      sigma: standard deviation in pixels, above 0.
+      size: side of the kernel in pixels; odd, at most twice the image's side minus 1.
 
     Raises:
-      InputError: a sigma that is not positive, an even size, or one too large for the image.
+      InputError: sigma is not positive, or size is even or too large for the image.
     """
     if isinstance(sigma, int | float) and not sigma > 0:
         raise InputError(f"sigma is {sigma} pixels, expected above 0")
@@ -42,10 +42,10 @@ def gaussian_blur(image: Image, sigma: FloatLike, *, size: int = 5) -> Image:
 def random_gaussian_blur(
     key: KeyLike, image: Image, *, sigma: tuple[float, float] = (0.1, 2.0), size: int = 5
 ) -> Image:
-    """Blurs with a standard deviation uniform in `sigma`.
+    """Blurs with a standard deviation uniform in the range `sigma`, in pixels.
 
     Raises:
-      InputError: a range that is empty or not positive.
+      InputError: the range is empty or not positive.
     """
     low, high = sigma
     if not 0 < low <= high:

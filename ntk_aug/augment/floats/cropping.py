@@ -1,4 +1,4 @@
-"""Windows of images [h, w, c], whole values or floats."""
+"""Cropping and padding of images [h, w, c] of any type."""
 
 import jax
 import jax.numpy as jnp
@@ -10,17 +10,17 @@ from ntk_aug.errors import InputError
 from ntk_aug.randomness import as_key
 
 PADDINGS = {"zero": "constant", "reflect": "reflect"}
-"""Names of paddings, and what numpy calls them; "reflect" does not repeat the edge."""
+"""Paddings and their names in NumPy; "reflect" does not repeat the edge."""
 
 Window = Shaped[Array, "H W c"]
-"""An image of another size than the one it is cut from."""
+"""An image of another size than its source."""
 
 
 def crop(image: AnyImage, offset: Int[Array, " 2"], height: int, width: int) -> Window:
-    """The window of height x width whose top left pixel is at `offset` (row, column).
+    """Cuts the window of height x width whose top left pixel is at `offset` (row, column).
 
     Raises:
-      InputError: a window larger than the image.
+      InputError: the window is larger than the image.
     """
     _check_window(image, height, width)
     return jax.lax.dynamic_slice(
@@ -29,10 +29,10 @@ def crop(image: AnyImage, offset: Int[Array, " 2"], height: int, width: int) -> 
 
 
 def random_crop(key: KeyLike, image: AnyImage, height: int, width: int) -> Window:
-    """A window of height x width at a uniform place.
+    """Cuts a window of height x width at a uniform position.
 
     Raises:
-      InputError: a window larger than the image.
+      InputError: the window is larger than the image.
     """
     rows, columns = _check_window(image, height, width)
     limits = jnp.asarray([rows - height + 1, columns - width + 1])
@@ -40,10 +40,10 @@ def random_crop(key: KeyLike, image: AnyImage, height: int, width: int) -> Windo
 
 
 def center_crop(image: AnyImage, height: int, width: int) -> Window:
-    """The window in the middle; half a pixel goes to the even offset, as in torchvision.
+    """Cuts the central window; half pixels round to the even offset, as in torchvision.
 
     Raises:
-      InputError: a window larger than the image.
+      InputError: the window is larger than the image.
     """
     rows, columns = _check_window(image, height, width)
     top, left = round((rows - height) / 2), round((columns - width) / 2)
@@ -58,10 +58,10 @@ def _check_window(image, height, width):
 
 
 def pad(image: AnyImage, padding: int, *, mode: str = "zero") -> Window:
-    """`padding` pixels more on all sides: zeros, or the image mirrored at its outermost pixels.
+    """Adds `padding` pixels on all sides: zeros, or the image reflected at its outermost pixels.
 
     Raises:
-      InputError: a negative padding, an unknown mode, or more to mirror than there is.
+      InputError: padding is negative, the mode unknown, or the image too small to reflect.
     """
     check_choice(mode, PADDINGS, "mode of padding")
     most = min(image_size(image)) - 1
@@ -76,11 +76,8 @@ def crop_padded(
 ) -> AnyImage:
     """Pads on all sides and cuts a window of the original size.
 
-    Args:
-      image: [h, w, c].
-      offset: (row, column) of the window in the padded image, each in 0 .. 2 * padding.
-      padding: pixels.
-      mode: in PADDINGS.
+    `offset` is the (row, column) of the window in the padded image, each in 0 .. 2 * padding; for
+    the rest see `pad`.
     """
     return crop(pad(image, padding, mode=mode), offset, *image.shape[:2])
 
@@ -88,15 +85,11 @@ def crop_padded(
 def random_crop_padded(
     key: KeyLike, image: AnyImage, padding: int, *, mode: str = "zero"
 ) -> AnyImage:
-    """Pads and cuts a window at a uniform place: shifts by up to `padding` pixels."""
+    """Shifts by up to `padding` pixels: pads and cuts a window at a uniform position."""
     return crop_padded(image, draw_crop_offset(key, padding), padding, mode=mode)
 
 
 def draw_crop_offset(key: KeyLike, padding: int) -> Int[Array, "2"]:
-    """The offset of `random_crop_padded`.
-
-    Raises:
-      InputError: a negative padding.
-    """
+    """Draws the offset of `random_crop_padded`; raises InputError if padding is negative."""
     check_at_least(padding, 0, "padding")
     return jax.random.randint(as_key(key), (2,), 0, 2 * padding + 1)

@@ -1,12 +1,13 @@
-"""Rotations and flips of single images: floats, [h, w, c]; outside the image is 0.
+"""Rotations and flips of float images [h, w, c].
 
-Each operation comes twice: a deterministic one, and a random one that only draws its parameters.
+Each random operation draws the parameters of a deterministic one.
 """
 
 import jax
 import jax.numpy as jnp
 
 from ntk_aug.aliases import AnyImage, FloatLike, Image, KeyLike
+from ntk_aug.augment.pixels.interpolation import floor_and_fraction
 from ntk_aug.augment.value_range import image_size
 from ntk_aug.checks import check_choice
 from ntk_aug.randomness import as_key
@@ -15,19 +16,19 @@ INTERPOLATIONS = ("nearest", "bilinear")
 
 
 def rotate(image: Image, degrees: FloatLike, *, interpolation: str = "bilinear") -> Image:
-    """Rotates counter-clockwise about the centre of the image; black outside.
+    """Rotates counter-clockwise about the centre of the image, as Pillow's rotate does.
 
-    An output pixel whose source point lies outside the image's area [0, w) x [0, h) is 0. Inside,
-    "nearest" takes the pixel that the point lies in, and "bilinear" interpolates between pixel
-    centres with the edge repeated, both as Pillow's rotate does. Bilinear interpolation blurs.
+    Pixels whose source point is outside [0, w) x [0, h) are 0. Otherwise "nearest" takes the pixel
+    that contains the point, and "bilinear" interpolates between pixel centres with the edge
+    repeated, which blurs.
     """
     check_choice(interpolation, INTERPOLATIONS, "interpolation")
     image = jnp.asarray(image)
     height, width = image_size(image)
     angle = jnp.deg2rad(jnp.asarray(degrees, image.dtype))
     cos, sin = jnp.cos(angle), jnp.sin(angle)
-    # Centres of the output pixels, relative to the centre of the image; the source point of each
-    # is found by the inverse rotation (y grows downwards).
+    # The inverse rotation maps centres of output pixels, relative to the image's centre, to source
+    # points (y grows downwards).
     y, x = jnp.meshgrid(
         jnp.arange(height) + 0.5 - height / 2, jnp.arange(width) + 0.5 - width / 2, indexing="ij"
     )
@@ -41,18 +42,13 @@ def rotate(image: Image, degrees: FloatLike, *, interpolation: str = "bilinear")
     if interpolation == "nearest":
         rotated = pixel(*(jnp.floor(s).astype(jnp.int32) for s in (source_y, source_x)))
     else:
-        x0, dx = _floor_and_fraction(source_x - 0.5)
-        y0, dy = _floor_and_fraction(source_y - 0.5)
+        x0, dx = floor_and_fraction(source_x - 0.5)
+        y0, dy = floor_and_fraction(source_y - 0.5)
         dx, dy = dx[..., None], dy[..., None]
         top = pixel(y0, x0) * (1 - dx) + pixel(y0, x0 + 1) * dx
         bottom = pixel(y0 + 1, x0) * (1 - dx) + pixel(y0 + 1, x0 + 1) * dx
         rotated = top * (1 - dy) + bottom * dy
     return jnp.where(inside[..., None], rotated, 0)
-
-
-def _floor_and_fraction(position):
-    whole = jnp.floor(position)
-    return whole.astype(jnp.int32), position - whole
 
 
 def random_rotate(

@@ -1,1 +1,1 @@
-"""Exact operations on whole pixel values, uint8 [h, w, c], that equal Pillow's."""
+"""Operations on uint8 images [h, w, c] that equal Pillow's bit by bit."""

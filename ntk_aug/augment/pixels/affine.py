@@ -1,7 +1,7 @@
-"""Affine maps of uint8 images [h, w, c] as Pillow's Image.transform and Image.rotate compute them.
+"""Affine maps of uint8 images [h, w, c] that equal Pillow's Image.transform and Image.rotate.
 
-The matrices are made on the host in double. On the device a source pixel is found with
-integers alone, so nothing depends on how a compiler rounds.
+The host computes the matrices in float64. The device finds source pixels with integers alone, so
+the result does not depend on the compiler's rounding.
 """
 
 import math
@@ -20,31 +20,11 @@ from ntk_aug.augment.pixels.packing import Matrix, Parameters, pack, unpack_fill
 from ntk_aug.errors import InputError
 
 _NEVER = 2**15
-"""A column or row beyond every image."""
-
-
-def shear_x_matrix(factor: float) -> Matrix:
-    """Moves a row at height y by -factor * y, about the top left corner."""
-    return (1.0, factor, 0.0, 0.0, 1.0, 0.0)
-
-
-def shear_y_matrix(factor: float) -> Matrix:
-    """Moves a column at x by -factor * x, about the top left corner."""
-    return (1.0, 0.0, 0.0, factor, 1.0, 0.0)
-
-
-def translate_x_matrix(pixels: float) -> Matrix:
-    """Moves the content to the left by `pixels`."""
-    return (1.0, 0.0, pixels, 0.0, 1.0, 0.0)
-
-
-def translate_y_matrix(pixels: float) -> Matrix:
-    """Moves the content up by `pixels`."""
-    return (1.0, 0.0, 0.0, 0.0, 1.0, pixels)
+"""A column or row outside every image."""
 
 
 def rotate_matrix(degrees: float, height: int, width: int) -> Matrix:
-    """Counter-clockwise about the centre; multiples of 90 degrees are exact where Pillow's are."""
+    """Rotates counter-clockwise about the centre; exact at multiples of 90 degrees, as Pillow."""
     degrees = degrees % 360.0
     if degrees == 0:
         return (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
@@ -61,15 +41,25 @@ def rotate_matrix(degrees: float, height: int, width: int) -> Matrix:
     return (a, b, a * x + b * y + width / 2, d, e, d * x + e * y + height / 2)
 
 
-def nearest_parameters(matrix: Matrix, height: int, width: int, fill: int) -> np.ndarray:
-    """What `apply_nearest` needs, on the host.
+MATRICES = {
+    "Rotate": rotate_matrix,
+    "ShearX": lambda factor, height, width: (1.0, factor, 0.0, 0.0, 1.0, 0.0),
+    "ShearY": lambda factor, height, width: (1.0, 0.0, 0.0, factor, 1.0, 0.0),
+    "TranslateX": lambda pixels, height, width: (1.0, 0.0, pixels, 0.0, 1.0, 0.0),
+    "TranslateY": lambda pixels, height, width: (1.0, 0.0, 0.0, 0.0, 1.0, pixels),
+}
+"""Matrix of each map from its magnitude and the image's size; shears keep the top left corner."""
 
-    Shears and rotations: the matrix in 16.16 fixed point, to the nearest. Translations, which have
-    switches: Pillow adds 1 to a double from column to column, so that the shift is one whole
-    number, or (where rounding carries the sum over a whole number) one more from some column on.
+
+def nearest_parameters(matrix: Matrix, height: int, width: int, fill: int) -> np.ndarray:
+    """Packs the parameters of `apply_nearest`, on the host.
+
+    Shears and rotations take the matrix in 16.16 fixed point, rounded to nearest. For translations
+    Pillow adds 1 to a float64 from column to column, so the shift is an integer, and may be one
+    more from some column on (the switch), where rounding carries the sum over an integer.
 
     Raises:
-      InputError: a source point 32,768 pixels or more away, where Pillow changes its arithmetic.
+      InputError: a source point is 32,768 pixels or more away, where Pillow changes its arithmetic.
     """
     a, b, c, d, e, f = matrix
     corners = [(x, y) for x in (0, width) for y in (0, height)]
@@ -86,14 +76,14 @@ def nearest_parameters(matrix: Matrix, height: int, width: int, fill: int) -> np
 
 
 def _shift(pixels: float, side: int) -> tuple[int, int]:
-    """From which place a translated column is read: (shift, column from which it is one more)."""
-    places = np.add.accumulate(np.r_[pixels + 0.5, np.ones(side - 1)])  # one after the other
-    shifts = np.floor(places).astype(int) - np.arange(side)  # -1 and below are all outside
+    """Returns the shift of a translation, and the column from which it is one more."""
+    places = np.add.accumulate(np.r_[pixels + 0.5, np.ones(side - 1)])  # sequentially, as in Pillow
+    shifts = np.floor(places).astype(int) - np.arange(side)
     return int(shifts[0]), int(np.argmax(shifts != shifts[0])) or _NEVER
 
 
 def apply_nearest(image: PixelImage, parameters: Parameters) -> PixelImage:
-    """Takes for each pixel the one that its source point lies in; the fill value outside."""
+    """Takes the pixel that contains the source point, or the fill value outside the image."""
     image, parameters = jnp.asarray(image), jnp.asarray(parameters)
     height, width, channels = image.shape
     a, b, c, d, e, f, switch_x, switch_y, fill = parameters[:9]
@@ -110,8 +100,8 @@ def apply_nearest(image: PixelImage, parameters: Parameters) -> PixelImage:
     def transformed():
         return place((c + a * x + b * y) >> 16, (f + d * x + e * y) >> 16)
 
-    # The conditional also has the places written out once: a plain one would be fused into the
-    # gather and computed anew for every channel.
+    # The conditional also materialises the positions; otherwise they would be fused into the gather
+    # and computed again for every channel.
     source = jax.lax.cond(switch_x >= 0, translated, transformed)
     pixels = image.reshape(-1, channels).at[jnp.maximum(source, 0)].get(mode="promise_in_bounds")
     return jnp.where((source >= 0)[..., None], pixels, unpack_fill(fill, channels))
@@ -122,4 +112,4 @@ RESAMPLING = {
     "bilinear": (interpolated_parameters, apply_bilinear),
     "bicubic": (interpolated_parameters, apply_bicubic),
 }
-"""By name: (parameters from a matrix, what applies them)."""
+"""By name: (function that packs parameters of a matrix, function that applies them)."""

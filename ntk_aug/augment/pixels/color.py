@@ -1,6 +1,6 @@
-"""Changes of the pixels' values as Pillow makes them, bit by bit: uint8 images [h, w, c].
+"""Changes of colours of uint8 images [h, w, c] that equal Pillow's bit by bit.
 
-Each operation is a pair: its parameters from a magnitude (see `parameters`), and what applies them.
+Each operation is a pair of functions: one packs parameters (see `packing`), one applies them.
 """
 
 import math
@@ -14,26 +14,26 @@ from ntk_aug.augment.pixels.packing import Parameters, pack
 
 _LEVELS = np.arange(256, dtype=np.int32)[:, None]
 
-# --- One value from one value -------------------------------------------------------------------
+# --- Pointwise functions ------------------------------------------------------------------------
 
 
 def solarize_parameters(threshold: float) -> np.ndarray:
-    """Values from the threshold on are inverted; it may be fractional, 256 changes nothing."""
+    """Inverts values from the threshold on; 256 changes nothing."""
     return pack(math.ceil(threshold), 0, 255, 255)
 
 
 def invert_parameters() -> np.ndarray:
-    """Every value v becomes 255 - v."""
+    """Inverts all values, v to 255 - v."""
     return solarize_parameters(0)
 
 
 def solarize_add_parameters(addend: float) -> np.ndarray:
-    """`addend` (its whole part) is added to values below 128, up to 255."""
+    """Adds int(addend) to values below 128, up to 255."""
     return pack(128, int(addend), 0, 255)
 
 
 def posterize_parameters(bits: float) -> np.ndarray:
-    """The `bits` highest bits are kept: 8 changes nothing, 0 is black (as in older Pillow)."""
+    """Keeps the `bits` highest bits: 8 changes nothing, 0 is black (as in older Pillow)."""
     return pack(256, 0, 0, 256 - 2 ** (8 - int(bits)))
 
 
@@ -49,16 +49,16 @@ def apply_pointwise(image: PixelImage, parameters: Parameters) -> PixelImage:
 
 
 def blend_parameters(factor: float) -> np.ndarray:
-    """0 gives the degenerate image, 1 the image itself, more than 1 goes beyond it: a float32."""
+    """Packs a float32 factor: 0 gives the degenerate image, 1 the image, above 1 extrapolates."""
     return pack(int(np.float32(factor).view(np.int32)))
 
 
 def blend(degenerate: Int[Array, "..."], image: PixelImage, parameters: Parameters) -> PixelImage:
     """Degenerate + factor (image - degenerate), clipped to 0 .. 255 and truncated.
 
-    Pillow rounds the product to float32 before it adds; compilers like to fuse the two, which
-    changes pixels. The factor is therefore split into its 12 high bits and the rest: either one's
-    product with the difference is exact, fused or not, and their sum is the rounded product.
+    Pillow rounds the product to float32 before adding; a compiler may fuse the two, which changes
+    pixels. So the factor is split into its 12 high bits and the rest: each product with the
+    difference is exact, fused or not, and their sum is the rounded product.
     """
     factor, high = jax.lax.bitcast_convert_type(
         jnp.stack([parameters[0], parameters[0] & ~0xFFF]), jnp.float32
@@ -69,7 +69,7 @@ def blend(degenerate: Int[Array, "..."], image: PixelImage, parameters: Paramete
 
 
 def luma(image: PixelImage) -> Int[Array, "h w"]:
-    """Grey value of each pixel: ITU-R 601-2 in 16 bits after the point, rounded; int32."""
+    """Grey value of each pixel, int32: ITU-R 601-2 with 16 fractional bits, rounded."""
     value = jnp.asarray(image).astype(jnp.int32)
     if image.shape[-1] == 1:
         return value[..., 0]
@@ -91,7 +91,7 @@ def apply_contrast(image: PixelImage, parameters: Parameters) -> PixelImage:
 
 
 def apply_color(image: PixelImage, parameters: Parameters) -> PixelImage:
-    """Blends with the grey image; an image of one channel stays as it is."""
+    """Blends with the grey image; does not change an image of one channel."""
     if image.shape[-1] == 1:
         return image
     return blend(luma(image)[..., None], image, parameters)
@@ -103,11 +103,11 @@ def apply_sharpness(image: PixelImage, parameters: Parameters) -> PixelImage:
 
 
 def _smooth(image):
-    """Weights 1 1 1 / 1 5 1 / 1 1 1 over 13, rounded half up; a border of one pixel is kept."""
+    """Smooths by 1 1 1 / 1 5 1 / 1 1 1 over 13, rounded half up; keeps a border of one pixel."""
     height, width, channels = image.shape
     if min(height, width) < 3:
         return image
-    # Rows of width * channels values: an innermost axis of 3 would not be vectorised.
+    # Rows have width * channels values, because an innermost axis of 3 would not be vectorised.
     flat = image.reshape(height, -1)
     value = flat.astype(jnp.int32)
     rows = value[:-2] + value[1:-1] + value[2:]
@@ -119,15 +119,15 @@ def _smooth(image):
     return flat.at[1:-1, inner].set(smoothed.astype(jnp.uint8)).reshape(image.shape)
 
 
-# --- One table of 256 values to a channel, from the image ---------------------------------------
+# --- Tables of 256 values per channel, computed from the image ----------------------------------
 
 
 def apply_autocontrast(image: PixelImage, parameters: Parameters) -> PixelImage:
-    """Stretches each channel's range to 0 .. 255; a channel of one value stays as it is.
+    """Stretches each channel's range to 0 .. 255; does not change a channel of one value.
 
-    Pillow computes int(v s - lo s) with s = 255 / (hi - lo) in double, where rounding decides
-    at whole numbers (hi itself becomes 254 for some ranges), so this does, too. As in
-    `blend` the factor is split, to be exact fused or not.
+    Like Pillow it computes int(v s - lo s) with s = 255 / (hi - lo) in float64, whose rounding
+    decides at integers (hi becomes 254 for some ranges). As in `blend`, the factor is split to be
+    exact, fused or not.
     """
     del parameters
     channels = [image[..., channel] for channel in range(image.shape[-1])]  # faster to reduce
@@ -149,10 +149,10 @@ def apply_autocontrast(image: PixelImage, parameters: Parameters) -> PixelImage:
 
 
 def apply_equalize(image: PixelImage, parameters: Parameters) -> PixelImage:
-    """Makes each channel's histogram flat, in whole numbers; see AutoContrast for the rest.
+    """Flattens each channel's histogram with integer arithmetic.
 
-    The step is 1/255 of the pixels without those of the brightest value, rounded down; at step 0
-    the channel stays as it is.
+    The step is 1/255 of the pixels below the brightest value, rounded down; a channel with step 0
+    does not change.
     """
     del parameters
     count = image.shape[0] * image.shape[1]
@@ -169,21 +169,21 @@ def apply_equalize(image: PixelImage, parameters: Parameters) -> PixelImage:
 
 
 def _places(image):
-    """Where each value stands in a flat table [256, c]."""
+    """Position of each value in a flat table [256, c]."""
     channels = image.shape[-1]
     return image.astype(jnp.int32) * channels + jnp.arange(channels, dtype=jnp.int32)
 
 
 def _look_up(changed, table, image):
-    """The image through table() [256, c] in those channels that are changed.
+    """Maps the image by table() [256, c] in the changed channels.
 
-    The conditional has the table written out once: a plain one would be fused into the gather
-    and computed anew for every pixel.
+    The conditional materialises the table; otherwise it would be fused into the gather and computed
+    again for every pixel.
     """
     levels = jnp.asarray(_LEVELS, jnp.uint8)
     chosen = jax.lax.cond(
         changed.any(),
         lambda: jnp.where(changed, table(), levels),
-        lambda: jnp.where(changed, levels, levels),  # of the other's shape, and place on devices
+        lambda: jnp.where(changed, levels, levels),  # same shape and sharding as the other branch
     )
     return chosen.reshape(-1).at[_places(image)].get(mode="promise_in_bounds")

@@ -1,13 +1,11 @@
-"""Operations on pixels that draw their own magnitude: from floats in [0, 1] to the same."""
+"""Color jitter: random changes of brightness, contrast and saturation."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from ntk_aug.aliases import Array, Float, Image, Int, KeyLike, PixelImage
-from ntk_aug.augment.pixels.operations import (
-    apply_operation,
-)
+from ntk_aug.augment.pixels.operations import apply_operation
 from ntk_aug.augment.pixels.packing import PARAMETER_COUNT
 from ntk_aug.augment.value_range import from_pixels, to_pixels
 from ntk_aug.checks import check_at_least
@@ -19,15 +17,15 @@ JITTERED = ("Brightness", "Contrast", "Color")
 def color_jitter(
     image: PixelImage, factors: Float[Array, "3"], order: Int[Array, "3"]
 ) -> PixelImage:
-    """Changes brightness, contrast and saturation by `factors`, one after the other.
+    """Changes brightness, contrast and saturation in the given order.
 
     Args:
       image: uint8, 1 or 3 channels.
-      factors: of JITTERED, float32; 1 changes nothing.
-      order: a permutation of 0, 1, 2, places in JITTERED.
+      factors: float32, one per name in JITTERED; 1 changes nothing.
+      order: a permutation of 0, 1, 2, indices into JITTERED.
     """
     order = jnp.asarray(order)
-    # As in color.blend_parameters, here on the device.
+    # As color.blend_parameters, but on the device.
     bits = jax.lax.bitcast_convert_type(jnp.asarray(factors, jnp.float32), jnp.int32)
     for step in range(len(JITTERED)):
         parameters = jnp.zeros(PARAMETER_COUNT, jnp.int32).at[0].set(bits[order[step]])
@@ -45,10 +43,10 @@ def random_color_jitter(
 ) -> Image:
     """Torchvision's ColorJitter without hue: factors uniform in [max(0, 1 - s), 1 + s].
 
-    The three changes come in a random order.
+    The order of the three changes is random.
 
     Raises:
-      InputError: a negative strength, or an image that is not in [0, 1].
+      InputError: a strength is negative, or the image is not in [0, 1].
     """
     strengths = np.asarray([brightness, contrast, saturation], np.float32)
     for strength in (brightness, contrast, saturation):

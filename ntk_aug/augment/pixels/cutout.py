@@ -1,4 +1,4 @@
-"""Cutout on uint8 images [h, w, c]: a square of one colour about a drawn centre."""
+"""Cutout on uint8 images [h, w, c]: a square of one colour at a random position."""
 
 import jax
 import jax.numpy as jnp
@@ -12,14 +12,13 @@ CUTOUT_RULES = ("clipped", "shifted")
 
 
 def cutout_parameters(length: int, *, rule: str = "clipped", fill: int = 0) -> np.ndarray:
-    """A square of `length` pixels; the centre is drawn, see `place_cutout`.
+    """Packs the parameters of a square; `place_cutout` draws its centre.
 
     Args:
-      length: pixels.
-      rule: "clipped", after DeVries and Taylor: rows and columns [y - length div 2,
-        y + length div 2) of a centre uniform over the pixels, clipped to the image; an odd length
-        counts as the even one below. "shifted", after Wu et al. (2020): length + 1 rows and columns
-        from int(max(0, y - length / 2)) on, for a real y in (1, h].
+      length: side in pixels.
+      rule: "clipped", after DeVries and Taylor: rows [y - length // 2, y + length // 2), clipped to
+        the image, for y uniform over the pixels, and columns likewise. "shifted", after Wu et al.
+        (2020): length + 1 rows from int(max(0, y - length / 2)), for a real y in (1, h].
       fill: colour of the square, from `pack_fill`.
     """
     check_choice(rule, CUTOUT_RULES, "rule of Cutout")
@@ -27,7 +26,7 @@ def cutout_parameters(length: int, *, rule: str = "clipped", fill: int = 0) -> n
 
 
 def place_cutout(key: KeyArray, parameters: Parameters, height: int, width: int) -> Parameters:
-    """Writes a drawn centre (row, column; 16 bits after the point) into cutout parameters."""
+    """Draws the centre (row, column; 16 fractional bits) and writes it into the parameters."""
     parameters = jnp.asarray(parameters)
     row_key, column_key = jax.random.split(key)
     centre = [
@@ -39,7 +38,7 @@ def place_cutout(key: KeyArray, parameters: Parameters, height: int, width: int)
 
 def _draw_centre(key: KeyArray, side: int, rule: IntLike) -> jax.Array:
     whole = jax.random.randint(key, (), 0, side) << 16
-    # One of the two is taken, so that they may share a key; the clone says so to JAX's checker.
+    # Only one of the two is used, so they may share a key; JAX's key checker needs the clone.
     real = jax.random.randint(jax.random.clone(key), (), 65536, (side << 16) + 1)
     return jnp.where(rule == 0, whole, real).astype(jnp.int32)
 
@@ -49,9 +48,8 @@ def apply_cutout(image: PixelImage, parameters: Parameters) -> PixelImage:
     length, rule, fill, *centre = jnp.asarray(parameters)[:5]
 
     def inside(middle, side):
-        # Twice the place, so that half pixels are whole.
         clipped = (middle >> 16) - length // 2
-        shifted = jnp.maximum(2 * middle - (length << 16), 0) >> 17
+        shifted = jnp.maximum(2 * middle - (length << 16), 0) >> 17  # doubled: half pixels count
         start = jnp.where(rule == 0, clipped, shifted)
         stop = jnp.where(rule == 0, (middle >> 16) + length // 2, shifted + length + 1)
         place = jnp.arange(side, dtype=jnp.int32)

@@ -1,9 +1,9 @@
-"""One of several functions to each image of a batch: three ways with the same pixels.
+"""Applies one of several functions to each image of a batch, in one of three ways.
 
-`vmap` of `lax.switch` computes every function for every image and keeps one. That is good where a
-small kernel costs no more than its start (GPUs, TPUs), and bad on a CPU, where a loop over the
-images computes only what is needed. `choose_by_image` is a switch for one image, and under
-`vmap` becomes what suits the backend.
+`vmap` of `lax.switch` computes every function for every image and keeps one. This is fast if small
+kernels cost little more than their launch (GPUs, TPUs), but slow on a CPU, where a loop over images
+computes only what is needed. `choose_by_image` is a switch for one image; under `vmap` it uses the
+way that suits the backend. The pixels are the same.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -19,19 +19,16 @@ from ntk_aug.checks import check_choice
 ImageFunction = Callable[[PixelImage, Parameters], PixelImage]
 
 GROUP = 32
-"""Images that "grouped" computes at once."""
+"""Number of images that "grouped" computes at once."""
 
 BLOCK_VALUES = 2**22
-"""Values of the images that "all" computes at once: at about 20 bytes each, 80 MiB."""
+"""Number of pixel values that "all" computes at once; they take 80 MiB at about 20 bytes each."""
 
 
 def choose_by_image(
-    functions: Sequence[ImageFunction],
-    choice: IntLike,
-    image: PixelImage,
-    parameters: Parameters,
+    functions: Sequence[ImageFunction], choice: IntLike, image: PixelImage, parameters: Parameters
 ) -> PixelImage:
-    """functions[choice](image, parameters), for one image, or for each of many under `vmap`."""
+    """Computes functions[choice](image, parameters), for one image or under `vmap`."""
     chosen = _switch(tuple(functions))
     return chosen(jnp.asarray(choice, jnp.int32), jnp.asarray(image), jnp.asarray(parameters))
 
@@ -49,7 +46,7 @@ def _switch(functions):
 
 
 def _batch(functions):
-    """The same for arrays with a leading axis; further axes of `vmap` are laid out along it."""
+    """The switch for arrays with a leading axis, into which further `vmap` axes are flattened."""
 
     @jax.custom_batching.custom_vmap
     def batch(choices, images, parameters):
@@ -72,14 +69,14 @@ def _broadcast(size, is_batched, arguments):
 
 
 def _one_by_one(functions, choices, images, parameters):
-    """A loop over the images: one function to an image, memory for one image besides the batch."""
+    """Loops over the images and computes one function for each."""
     return jax.lax.map(
         lambda one: jax.lax.switch(one[0], functions, one[1], one[2]), (choices, images, parameters)
     )
 
 
 def _all(functions, choices, images, parameters):
-    """Every function for every image, up to BLOCK_VALUES values at once."""
+    """Computes every function for every image, up to BLOCK_VALUES values at once."""
 
     def choose(one):
         choice, image, own = one
@@ -87,16 +84,16 @@ def _all(functions, choices, images, parameters):
         return results[choice]
 
     block = max(1, BLOCK_VALUES * len(images) // images.size)
-    if len(images) <= block:  # no loop: a batch that is spread over devices stays so
+    if len(images) <= block:  # without a loop, a sharded batch stays sharded
         return jax.vmap(choose)((choices, images, parameters))
     return jax.lax.map(choose, (choices, images, parameters), batch_size=block)
 
 
 def _grouped(functions, choices, images, parameters):
-    """Images of one function next to each other, in blocks of GROUP, one function to a block.
+    """Sorts the images by function into blocks of GROUP, and computes one function per block.
 
-    With c_k images of function k there are sum ceil(c_k / GROUP) blocks, at most n / GROUP and one
-    for each function; empty places of a block repeat an image and are dropped.
+    With c_k images of function k there are sum ceil(c_k / GROUP) blocks. Empty slots of a block
+    repeat an image and are dropped.
     """
     n = len(choices)
     counts = jnp.zeros(len(functions), jnp.int32).at[choices].add(1)
@@ -113,24 +110,24 @@ def _grouped(functions, choices, images, parameters):
         block = jax.lax.switch(
             function, [jax.vmap(each) for each in functions], images[index], parameters[index]
         )
-        kept = jnp.where(place < counts[function], index, n)  # n is outside: dropped
+        kept = jnp.where(place < counts[function], index, n)  # n is out of range and dropped
         return result.at[kept].set(block, mode="drop")
 
     return jax.lax.fori_loop(0, last_block[-1], compute, jnp.zeros_like(images))
 
 
 DISPATCHES = {"one-by-one": _one_by_one, "all": _all, "grouped": _grouped}
-"""By name; all give the same pixels."""
+"""Ways to apply functions, by name; all give the same pixels."""
 
 _forced: list[str] = []
 
 
 @contextmanager
 def use_dispatch(name: str) -> Iterator[None]:
-    """Programs that are traced within use this dispatch, not the backend's; for measurements.
+    """Makes programs traced within the context use this dispatch, for measurements.
 
     Raises:
-      InputError: an unknown name.
+      InputError: the name is unknown.
     """
     _forced.append(check_choice(name, DISPATCHES, "dispatch"))
     try:

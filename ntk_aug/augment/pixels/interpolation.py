@@ -1,6 +1,6 @@
-"""Affine maps of uint8 images [h, w, c] with interpolation, in double as Pillow computes them.
+"""Affine maps of uint8 images [h, w, c] with interpolation, in float64 as in Pillow.
 
-Double is switched on for these few lines alone, whatever the type of floats around them.
+float64 is enabled for these computations only, whatever the type of the surrounding floats.
 """
 
 import jax
@@ -12,15 +12,15 @@ from ntk_aug.augment.pixels.packing import Matrix, Parameters, pack, unpack_fill
 
 
 def interpolated_parameters(matrix: Matrix, height: int, width: int, fill: int) -> np.ndarray:
-    """The six doubles of the matrix, each as two integers, and the fill value."""
+    """Packs the six float64 of the matrix, each as two integers, and the fill value."""
     del height, width
     return pack(*np.asarray(matrix, np.float64).view(np.int32).tolist(), fill)
 
 
 def apply_bilinear(image: PixelImage, parameters: Parameters) -> PixelImage:
-    """Interpolates between pixel centres, with the edge repeated; truncates.
+    """Interpolates between pixel centres with the edge repeated, and truncates.
 
-    The fill value is taken where the source point is outside [0, w) x [0, h).
+    Pixels whose source point is outside [0, w) x [0, h) get the fill value.
     """
 
     def along(values, fraction):
@@ -30,10 +30,10 @@ def apply_bilinear(image: PixelImage, parameters: Parameters) -> PixelImage:
 
 
 def apply_bicubic(image: PixelImage, parameters: Parameters) -> PixelImage:
-    """Interpolates by cubics (a = -1) through 4 x 4 pixels; clips and truncates.
+    """Interpolates by cubics (a = -1) through 4 x 4 pixels, clips and truncates.
 
-    Where the exact value is a whole number the last bit decides whether it is truncated to that or
-    one less: about 1 pixel in 10^5 of a shear differs from Pillow by one level.
+    Where the exact value is an integer, the last bit decides whether truncation lowers it: about 1
+    pixel in 10^5 of a shear differs from Pillow by one level.
     """
 
     def along(values, d):
@@ -45,7 +45,7 @@ def apply_bicubic(image: PixelImage, parameters: Parameters) -> PixelImage:
 
 
 def _interpolate(image, parameters, along, offsets):
-    """`along` (values at the offsets, fraction) is used first in x, then in y."""
+    """Interpolates by along(values at the offsets, fraction), first in x, then in y."""
     image, parameters = jnp.asarray(image), jnp.asarray(parameters)
     height, width, channels = image.shape
     with jax.enable_x64(True):
@@ -55,8 +55,8 @@ def _interpolate(image, parameters, along, offsets):
         source_x = exact_product(x, a) + exact_product(y, b) + c
         source_y = exact_product(x, d) + exact_product(y, e) + f
         inside = (source_x >= 0) & (source_x < width) & (source_y >= 0) & (source_y < height)
-        column, dx = _floor_and_fraction(source_x - 0.5)
-        row, dy = _floor_and_fraction(source_y - 0.5)
+        column, dx = floor_and_fraction(source_x - 0.5)
+        row, dy = floor_and_fraction(source_y - 0.5)
         columns = [jnp.clip(column + offset, 0, width - 1) for offset in offsets]
         rows = [jnp.clip(row + offset, 0, height - 1) for offset in offsets]
         by_row = [
@@ -67,15 +67,16 @@ def _interpolate(image, parameters, along, offsets):
     return jnp.where(inside[..., None], result, unpack_fill(parameters[12], channels))
 
 
-def _floor_and_fraction(position):
+def floor_and_fraction(position: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Splits positions into the integer below, int32, and the rest."""
     whole = jnp.floor(position)
     return whole.astype(jnp.int32), position - whole
 
 
 def exact_product(small, value):
-    """Small * value rounded once, also if the compiler fuses it with an addition that follows.
+    """Small * value, rounded once even if the compiler fuses it with a following addition.
 
-    `small` has at most 17 bits: its products with the high and the low bits of `value` are exact.
+    `small` has at most 17 bits, so its products with the high and low bits of `value` are exact.
     """
     bits = jax.lax.bitcast_convert_type(value, jnp.int64) & ~jnp.int64(2**17 - 1)
     high = jax.lax.bitcast_convert_type(bits, jnp.float64)

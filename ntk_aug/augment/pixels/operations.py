@@ -1,6 +1,6 @@
-"""The operations that policies are made of, by name: one table; one more is one more entry.
+"""The operations of policies, by name: a new operation is one more entry of `OPERATIONS`.
 
-They act on uint8 images [h, w, c] of 1 or 3 channels, and equal Pillow's pixel by pixel.
+They act on uint8 images [h, w, c] with 1 or 3 channels, and equal Pillow's pixel by pixel.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,21 +25,19 @@ class Operation(NamedTuple):
     """A named operation.
 
     Attributes:
-      parameters: (magnitude, height, width, packed fill value) -> integers for `apply`, on the
-        host in double.
+      parameters: (magnitude, height, width, packed fill value) -> integers for `apply`, computed on
+        the host in float64.
       apply: (image, parameters) -> image, on the device. Operations that share it share a branch.
-      minimum: the smallest magnitude.
-      maximum: the largest magnitude; equal to the smallest if the operation takes none.
-      signed: whether a magnitude has a direction, which policies draw.
-      unit: of the magnitude, in words.
-      place: (key, parameters, height, width) -> parameters, if it draws a place of its own.
+      minimum: smallest magnitude.
+      maximum: largest magnitude; equal to the smallest if the operation takes none.
+      unit: unit of the magnitude, in words.
+      place: (key, parameters, height, width) -> parameters, if the operation draws a position.
     """
 
     parameters: Callable[[float, int, int, int], np.ndarray]
     apply: Callable[[PixelImage, Parameters], PixelImage]
     minimum: float = 0
     maximum: float = 0
-    signed: bool = False
     unit: str = ""
     place: Callable[[KeyArray, Parameters, int, int], Parameters] | None = None
 
@@ -57,48 +55,34 @@ def _plain(function, *, apply=color.apply_pointwise, **options):
 
 
 def _enhancer(apply):
-    return _plain(
-        color.blend_parameters,
-        apply=apply,
-        minimum=-100,
-        maximum=100,
-        unit="factor, 1 changes nothing",
-    )
+    unit = "factor, 1 changes nothing"
+    return _plain(color.blend_parameters, apply=apply, minimum=-100, maximum=100, unit=unit)
 
 
 def _geometric(matrix, maximum, unit, interpolation):
-    """Parameters of an affine map; `matrix` takes the magnitude and the size."""
+    """An affine map; `matrix` takes the magnitude and the size."""
     make, apply = affine.RESAMPLING[interpolation]
 
     def parameters(magnitude, height, width, fill):
         return make(matrix(magnitude, height, width), height, width, fill)
 
-    return Operation(parameters, apply, -maximum, maximum, signed=True, unit=unit)
+    return Operation(parameters, apply, -maximum, maximum, unit)
 
 
 def _cutout(rule):
     def parameters(magnitude, height, width, fill):
         return cutout.cutout_parameters(int(magnitude), rule=rule, fill=fill)
 
-    return Operation(
-        parameters,
-        cutout.apply_cutout,
-        maximum=2**14,
-        unit="pixels of the side",
-        place=cutout.place_cutout,
-    )
-
-
-def _without_size(matrix):
-    return lambda magnitude, height, width: matrix(magnitude)
+    options = {"maximum": 2**14, "unit": "side in pixels", "place": cutout.place_cutout}
+    return Operation(parameters, cutout.apply_cutout, **options)
 
 
 _GEOMETRIC = {
-    "Rotate": (affine.rotate_matrix, 360, "degrees, counter-clockwise"),
-    "ShearX": (_without_size(affine.shear_x_matrix), 10, "columns to a row"),
-    "ShearY": (_without_size(affine.shear_y_matrix), 10, "rows to a column"),
-    "TranslateX": (_without_size(affine.translate_x_matrix), 2**14, "pixels to the left"),
-    "TranslateY": (_without_size(affine.translate_y_matrix), 2**14, "pixels up"),
+    "Rotate": (360, "degrees, counter-clockwise"),
+    "ShearX": (10, "columns per row"),
+    "ShearY": (10, "rows per column"),
+    "TranslateX": (2**14, "pixels to the left"),
+    "TranslateY": (2**14, "pixels up"),
 }
 
 OPERATIONS = {
@@ -115,10 +99,10 @@ OPERATIONS = {
     "Sharpness": _enhancer(color.apply_sharpness),
     **{
         name if interpolation == "nearest" else f"{name}-{interpolation}": _geometric(
-            *entry, interpolation
+            affine.MATRICES[name], maximum, unit, interpolation
         )
         for interpolation in affine.RESAMPLING
-        for name, entry in _GEOMETRIC.items()
+        for name, (maximum, unit) in _GEOMETRIC.items()
     },
     "Cutout": _cutout("clipped"),
     "Cutout-shifted": _cutout("shifted"),
@@ -128,20 +112,20 @@ OPERATIONS = {
 def operation_parameters(
     name: str, magnitudes: ArrayLike, height: int, width: int, *, fill: Fill = 0
 ) -> Int[np.ndarray, "*grid 13"]:
-    """Integers that `apply_operation` needs, for one magnitude or an array of them, on the host.
+    """Computes the parameters of `apply_operation` for one magnitude or an array, on the host.
 
     Args:
-      name: in OPERATIONS.
-      magnitudes: in the operation's unit, with its sign; ignored if it takes none.
-      height: of the images.
-      width: of the images.
-      fill: value of the pixels that come from outside the image, or of the square of Cutout.
+      name: a key of OPERATIONS.
+      magnitudes: signed, in the operation's unit; ignored if it takes none.
+      height: height of the images in pixels.
+      width: width of the images in pixels.
+      fill: colour of pixels from outside the image, or of Cutout's square.
 
     Returns:
-      int32: the shape of the magnitudes, and PARAMETER_COUNT.
+      int32, [*shape of the magnitudes, PARAMETER_COUNT].
 
     Raises:
-      InputError: an unknown name, or a magnitude out of the operation's range.
+      InputError: the name is unknown, or a magnitude is out of range.
     """
     operation = OPERATIONS[check_choice(name, OPERATIONS, "operation")]
     packed = pack_fill(fill)
@@ -153,10 +137,7 @@ def operation_parameters(
                     f"magnitude {magnitude:g} of {name} is outside "
                     f"{operation.minimum:g} .. {operation.maximum:g} ({operation.unit})"
                 )
-
-    rows = [
-        operation.parameters(float(magnitude), height, width, packed) for magnitude in grid.flat
-    ]
+    rows = [operation.parameters(float(m), height, width, packed) for m in grid.flat]
     return np.stack(rows).reshape(*grid.shape, PARAMETER_COUNT)
 
 
@@ -169,19 +150,19 @@ def place_operation(
     *,
     operations: Sequence[str],
 ) -> Parameters:
-    """Draws what an operation draws by itself, the centre of Cutout; the rest is unchanged."""
+    """Draws the position of an operation that has one, Cutout; others keep their parameters."""
     key, parameters = as_key(key), jnp.asarray(parameters)
     for index, name in enumerate(operations):
         place = OPERATIONS[name].place
         if place is not None:
             placed = place(key, parameters, height, width)
             parameters = jnp.where(operation == index, placed, parameters)
-            key = jax.random.clone(key)  # one place is taken: they may share their key
+            key = jax.random.clone(key)  # only one position is used, so they may share a key
     return parameters
 
 
 def branches_of(operations: Sequence[str]) -> tuple[list, np.ndarray]:
-    """The different functions among the operations, and which of them each operation is."""
+    """The distinct functions of the operations, and the index of each operation's function."""
     functions = list(dict.fromkeys(OPERATIONS[name].apply for name in operations))
     return functions, np.asarray([functions.index(OPERATIONS[name].apply) for name in operations])
 
@@ -191,16 +172,16 @@ def apply_operation(
 ) -> PixelImage:
     """Applies one of several operations, chosen on the device.
 
-    Under `vmap` it becomes a loop or all operations at once, as suits the backend: see `dispatch`.
+    Under `vmap` this is a loop or computes all operations, as suits the backend: see `dispatch`.
 
     Args:
       image: uint8, 1 or 3 channels.
-      operation: place of the operation in `operations`.
+      operation: index into `operations`.
       parameters: from `operation_parameters`.
-      operations: names in OPERATIONS.
+      operations: keys of OPERATIONS.
 
     Raises:
-      InputError: an image that is not uint8 [h, w, 1 or 3], an unknown name.
+      InputError: the image is not uint8 [h, w, 1 or 3], or a name is unknown.
     """
     check_pixels(image)
     for name in operations:
@@ -219,22 +200,22 @@ def random_operation(
     levels: int = 1001,
     fill: Fill = 0,
 ) -> Image:
-    """Applies a named operation with a uniform magnitude, and at a place of its own if it has one.
+    """Applies a named operation with a random magnitude, and at a random position if it has one.
 
     The magnitude is one of `levels` equally spaced ones, whose parameters the host computes in
-    double: with the same draw, the pixels are those of Pillow.
+    float64, so the pixels equal Pillow's for the same draw.
 
     Args:
-      key: one for each image.
-      image: floats in [0, 1], 1 or 3 channels; rounded to 0 .. 255.
-      name: in OPERATIONS.
-      minimum: smallest magnitude, in the operation's unit; its own smallest by default.
-      maximum: largest magnitude.
+      key: random key of this image.
+      image: floats in [0, 1], 1 or 3 channels; rounded to uint8.
+      name: a key of OPERATIONS.
+      minimum: smallest magnitude, in the operation's unit; defaults to the operation's.
+      maximum: largest magnitude; defaults to the operation's.
       levels: number of magnitudes.
-      fill: value of the pixels that come from outside.
+      fill: colour of pixels from outside the image, or of Cutout's square.
 
     Raises:
-      InputError: an unknown name, a magnitude out of range, or an image that is not in [0, 1].
+      InputError: the name is unknown, a magnitude is out of range, or the image is not in [0, 1].
     """
     operation = OPERATIONS[check_choice(name, OPERATIONS, "operation")]
     check_at_least(levels, 1, "the number of levels")

@@ -1,7 +1,7 @@
-"""Resizing uint8 images [h, w, c] as Pillow 13 does, bilinear with antialiasing.
+"""Resizing of uint8 images [h, w, c] as in Pillow 13, bilinear with antialiasing.
 
-The weights are Pillow's integers of 22 bits, computed in double. A box of the image may be resized,
-whose place and size are only known on the device.
+The weights are Pillow's 22-bit integers, computed in float64. The resized box of the image may be
+known only on the device.
 """
 
 import math
@@ -26,30 +26,30 @@ Box = Int[Array, "4"]
 
 
 def resize(image: PixelImage, height: int, width: int) -> Resized:
-    """Resizes the whole image: Image.resize((width, height), BILINEAR).
+    """Resizes the image as Image.resize((width, height), BILINEAR).
 
     Raises:
-      InputError: a side below 1.
+      InputError: a side is below 1.
     """
     rows, columns = image_size(image)
     return crop_and_resize(image, np.asarray([0, 0, rows, columns]), height, width)
 
 
 def resize_short_side(image: PixelImage, side: int) -> Resized:
-    """Makes the short side `side` and the long one side * long / short, rounded down."""
+    """Resizes the short side to `side` and the long one to side * long / short, rounded down."""
     rows, columns = image_size(image)
     long = side * max(rows, columns) // min(rows, columns)
     return resize(image, *((side, long) if rows <= columns else (long, side)))
 
 
 def crop_and_resize(image: PixelImage, box: Box, height: int, width: int) -> Resized:
-    """Resizes a box of the image: Image.crop, then Image.resize((width, height), BILINEAR).
+    """Resizes a box of the image as Image.crop, then Image.resize((width, height), BILINEAR).
 
-    Both passes round to whole values, so that their order matters: columns first, but rows first
-    if that makes the image smaller: height < h and h - height > 2 (w - width), as of Pillow 13.
+    Both passes round to integers, so their order matters. As in Pillow 13, columns come first,
+    unless height < h and h - height > 2 (w - width), so that the first pass shrinks the image more.
 
     Raises:
-      InputError: a side below 1, or an image that is not uint8 [h, w, 1 or 3].
+      InputError: a side is below 1, or the image is not uint8 [h, w, 1 or 3].
     """
     check_pixels(image)
     check_at_least(min(height, width), 1, "a side of the resized image")
@@ -71,7 +71,7 @@ def crop_and_resize(image: PixelImage, box: Box, height: int, width: int) -> Res
 
 
 def _resize_rows(pixels, start, length, out_length):
-    """Rows start .. start + length become out_length rows; uint8."""
+    """Resizes rows start .. start + length to out_length rows of uint8."""
     first, weights = _weights(length, out_length, longest=pixels.shape[0])
 
     def add_tap(tap, total):
@@ -84,9 +84,9 @@ def _resize_rows(pixels, start, length, out_length):
 
 
 def _weights(length, out_length, longest):
-    """First source row of each output row [out], and integer weights of it and the next ones.
+    """First source row of each output row [out], and integer weights from it on [taps, out].
 
-    `longest` bounds the length, and with it the number of weights: [taps, out].
+    `longest` is an upper bound of the length, and so bounds the number of taps.
     """
     taps = math.ceil(max(longest / out_length, 1)) * 2 + 1
     with jax.enable_x64(True):
@@ -111,7 +111,7 @@ def random_resized_crop(
     area: tuple[float, float] = (0.08, 1.0),
     ratio: tuple[float, float] = (3 / 4, 4 / 3),
 ) -> Resized:
-    """Crops a box of random area and ratio, and resizes it to height x width."""
+    """Resizes a box of random area, ratio (width / height) and position to height x width."""
     box = draw_resized_crop(key, *image.shape[:2], area=area, ratio=ratio)
     return crop_and_resize(image, box, height, width)
 
@@ -124,13 +124,13 @@ def draw_resized_crop(
     area: tuple[float, float] = (0.08, 1.0),
     ratio: tuple[float, float] = (3 / 4, 4 / 3),
 ) -> Box:
-    """The box of `random_resized_crop`, drawn as torchvision's RandomResizedCrop draws it.
+    """Draws the box of `random_resized_crop` as torchvision's RandomResizedCrop does.
 
-    The first of ten boxes that fits: a uniform share of the image's area, a log-uniform ratio
-    of width to height, a uniform place. If none fits, the largest central one within `ratio`.
+    Of ten boxes with a uniform share of the image's area, a log-uniform ratio and a uniform
+    position, it is the first that fits, or else the largest central box within `ratio`.
 
     Raises:
-      InputError: a range that is empty or not positive, or an area above 1.
+      InputError: a range is empty or not positive, or an area is above 1.
     """
     for low, high, what in ((*area, "area"), (*ratio, "ratio")):
         if not 0 < low <= high or (what == "area" and high > 1):
@@ -139,16 +139,10 @@ def draw_resized_crop(
             )
     area_key, ratio_key, row_key, column_key = jax.random.split(as_key(key), 4)
     tries = (10,)
-    areas = (
-        rows
-        * columns
-        * jax.random.uniform(area_key, tries, jnp.float32, minval=area[0], maxval=area[1])
-    )
-    ratios = jnp.exp(
-        jax.random.uniform(
-            ratio_key, tries, jnp.float32, minval=math.log(ratio[0]), maxval=math.log(ratio[1])
-        )
-    )
+    shares = jax.random.uniform(area_key, tries, jnp.float32, minval=area[0], maxval=area[1])
+    areas = rows * columns * shares
+    low, high = map(math.log, ratio)
+    ratios = jnp.exp(jax.random.uniform(ratio_key, tries, jnp.float32, minval=low, maxval=high))
     widths = jnp.round(jnp.sqrt(areas * ratios)).astype(jnp.int32)
     heights = jnp.round(jnp.sqrt(areas / ratios)).astype(jnp.int32)
     fits = (widths > 0) & (widths <= columns) & (heights > 0) & (heights <= rows)

@@ -1,1 +1,1 @@
-"""Policies: tables of operations, what their levels mean, and augmentations that draw from them."""
+"""Policies: tables of operations, magnitudes of their levels, and augmentations made of them."""

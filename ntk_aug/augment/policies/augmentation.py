@@ -1,4 +1,4 @@
-"""Policies as augmentations, which can tell what they did to an image under a key."""
+"""Policies as augmentations, which can describe what they do under a key."""
 
 import functools
 from dataclasses import dataclass
@@ -17,27 +17,25 @@ from ntk_aug.randomness import as_key
 
 @runtime_checkable
 class Drawing(Protocol):
-    """An augmentation that draws from its key in one function, for an image of a size."""
+    """An augmentation that makes all its random draws in one function."""
 
     def draw(self, key: KeyLike, height: int, width: int) -> Any:
-        """What a call with this key draws for an image of this size."""
+        """Draws everything that a call with this key needs, for an image of this size."""
 
 
 @functools.lru_cache(maxsize=16)
 def compiled_draw(augmentation: Drawing, height: int, width: int):
-    """The draw of an augmentation as a compiled function of the key; the result is on the host."""
+    """Compiles an augmentation's draw to a function of the key that returns NumPy arrays."""
     draw = jax.jit(lambda key: augmentation.draw(key, height, width))
     return lambda key: jax.device_get(draw(key))
 
 
 @dataclass(frozen=True)
 class PolicyAugmentation:
-    """A policy that acts on one image: augmentation(key, image) -> image of the same shape.
-
-    Images are floats in [0, 1]; the policy acts on their 256 whole values.
+    """A policy as augmentation(key, image) -> image, for floats in [0, 1] rounded to uint8.
 
     Attributes:
-      policy: what is drawn.
+      policy: the policy to draw from.
     """
 
     policy: Policy
@@ -52,17 +50,17 @@ class PolicyAugmentation:
         return from_pixels(apply_policy(to_pixels(image), self.policy, draw), image.dtype)
 
     def draw(self, key: KeyLike, height: int, width: int) -> PolicyDraw:
-        """What a call with this key draws for an image of this size."""
+        """Draws what a call with this key applies to an image of this size."""
         return draw_policy(key, self.policy, height, width)
 
     def describe(self, key: KeyLike, height: int, width: int) -> str:
-        """What a call with this key does to an image of this size, in words."""
+        """Describes a call with this key."""
         draw = compiled_draw(self, height, width)(as_key(key))
         return ", ".join(describe_draw(self.policy, draw, height, width)) or "nothing"
 
 
 class AugMixDraw(NamedTuple):
-    """What AugMix draws: the steps of all chains, one chain after the other, and the weights."""
+    """A draw of AugMix: the steps of all chains in order, the chains' weights, and their share."""
 
     steps: PolicyDraw
     weights: Float[Array, " width"]
@@ -73,13 +71,13 @@ class AugMixDraw(NamedTuple):
 class AugMixAugmentation:
     """AugMix (Hendrycks et al. 2020): (1 - m) x + m sum_i w_i chain_i(x).
 
-    w ~ Dirichlet(1, ..., 1), m ~ Beta(1, 1), uniform both; each chain has 1 to `depth` operations.
-    Chains act on whole values, the mixture is of floats.
+    w ~ Dirichlet(1, ..., 1) and m ~ Beta(1, 1) are uniform. Each chain applies 1 to `depth`
+    operations to uint8 pixels; the mixture is of floats.
 
     Attributes:
-      policy: draws the operations; width * depth rounds of one step.
-      width: chains.
-      depth: the most operations of a chain.
+      policy: draws the operations, in width * depth rounds of one step.
+      width: number of chains.
+      depth: largest number of operations per chain.
     """
 
     policy: Policy
@@ -94,7 +92,7 @@ class AugMixAugmentation:
             )
 
     def __str__(self):
-        """The policy's table, and how its draws are divided into chains."""
+        """The policy's table, and the chains that its draws form."""
         chains = f"{self.width} chains of the first 1 to {self.depth} of {self.depth} draws each"
         return f"{self.policy}\nmixed with the image itself: {chains}"
 
@@ -113,7 +111,7 @@ class AugMixAugmentation:
         return ((1 - draw.share) * clean + draw.share * mixed).astype(image.dtype)
 
     def draw(self, key: KeyLike, height: int, width: int) -> AugMixDraw:
-        """What a call with this key draws for an image of this size."""
+        """Draws what a call with this key applies to an image of this size."""
         steps_key, depth_key, weights_key, share_key = jax.random.split(as_key(key), 4)
         steps = draw_policy(steps_key, self.policy, height, width)
         depths = jax.random.randint(depth_key, (self.width, 1), 1, self.depth + 1)
@@ -126,7 +124,7 @@ class AugMixAugmentation:
         )
 
     def describe(self, key: KeyLike, height: int, width: int) -> str:
-        """What a call with this key does to an image of this size, in words."""
+        """Describes a call with this key."""
         draw = compiled_draw(self, height, width)(as_key(key))
         terms = [f"{1 - draw.share:.2f} itself"]
         for number, weight in enumerate(draw.weights):

@@ -1,7 +1,7 @@
-"""AutoAugment's tables (Cubuk et al. 2019): 25 sub-policies each, as published.
+"""AutoAugment's tables (Cubuk et al. 2019), as published: 25 sub-policies each.
 
-A line is a sub-policy, a cell an operation with its probability and level. Repeated lines weight
-the draw, and cells of probability 0 are part of the table.
+A line is a sub-policy, a cell an operation with its probability and level. Repeated lines and
+cells of probability 0 belong to the published tables.
 """
 
 AUTOAUGMENT_CIFAR10 = """

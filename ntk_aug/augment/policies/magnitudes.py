@@ -1,12 +1,12 @@
-"""From a level to a magnitude: the mappings in use, by name, since they do not agree.
+"""Mappings from a policy's levels to magnitudes, by name, because implementations differ.
 
-A policy names levels; a mapping says what they mean, and which operations draw a sign. Lengths in
-pixels scale with the side of the image: what is published for 32 pixels is a share of the side.
+A mapping also says which operations draw a sign. Lengths in pixels scale with the image's side:
+those published for 32 pixels are shares of the side.
 
-Whole magnitudes (pixels, bits) are cut off from numbers that may lie within rounding of the next
-one. The mappings of torchvision ("torchvision", "randaugment", "trivialaugment") mean what its
-float32 `torch.linspace` gives: 15 pixels for the 16 of TrivialAugment's level 15. All others mean
-exact arithmetic.
+Integer magnitudes (pixels, bits) are truncated from numbers that may be within rounding of the next
+integer. The mappings of torchvision ("torchvision", "randaugment", "trivialaugment") truncate the
+float32 of `torch.linspace`: 15 pixels, not 16, at TrivialAugment's level 15. All others use exact
+arithmetic.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,9 +23,9 @@ class Magnitudes(NamedTuple):
 
     Attributes:
       num_levels: levels are 0 .. num_levels - 1.
-      compute: (level, sign +1 or -1, side in pixels) -> from the family of operations (shear,
-        translate, rotate, enhance, solarize, posterize, ...) to the magnitude. A policy draws the
-        sign with probability 1/2; a mapping uses it for those families that have one.
+      compute: (level, sign +1 or -1, side in pixels) -> magnitude by family of operations (shear,
+        translate, rotate, enhance, solarize, posterize, ...). A policy draws the sign with
+        probability 1/2; families without a sign ignore it.
       description: one line.
     """
 
@@ -35,21 +35,16 @@ class Magnitudes(NamedTuple):
 
 
 FAMILIES = {
-    "ShearX": "shear",
-    "ShearY": "shear",
-    "TranslateX": "translate",
-    "TranslateY": "translate",
+    **dict.fromkeys(("ShearX", "ShearY"), "shear"),
+    **dict.fromkeys(("TranslateX", "TranslateY"), "translate"),
+    **dict.fromkeys(("Brightness", "Color", "Contrast", "Sharpness"), "enhance"),
     "Rotate": "rotate",
-    "Brightness": "enhance",
-    "Color": "enhance",
-    "Contrast": "enhance",
-    "Sharpness": "enhance",
     "Solarize": "solarize",
     "SolarizeAdd": "solarize_add",
     "Posterize": "posterize",
     "Cutout": "cutout",
 }
-"""Operations that take a magnitude; "ShearX-bilinear" is of the family of "ShearX"."""
+"""Family of each operation that takes a magnitude; "ShearX-bilinear" is in that of "ShearX"."""
 
 
 def family_of(operation: str) -> str | None:
@@ -82,7 +77,7 @@ def _deepvoltaire(i, sign, side):
 
 
 def _torchvision(num_levels):
-    """AutoAugment and RandAugment of torchvision: the last level is the end of the range."""
+    """AutoAugment and RandAugment of torchvision, whose last level is the end of the range."""
 
     def compute(i, sign, side):
         return {
@@ -98,10 +93,10 @@ def _torchvision(num_levels):
 
 
 def _linspace(start: float, end: float, num: int, i: int) -> float:
-    """Number i of torch.linspace(start, end, num), which is in float32.
+    """Value i of torch.linspace(start, end, num), which is in float32.
 
-    It counts steps from the nearer end. The step is rounded to float32, and so is their sum with
-    the end, once: processors multiply and add in one operation.
+    It counts steps from the nearer end. The step is rounded to float32. Product and sum are rounded
+    once, as processors fuse them.
     """
     first, last = np.float32(start), np.float32(end)
     step = float((last - first) / np.float32(num - 1))
@@ -174,12 +169,12 @@ AUGMIX_LEVELS = 1001
 
 
 def augmix_magnitudes(severity: float) -> Magnitudes:
-    """AugMix: levels from 0.1 to the severity (3 is that of CIFAR, 1 of ImageNet).
+    """AugMix's mapping: levels from 0.1 to the severity (published: 3 for CIFAR, 1 for ImageNet).
 
     The published level is any real number of that range; here it is one of 1,001.
 
     Raises:
-      InputError: a severity outside 0.1 .. 10.
+      InputError: the severity is not in 0.1 .. 10.
     """
     if not 0.1 <= severity <= 10:
         raise InputError(f"the severity of AugMix is {severity:g}, expected 0.1 to 10")
@@ -200,34 +195,28 @@ def augmix_magnitudes(severity: float) -> Magnitudes:
 
 MAGNITUDES = {
     "torchvision": Magnitudes(
-        10,
-        _torchvision(10),
-        "shares i/9 of the range; enhancers 1 +- 0.9 i/9; the default",
+        10, _torchvision(10), "shares i/9 of the range; enhancers 1 +- 0.9 i/9; the default"
     ),
     "deepvoltaire": Magnitudes(
-        10,
-        _deepvoltaire,
-        "as torchvision, but translations in parts of pixels and thresholds from 256",
+        10, _deepvoltaire, "as torchvision, but fractional translations and thresholds from 256"
     ),
     "research": Magnitudes(
         10, _research, "the authors' code: shares i/10; enhancers 0.1 + 0.18 i; no sign"
     ),
     "timm-original": Magnitudes(
-        10, _timm, "ranges read literally: posterize and solarize weaker with the level"
+        10, _timm, "literal ranges: posterize and solarize get weaker with the level"
     ),
     "timm-originalr": Magnitudes(
         10, _timm_reversed, "as timm-original, but posterize of the authors' code"
     ),
     "timm-v0": Magnitudes(11, _timm_v0, "of the TPU models: posterize 0 to 4 bits; levels to 10"),
     "randaugment": Magnitudes(
-        31,
-        _torchvision(31),
-        "RandAugment of torchvision: as torchvision in 31 levels",
+        31, _torchvision(31), "RandAugment of torchvision: as torchvision, with 31 levels"
     ),
     "trivialaugment": Magnitudes(
         31,
         _trivialaugment,
-        "TrivialAugment-Wide of torchvision; 32 pixels of translation, or the side if it is less",
+        "TrivialAugment-Wide of torchvision; translation by 32 pixels, or the side if it is less",
     ),
     "trivialaugment-original": Magnitudes(
         31, _trivialaugment_original, "TrivialAugment-Wide of its authors"
@@ -240,19 +229,18 @@ MAGNITUDES = {
 def magnitude_of(
     operation: str, level: int, *, sign: int = 1, height: int, width: int, mapping: str | Magnitudes
 ) -> float | None:
-    """The magnitude of an operation at a level, or None if it takes none.
+    """Returns the magnitude of an operation at a level, or None if it takes none.
 
     Args:
-      operation: name in OPERATIONS.
+      operation: a key of OPERATIONS.
       level: 0 .. num_levels - 1.
-      sign: 1 or -1; without effect on operations that have none in this mapping.
-      height: of the image, pixels: the side that TranslateY is a share of.
-      width: of the image, pixels: the side that TranslateX is a share of. Cutout's is the smaller.
-      mapping: name in MAGNITUDES, or a mapping of your own.
+      sign: 1 or -1; has no effect on operations without a sign in this mapping.
+      height: height of the image in pixels, to which TranslateY is relative.
+      width: width of the image in pixels, to which TranslateX is relative.
+      mapping: a key of MAGNITUDES, or your own mapping.
 
     Raises:
-      InputError: an unknown mapping, one that says nothing of the operation, or a level that it
-        does not have.
+      InputError: the mapping is unknown, lacks the operation, or does not have this level.
     """
     magnitudes = find_magnitudes(mapping)
     family = family_of(operation)
@@ -272,12 +260,12 @@ def magnitude_of(
 
 
 def find_magnitudes(mapping: str | Magnitudes) -> Magnitudes:
-    """The mapping of that name, or the mapping itself."""
+    """Returns the mapping of that name, or the mapping itself."""
     if isinstance(mapping, Magnitudes):
         return mapping
     return MAGNITUDES[check_choice(mapping, MAGNITUDES, "mapping of magnitudes")]
 
 
 def mapping_name(mapping: str | Magnitudes) -> str:
-    """How messages and tables call a mapping."""
+    """Returns the name of a mapping for messages and tables."""
     return mapping if isinstance(mapping, str) else mapping.description

@@ -1,7 +1,7 @@
-"""Policies as data: tables of operations, probabilities and levels, by name.
+"""Policies by name: tables of operations, probabilities and levels.
 
 A policy draws `rounds` rows of its table, uniformly and with replacement, and applies the steps of
-each in order. What a level means is the mapping's to say, see `magnitudes`.
+each in order. A mapping translates levels to magnitudes, see `magnitudes`.
 """
 
 import dataclasses
@@ -27,7 +27,7 @@ from ntk_aug.errors import InputError
 
 IDENTITY = "Identity"
 MIXUP = "Mixup"
-"""The one step that needs a second image; a policy that is given none leaves the image alone."""
+"""The only step that needs a second image; without one it does nothing."""
 
 DRAWN = "*"
 
@@ -36,9 +36,9 @@ class Step(NamedTuple):
     """An operation of a policy.
 
     Attributes:
-      operation: name in OPERATIONS, or Mixup.
-      probability: of being applied; None: uniform in [0, 1), drawn for each application.
-      level: of the mapping; None: uniform over its levels, drawn for each application.
+      operation: a key of OPERATIONS, or Mixup.
+      probability: probability of being applied; None draws it uniformly in [0, 1) each time.
+      level: level of the mapping; None draws it uniformly each time.
     """
 
     operation: str
@@ -46,26 +46,26 @@ class Step(NamedTuple):
     level: int | None = None
 
     def __str__(self):
-        """The cell of a table that this step is read from."""
+        """The table cell that `parse_table` reads as this step."""
         numbers = (DRAWN if x is None else f"{x:g}" for x in self[1:])
         return " ".join((self.operation, *numbers))
 
 
 @dataclass(frozen=True)
 class Policy:
-    """A table of sub-policies, and what its levels mean. `str(policy)` is the table.
+    """A table of sub-policies and the mapping of its levels. `str(policy)` shows the table.
 
     Attributes:
-      table: the sub-policies, each a tuple of steps.
-      rounds: how many of them are drawn for an image, one after the other.
-      magnitudes: name in MAGNITUDES, or a mapping of your own.
-      interpolation: of shears, translations and rotations.
-      fill: colour of what comes from outside the image, 0 .. 255, or one value for each channel.
-      cutout_fill: colour of the square of Cutout.
+      table: sub-policies, each a tuple of steps.
+      rounds: number of sub-policies drawn per image.
+      magnitudes: a key of MAGNITUDES, or your own mapping.
+      interpolation: interpolation of shears, translations and rotations.
+      fill: colour of pixels from outside the image, 0 .. 255, or one value per channel.
+      cutout_fill: colour of Cutout's square.
 
     Raises:
-      InputError: an unknown operation or mapping, a probability outside [0, 1], a level that the
-        mapping does not have, an empty table.
+      InputError: an operation, mapping or level is unknown, a probability is not in [0, 1], or the
+        table is empty.
     """
 
     table: tuple[tuple[Step, ...], ...]
@@ -81,9 +81,8 @@ class Policy:
         check_at_least(self.rounds, 1, "rounds of a policy")
         if not self.table or not all(self.table):
             raise InputError("a policy has no sub-policy, or an empty one; expected steps in each")
-        rows = (self.table, *self.table)
-        if not all(isinstance(row, tuple) for row in rows):
-            raise InputError("the table of a policy is no tuple of tuples: see parse_table")
+        if not all(isinstance(row, tuple) for row in (self.table, *self.table)):
+            raise InputError("the table of a policy is not a tuple of tuples: see parse_table")
         find_magnitudes(self.magnitudes)
         pack_fill(self.fill), pack_fill(self.cutout_fill)
         for row in self.table:
@@ -103,41 +102,41 @@ class Policy:
         magnitude_of(step.operation, step.level or 0, height=32, width=32, mapping=self.magnitudes)
 
     def full_name(self, operation: str) -> str:
-        """The operation's name in OPERATIONS under the policy's interpolation."""
+        """Returns the operation's name in OPERATIONS under the policy's interpolation."""
         moves = FAMILIES.get(operation) in ("shear", "translate", "rotate")
-        if moves and self.interpolation != "nearest":
-            return f"{operation}-{self.interpolation}"
-        return operation
+        plain = not moves or self.interpolation == "nearest"
+        return operation if plain else f"{operation}-{self.interpolation}"
 
     @property
     def operations(self) -> tuple[str, ...]:
-        """All operations of the table, each once, after the identity."""
+        """The identity, then each operation of the table once."""
         names = (step.operation for row in self.table for step in row)
         return tuple(dict.fromkeys((IDENTITY, *names)))
 
     @property
     def num_steps(self) -> int:
-        """Steps of one image, in all rounds."""
+        """Number of steps per image, over all rounds."""
         return self.rounds * max(len(row) for row in self.table)
 
     def __str__(self):
-        """The table, one sub-policy in a line, after a line that says how it is read."""
-        lines = [
+        """A line of explanation, then one sub-policy per line."""
+        first = (
             f"{self.rounds} of {len(self.table)} rows, drawn uniformly with replacement; "
             f"operation, probability, level ({DRAWN}: drawn); "
             f"magnitudes {mapping_name(self.magnitudes)}, "
             f"interpolation {self.interpolation}, fill {self.fill}, Cutout {self.cutout_fill}"
-        ]
-        return "\n".join([*lines, *(" ; ".join(map(str, row)) for row in self.table)])
+        )
+        return "\n".join([first, *(" ; ".join(map(str, row)) for row in self.table)])
 
 
 def parse_table(text: str) -> tuple[tuple[Step, ...], ...]:
-    """Reads a policy's table: a line for each sub-policy, `operation probability level ; ...`.
+    """Reads a policy's table: one sub-policy per line, `operation probability level ; ...`.
 
-    `*` is a probability or a level that is drawn; both may be left out: probability 1, drawn level.
+    `*` stands for a probability or level that is drawn. The defaults are probability 1 and a drawn
+    level.
 
     Raises:
-      InputError: a cell that cannot be read (it is shown).
+      InputError: a cell cannot be read; the message shows it.
     """
     lines = (line.strip() for line in text.splitlines())
     return tuple(tuple(map(_parse_step, line.split(";"))) for line in lines if line)
@@ -161,7 +160,7 @@ def _parse_step(cell: str) -> Step:
 
 
 def _single_steps(operations: str, *, probability: float | None = 1.0, level: int | None = None):
-    """A table with a row for each operation."""
+    """A table with one row per operation."""
     return tuple((Step(name, probability, level),) for name in operations.split())
 
 
@@ -173,7 +172,7 @@ _WU = """AutoContrast Brightness Color Contrast Cutout-shifted Equalize Invert M
 
 
 def randaugment(level: int, *, rounds: int = 2) -> Policy:
-    """RandAugment (Cubuk et al. 2020) of torchvision: 2 of 14 operations at one level, 0 to 30."""
+    """Torchvision's RandAugment (Cubuk et al. 2020): 2 of 14 operations at one level, 0 to 30."""
     table = _single_steps(_RANDAUGMENT, level=level)
     return Policy(table, rounds=rounds, magnitudes="randaugment")
 
@@ -190,12 +189,12 @@ AUTOAUGMENT = {
     "imagenet": Policy(parse_table(AUTOAUGMENT_IMAGENET)),
 }
 AUTOAUGMENT_MAPPINGS = ("deepvoltaire", "research", "timm-original", "timm-originalr", "timm-v0")
-"""Besides the default, torchvision's."""
+"""Mappings of AutoAugment besides the default, torchvision's."""
 
 TRIVIALAUGMENT = Policy(_single_steps(_RANDAUGMENT), magnitudes="trivialaugment")
 
 AUGMIX = Policy(_single_steps(_AUGMIX), rounds=9, magnitudes="augmix", interpolation="bilinear")
-"""The operations of AugMix (Hendrycks et al. 2020): three chains of up to three of them."""
+"""The operations of AugMix (Hendrycks et al. 2020), for three chains of up to three."""
 
 POLICIES = {
     **{f"autoaugment-{name}": policy for name, policy in AUTOAUGMENT.items()},
@@ -211,4 +210,4 @@ POLICIES = {
     ),
     "augmix": AUGMIX,
 }
-"""Policies by name, those of Wu et al. excepted, which depend on the data set's mean colour."""
+"""Policies by name, except those of Wu et al., which depend on the data set's mean colour."""

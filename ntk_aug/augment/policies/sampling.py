@@ -1,10 +1,7 @@
-"""What a policy draws for one image, apart from what it does with it.
-
-`draw_policy` draws everything from the key, `apply_policy` applies it, `describe_draw` tells it.
-"""
+"""Draws of a policy for one image: `draw_policy` makes them, `apply_policy` applies them."""
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,12 +15,12 @@ from ntk_aug.randomness import as_key
 
 
 class Plan(NamedTuple):
-    """The steps that are tried: [num_steps] each.
+    """The candidate steps of an image, [num_steps] each.
 
     Attributes:
-      operation: place in the policy's operations.
-      probability: with which each is applied.
-      level: of the policy's mapping.
+      operation: index into the policy's operations.
+      probability: probability of applying each step.
+      level: level of the policy's mapping.
     """
 
     operation: Int[Array, " s"]
@@ -32,13 +29,13 @@ class Plan(NamedTuple):
 
 
 class PolicyDraw(NamedTuple):
-    """Everything that was drawn for one image: [num_steps] each.
+    """All draws for one image, [num_steps] each.
 
     Attributes:
-      plan: the steps that are tried.
-      applied: whether each is applied.
-      negative: whether the magnitude's sign is negative; of no effect where there is none.
-      parameters: integers of each step, among them the places of Cutout, [num_steps, 13].
+      plan: the candidate steps.
+      applied: whether each step is applied.
+      negative: whether the magnitude's sign is negative, for operations with a sign.
+      parameters: parameters of each step, including Cutout's position, [num_steps, 13].
     """
 
     plan: Plan
@@ -49,19 +46,14 @@ class PolicyDraw(NamedTuple):
 
 @functools.lru_cache(maxsize=64)
 def parameter_table(policy: Policy, height: int, width: int) -> Int[np.ndarray, "o l 2 13"]:
-    """Parameters of each operation of the policy at each level, of positive and negative sign."""
+    """Parameters of each operation of the policy, at each level and sign (positive first)."""
     num_levels = find_magnitudes(policy.magnitudes).num_levels
+    given: dict[str, Any] = {"height": height, "width": width, "mapping": policy.magnitudes}
     table = []
     for name in _on_pixels(policy):
         fill = policy.cutout_fill if name.startswith("Cutout") else policy.fill
-        magnitudes = [
-            [
-                magnitude_of(
-                    name, level, sign=sign, height=height, width=width, mapping=policy.magnitudes
-                )
-                or 0.0  # of operations that take none
-                for sign in (1, -1)
-            ]
+        magnitudes = [  # 0 for operations that take none
+            [magnitude_of(name, level, sign=sign, **given) or 0.0 for sign in (1, -1)]
             for level in range(num_levels if family_of(name) else 1)
         ]
         parameters = operation_parameters(name, magnitudes, height, width, fill=fill)
@@ -70,7 +62,7 @@ def parameter_table(policy: Policy, height: int, width: int) -> Int[np.ndarray, 
 
 
 def _on_pixels(policy: Policy) -> tuple[str, ...]:
-    """The policy's operations as the table of operations calls them; Mixup alone does nothing."""
+    """The policy's operations as keys of OPERATIONS; Mixup becomes the identity."""
     return tuple(
         IDENTITY if name == MIXUP else policy.full_name(name) for name in policy.operations
     )
@@ -78,7 +70,7 @@ def _on_pixels(policy: Policy) -> tuple[str, ...]:
 
 @functools.lru_cache(maxsize=64)
 def _rows(policy: Policy):
-    """(operation, probability, level) of each cell, [rows, steps]; -1 is drawn."""
+    """Operation, probability and level of each cell, [rows, steps]; -1 stands for drawn."""
     steps = max(len(row) for row in policy.table)
     shape = (len(policy.table), steps)
     operation, level = np.zeros(shape, np.int32), np.full(shape, -1, np.int32)
@@ -92,7 +84,7 @@ def _rows(policy: Policy):
 
 
 def draw_plan(key: KeyArray, policy: Policy) -> Plan:
-    """Draws the sub-policies, and those probabilities and levels that the table leaves open."""
+    """Draws the sub-policies, and the probabilities and levels that the table leaves open."""
     row_key, probability_key, level_key = jax.random.split(key, 3)
     rows = jax.random.randint(row_key, (policy.rounds,), 0, len(policy.table))
     operation, probability, level = (jnp.asarray(cell)[rows].ravel() for cell in _rows(policy))
@@ -108,7 +100,7 @@ def draw_plan(key: KeyArray, policy: Policy) -> Plan:
 
 
 def draw_steps(key: KeyArray, policy: Policy, plan: Plan, height: int, width: int) -> PolicyDraw:
-    """Draws, for a plan, whether each step is applied, its sign, and where."""
+    """Draws, for each step of a plan, whether it is applied, its sign, and its position."""
     applied_key, sign_key, place_key = jax.random.split(key, 3)
     shape = plan.operation.shape
     applied = jax.random.uniform(applied_key, shape, jnp.float32) < plan.probability
@@ -126,13 +118,13 @@ def draw_steps(key: KeyArray, policy: Policy, plan: Plan, height: int, width: in
 
 
 def draw_policy(key: KeyLike, policy: Policy, height: int, width: int) -> PolicyDraw:
-    """Draws everything that the policy does to one image of this size."""
+    """Draws what the policy applies to one image of this size."""
     plan_key, steps_key = jax.random.split(as_key(key))
     return draw_steps(steps_key, policy, draw_plan(plan_key, policy), height, width)
 
 
 def apply_policy(image: PixelImage, policy: Policy, draw: PolicyDraw) -> PixelImage:
-    """Applies the steps of a draw in order; Mixup, which has no partner here, does nothing."""
+    """Applies the steps of a draw in order; Mixup does nothing without a partner."""
     operations = _on_pixels(policy)
 
     def step(image, drawn):
@@ -147,20 +139,15 @@ def apply_policy(image: PixelImage, policy: Policy, draw: PolicyDraw) -> PixelIm
 
 
 def describe_draw(policy: Policy, draw: PolicyDraw, height: int, width: int) -> list[str]:
-    """The steps that were applied, in order: the operation and its magnitude in words."""
+    """Describes the applied steps in order, each by its operation and magnitude."""
+    given: dict[str, Any] = {"height": height, "width": width, "mapping": policy.magnitudes}
     told = []
     for place in np.flatnonzero(draw.applied):
         name = policy.operations[int(draw.plan.operation[place])]
         if name == IDENTITY:
             continue
-        magnitude = magnitude_of(
-            name,
-            int(draw.plan.level[place]),
-            sign=-1 if draw.negative[place] else 1,
-            height=height,
-            width=width,
-            mapping=policy.magnitudes,
-        )
+        level, sign = int(draw.plan.level[place]), -1 if draw.negative[place] else 1
+        magnitude = magnitude_of(name, level, sign=sign, **given)
         name = name.partition("-")[0]
         told.append(name if magnitude is None else f"{name} {magnitude:.3g}")
     return told

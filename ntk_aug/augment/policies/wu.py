@@ -1,12 +1,13 @@
 """The candidates of Wu et al. (2020): two drawn operations, then a fixed chain.
 
-The chain: a crop of the image padded by reflection (an eighth of the side: 4 pixels of 32), a
-mirror, Cutout of a drawn size, Mixup with a drawn probability. Mixup is also one of the operations
-that are drawn, so that a candidate is mixed up to three times; each partner passes through all
-that comes before in its candidate, with the same levels and probabilities and coins of its own.
+The chain is a crop after padding by reflection (1/8 of the side: 4 pixels of 32), a mirror, Cutout
+of a drawn size, and Mixup with a drawn probability. Mixup is also one of the drawn operations, so a
+candidate is mixed up to three times. Each partner passes through the preceding steps of its
+candidate, with the same levels and probabilities but its own draws of what is applied.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -46,7 +47,7 @@ TrainPixels = UInt8[Array, "N h w c"]
 
 
 class ChainDraw(NamedTuple):
-    """What the fixed chain draws for one image, up to Mixup."""
+    """A draw of the fixed chain for one image, without Mixup."""
 
     offset: Int[Array, " 2"]
     mirrored: Bool[Array, ""]
@@ -54,29 +55,29 @@ class ChainDraw(NamedTuple):
 
 
 class WuDraw(NamedTuple):
-    """What a candidate without Mixup draws."""
+    """A draw of a candidate without Mixup."""
 
     steps: PolicyDraw
     chain: ChainDraw
 
 
 class StageDraw(NamedTuple):
-    """What one step of a candidate draws for each of its images, the share of Mixup among it."""
+    """A draw of one step for each image of a candidate, with the shares of Mixup."""
 
     step: PolicyDraw
     share: Float[Array, " images"]
 
 
 class CandidateDraw(NamedTuple):
-    """What a whole candidate draws.
+    """A draw of a candidate with Mixup.
 
     Attributes:
-      partners: places in the training set of all that may be mixed in, 2^(steps + 1); the first
-        is unused: there stands the example itself.
-      stages: of the drawn operations, in order, for half as many images each time.
-      chain: for the last two images.
-      mixed: whether they are mixed at the end.
-      share: of the first in that mixture; Beta(1, 1), which is uniform, as in the stages.
+      partners: indices in the training set of the 2^(steps + 1) images that may be mixed; the first
+        is unused, because the example itself takes its place.
+      stages: draws of the operations in order, each for half as many images as before.
+      chain: draw of the chain, for the last two images.
+      mixed: whether these two are mixed.
+      share: weight of the first one; uniform, that is Beta(1, 1), as in the stages.
     """
 
     partners: Int[Array, " leaves"]
@@ -88,18 +89,18 @@ class CandidateDraw(NamedTuple):
 
 @dataclass(frozen=True)
 class WuAugmentation:
-    """One candidate: augmentation(key, image) -> image without Mixup, which needs a training set.
+    """One candidate as augmentation(key, image) -> image, without Mixup.
 
     Attributes:
       policy: draws the operations, see `wu_policy`.
-      mirror: whether the chain mirrors; not for digits.
+      mirror: whether the chain mirrors; it should not for digits.
     """
 
     policy: Policy
     mirror: bool = True
 
     def __call__(self, key: KeyLike, image: Image) -> Image:
-        """Augments an image of floats in [0, 1]; where Mixup is drawn, nothing is done."""
+        """Augments an image of floats in [0, 1]; a drawn Mixup does nothing."""
         draw = self.draw(key, *image.shape[:2])
         pixels = apply_policy(to_pixels(image), self.policy, draw.steps)
         return from_pixels(self._apply_chain(pixels, draw.chain), image.dtype)
@@ -110,14 +111,14 @@ class WuAugmentation:
         return f"{self.policy}\nthen: a crop after padding by reflection, {mirror}{self._cutout}"
 
     def draw(self, key: KeyLike, height: int, width: int) -> WuDraw:
-        """What a call with this key draws for an image of this size."""
+        """Draws what a call with this key applies to an image of this size."""
         steps_key, cutout_key, chain_key = jax.random.split(as_key(key), 3)
         steps = draw_policy(steps_key, self.policy, height, width)
         cutout = draw_plan(cutout_key, self._cutout)
         return WuDraw(steps, self._draw_chain(chain_key, cutout, height, width))
 
     def describe(self, key: KeyLike, height: int, width: int) -> str:
-        """What a call with this key does to an image of this size, in words."""
+        """Describes a call with this key."""
         draw = compiled_draw(self, height, width)(as_key(key))
         padding = _padding(height, width)
         down, right = (padding - int(offset) for offset in draw.chain.offset)
@@ -133,7 +134,7 @@ class WuAugmentation:
     def draw_candidate(
         self, key: KeyLike, num_examples: int, height: int, width: int
     ) -> CandidateDraw:
-        """What a candidate with Mixup draws; partners are uniform over the training examples."""
+        """Draws a candidate with Mixup; partners are uniform over the training examples."""
         keys = jax.random.split(as_key(key), 8)
         plan = draw_plan(keys[0], self.policy)
         cutout = draw_plan(keys[1], self._cutout)
@@ -143,18 +144,15 @@ class WuAugmentation:
             images = 2 ** (num_steps - s)
             steps_key, share_key = jax.random.split(jax.random.fold_in(stages_key, s))
             one = Plan(*(x[s : s + 1] for x in plan))
-            step = jax.vmap(lambda key, one=one: draw_steps(key, self.policy, one, height, width))(
-                jax.random.split(steps_key, images)
-            )
+            draw_one = partial(draw_steps, policy=self.policy, plan=one, height=height, width=width)
+            step = jax.vmap(draw_one)(jax.random.split(steps_key, images))
             stages.append(StageDraw(step, jax.random.uniform(share_key, (images,))))
-        chain = jax.vmap(lambda key: self._draw_chain(key, cutout, height, width))(
-            jax.random.split(keys[3], 2)
-        )
+        draw_chain = partial(self._draw_chain, cutout=cutout, height=height, width=width)
         probability = jax.random.uniform(keys[4], ())
         return CandidateDraw(
             partners=jax.random.randint(keys[5], (2 ** (num_steps + 1),), 0, num_examples),
             stages=tuple(stages),
-            chain=chain,
+            chain=jax.vmap(draw_chain)(jax.random.split(keys[3], 2)),
             mixed=jax.random.uniform(keys[6], ()) < probability,
             share=jax.random.uniform(keys[7], ()),
         )
@@ -169,7 +167,7 @@ class WuAugmentation:
         *,
         num_classes: int,
     ) -> tuple[PixelImage, SoftLabel]:
-        """One candidate of an example, mixed with partners of the training set; its soft label."""
+        """Computes a candidate of an example and its soft label, mixed with training examples."""
         places = draw.partners
         own = jnp.arange(len(places)) == 0
         nodes = jnp.where(own[:, None, None, None], image, jnp.asarray(images)[places])
@@ -188,7 +186,7 @@ class WuAugmentation:
         return image, jnp.where(draw.mixed, _mean(soft[0], soft[1], draw.share), soft[0])
 
     def _needed(self, draw):
-        """Of each stage's images, whether one comes into the candidate at all."""
+        """For each stage, which of its images contribute to the candidate."""
         needed = [jnp.stack([jnp.asarray(True), draw.mixed])]
         for stage in draw.stages[:0:-1]:
             partner = needed[0] & self._is_mixed(stage)
@@ -232,21 +230,20 @@ def _mean(one, two, share):
     return share * one + (1 - share) * two
 
 
-# On the host: compilers may turn a division by a constant into a multiplication.
+# Computed on the host, because a compiler may replace a division by a multiplication.
 _UNIT = (np.arange(256, dtype=np.float32) / np.float32(255)).astype(np.float64)
 
 
 def mixup_truncated(image: PixelImage, other: PixelImage, share: FloatLike) -> PixelImage:
-    """int(255 (share x + (1 - share) y)) for x and y in [0, 1], in float32 as published.
+    """Computes int(255 (share x + (1 - share) y)) for x and y in [0, 1], in float32 as published.
 
-    Products and sums are formed in double, where they are exact, and rounded to float32: the same
-    as float32 by itself, but no compiler can fuse two steps into one.
+    Products and sums are exact in float64 and then rounded to float32. The result is that of
+    float32 arithmetic, but a compiler cannot fuse two steps.
     """
-    shares = jnp.stack([jnp.asarray(share, jnp.float32), 1 - jnp.asarray(share, jnp.float32)])
+    share = jnp.asarray(share, jnp.float32)
+    shares = jnp.stack([share, 1 - share])[:, None]
     with jax.enable_x64(True):
-        products = (
-            (shares[:, None].astype(jnp.float64) * _UNIT).astype(jnp.float32).astype(jnp.float64)
-        )
+        products = (shares.astype(jnp.float64) * _UNIT).astype(jnp.float32).astype(jnp.float64)
         one, two = products[0][image], products[1][other]
         mixed = (one + two).astype(jnp.float32)
     return (mixed * 255).astype(jnp.uint8)
