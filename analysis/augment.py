@@ -31,7 +31,7 @@ class AugmentOptions:
     """Where prepared data sets lie; default: the environment variable TFDS_DATA_DIR."""
     images: str | None = None
     """Your own images: an npz file with images [n, h, w(, c)] and labels [n]."""
-    policy: str = "autoaugment-cifar10"
+    augment: str = "autoaugment-cifar10"
     """Augmentation: a name, name:strength, or module:function for your own; several joined by "+"
     are applied in order; see --list."""
     n: int = 6
@@ -54,9 +54,9 @@ def run_augment(options: AugmentOptions) -> None:
     """Runs the command; raises InputError for anything that the user can mend."""
     if options.list:
         return print_list()
-    augmentation = augment.build_augmentation(options.policy)
+    augmentation = augment.build_augmentation(options.augment)
     if options.table:
-        return print_policy(options.policy, augmentation)
+        return print_policy(options.augment, augmentation)
     records.check_free_folder(options.out, marker=MARKER, overwrite=options.overwrite)
     check_count(options.n, 50, "--n")
     check_count(options.draws, 50, "--draws")
@@ -72,7 +72,7 @@ def run_augment(options: AugmentOptions) -> None:
     }
     with records.staged_folder(options.out, marker=MARKER, overwrite=options.overwrite) as folder:
         records.write_json(folder / MARKER, summary)
-        title = f"{options.policy} on {chosen.name}, seed {options.seed}"
+        title = f"{options.augment} on {chosen.name}, seed {options.seed}"
         save_figure(draw_sheet(images, augmented, told, title), folder / "sheet")
     print(f"sheet    {Path(options.out, 'sheet.png')}\ndrawn    {Path(options.out, MARKER)}")
     return None
@@ -86,7 +86,7 @@ def load_images(options: AugmentOptions) -> tuple[np.ndarray, data.Dataset]:
         dataset = data.load_images_file(options.images, "train")
     else:
         dataset = data.load_dataset(options.data or "digits", "train", data_dir=options.data_dir)
-    training.check_augmentation(dataset, options.policy)
+    training.check_augmentation(dataset, options.augment)
     key = jax.random.fold_in(jax.random.key(options.seed), 2)
     chosen = data.draw_examples(key, dataset, check_count(options.n, len(dataset), "--n"))
     return np.asarray(data.unit_range(chosen.images)), chosen

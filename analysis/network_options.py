@@ -1,8 +1,20 @@
 """What commands on a network share: the options of its data, its training, and their checks."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
+from typing import Annotated
+
+import tyro
 
 from ntk_aug.errors import InputError
+from ntk_aug.options import given_overrides, override_options
+from ntk_aug.training import TrainingConfig
+
+PretrainingOptions = override_options(
+    TrainingConfig,
+    "Training of a network that is not given; by default 15 epochs without augmentation, at the "
+    "model's learning rate (MLP 0.05, ResNets 0.1).",
+    leave_out=("seed",),
+)
 
 
 @dataclass(frozen=True)
@@ -27,36 +39,18 @@ class NetworkOptions:
     weights: tuple[str, ...] = ()
     """Trained weights of --model, instead of pretraining: an npz file of named arrays, or a folder
     of orbax; several are several networks. See models.load_weights for the names."""
-    epochs: int = 15
-    """Epochs of pretraining."""
-    batch_size: int = 128
-    """Images per step of pretraining."""
-    learning_rate: float | None = None
-    """Of SGD with momentum; default: the model's (MLP 0.05, ResNets 0.1)."""
-    momentum: float = 0.9
-    """Of SGD."""
-    weight_decay: float = 0.0
-    """Of SGD."""
-    train_augment: str = "identity"
-    """Augmentation during pretraining."""
     epoch: int | None = None
     """Which checkpoint of those runs, by epochs of training; default: the last."""
     cache: str = "runs/pretrained"
     """Folder of pretrained networks, found again by their full configuration."""
     seed: int = 0
-    """Of everything that is drawn."""
+    """Seed of every random draw."""
+    pretraining: Annotated[PretrainingOptions, tyro.conf.OmitArgPrefixes] = field(
+        default_factory=PretrainingOptions
+    )
 
 
 OF_MODEL = ("model", "width", "activation")
-OF_TRAINING = (
-    "networks",
-    "epochs",
-    "batch_size",
-    "learning_rate",
-    "momentum",
-    "weight_decay",
-    "train_augment",
-)
 
 
 def check_network_options(
@@ -77,12 +71,16 @@ def check_network_options(
         raise InputError(f"--weights are {len(options.weights)}, expected at most {networks}")
     if checkpoint or options.weights:
         source = "--checkpoint" if checkpoint else "--weights"
-        names = (*OF_TRAINING, *(OF_MODEL if checkpoint else ()))
-        for field in fields(options):
-            if field.name in names and getattr(options, field.name) != field.default:
-                raise InputError(
-                    f"--{field.name.replace('_', '-')} is of pretraining, and the networks of "
-                    f"{source} are trained"
-                )
+        names = ("networks", *(OF_MODEL if checkpoint else ()))
+        defaults = {option.name: option.default for option in fields(options)}
+        given = [
+            *(name for name in names if getattr(options, name, None) != defaults.get(name)),
+            *given_overrides(options.pretraining),
+        ]
+        for name in given:
+            raise InputError(
+                f"--{name.replace('_', '-')} is of pretraining, and the networks of {source} are "
+                "trained"
+            )
     if options.epoch is not None and not checkpoint:
         raise InputError("--epoch chooses a checkpoint of --checkpoint, which is not given")

@@ -9,6 +9,7 @@ import jax
 from analysis.network_options import NetworkOptions
 from ntk_aug import data, models, training
 from ntk_aug.errors import InputError, NtkAugError
+from ntk_aug.options import given_overrides
 from ntk_aug.progress import progress_bars
 
 SHOWN_CLASSES = 20
@@ -107,16 +108,13 @@ def check_augmented(dataset: data.Dataset, specs: Sequence[str]) -> None:
 def training_config(options: NetworkOptions, network: int = 0) -> training.TrainingConfig:
     """The pretraining of one of the networks."""
     entry = models.MODELS.get(options.model)
-    default_rate = entry.learning_rate if entry else models.DEFAULT_LEARNING_RATE
-    return training.TrainingConfig(
-        epochs=options.epochs,
-        batch_size=options.batch_size,
-        learning_rate=default_rate if options.learning_rate is None else options.learning_rate,
-        momentum=options.momentum,
-        weight_decay=options.weight_decay,
-        weak=options.train_augment,
+    defaults = training.TrainingConfig(
+        epochs=15,
+        learning_rate=entry.learning_rate if entry else models.DEFAULT_LEARNING_RATE,
+        weight_decay=0.0,
         seed=options.seed + network,
     )
+    return replace(defaults, **given_overrides(options.pretraining))
 
 
 def model_options(options: NetworkOptions) -> dict:
@@ -135,7 +133,7 @@ def initial_view(options: NetworkOptions, train_set: data.Dataset) -> models.Mod
     network = build_model(options, train_set)
     state = training.initial_state(network, train_set.example, training_config(options))
     view = network.view(state.params, state.state)
-    models.count_outputs(view.apply_fn, view.params, train_set.example)
+    models.count_outputs(view, train_set.example)
     return view
 
 

@@ -13,6 +13,7 @@ from analysis.networks import (
     load_own_weights,
     load_splits,
     pretrain,
+    training_config,
 )
 from analysis.select_cost import print_cost
 from analysis.select_figures import sheet_examples
@@ -47,7 +48,7 @@ def run_select(options: SelectOptions) -> None:
     train, test = load_splits(options, recorded, classes=options.classes)
     # What cannot be selected is told before anything is trained, by a network of the same kind.
     group_budgets(options, train, budget(options))
-    training.check_augmentation(train, options.train_augment)
+    training.check_augmentation(train, training_config(options).weak)
     trained = trained or load_own_weights(options, train)
     view = trained[0].view if trained else initial_view(options, train)
     examples_program(options, view, train)(view.params)

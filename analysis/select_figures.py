@@ -59,7 +59,7 @@ def draw_errors(summary: Mapping) -> Figure:
 
 
 def sheet_examples(
-    dataset: data.Dataset, selection: coreset.Selection, losses: np.ndarray
+    dataset: data.Dataset, selection: coreset.Subset, losses: np.ndarray
 ) -> dict[str, np.ndarray]:
     """The images of the sheet, in the order of `ROWS`, and what is written under them.
 
@@ -67,6 +67,8 @@ def sheet_examples(
       Arrays over the images: `images`, `indices` (places in the split), `labels`, `values`
       (weights or losses), `rows` (which of `ROWS`) and `selected` (whether it is).
     """
+    assert selection.labels is not None  # as of everything that `coreset.select` returns
+    assert selection.weights is not None
     # Of equal weights the first of each class, then the second of each.
     turns = np.empty(len(selection.indices), int)
     for number in range(dataset.num_classes):

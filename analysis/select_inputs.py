@@ -47,7 +47,7 @@ def group_budgets(
         dataset.labels,
         dataset.num_classes,
         options.selector,
-        split=options.split,
+        allocation=options.allocation,
         per_class=per_class(options),
         **budget,
         **selector_options(options),
@@ -60,7 +60,7 @@ def select(
     budget: Mapping[str, Any],
     *,
     progress: Progress | None = None,
-) -> coreset.Selection:
+) -> coreset.Subset:
     """Selects as the options say, by a budget as `select_options.budget` gives it."""
     known = coreset.find_selector(options.selector).options or ()
     memory = {"memory_bytes": memory_bytes(options)} if "memory_bytes" in known else {}
@@ -68,7 +68,7 @@ def select(
         key_of(options, OF_SELECTION),
         examples,
         options.selector,
-        split=options.split,
+        allocation=options.allocation,
         per_class=per_class(options),
         progress=progress,
         **budget,

@@ -8,15 +8,28 @@ from typing import Annotated
 import tyro
 
 from analysis.network_options import NetworkOptions, check_network_options
-from ntk_aug import coreset, losses
+from ntk_aug import coreset, losses, training
 from ntk_aug.checks import check_at_least, check_choice
+from ntk_aug.coreset.budgets import ALLOCATIONS
 from ntk_aug.errors import InputError
+from ntk_aug.options import config_options
 
 DEFAULT_FRACTION = 0.1
 
 
+_SelectionOptions = config_options(
+    training.MethodConfig,
+    "Selection.",
+    (
+        *("selector", "fraction", "count", "allocation", "per_class"),
+        *("tolerance", "proxy", "dimension"),
+    ),
+    selector=coreset.DEFAULT_SELECTOR,
+)
+
+
 @dataclass(frozen=True)
-class SelectOptions(NetworkOptions):
+class SelectOptions(_SelectionOptions, NetworkOptions):  # type: ignore[valid-type]
     """Which examples stand for all, and how well: a weighted subset of the training images.
 
     Pretrains a network (or takes a checkpoint), computes what stands for each image's gradient, and
@@ -30,26 +43,8 @@ class SelectOptions(NetworkOptions):
     """Classes by name or number; default: all, or the checkpoint's."""
     checkpoint: str | None = None
     """Folder of a training run to take the network from, instead of pretraining."""
-    selector: str = coreset.DEFAULT_SELECTOR
-    """Selector by name, or module:function for your own; see --list."""
-    fraction: float | None = None
-    """Examples to select, as a share of all; default: 0.1, where no count or tolerance is given."""
-    count: int | None = None
-    """Examples to select."""
-    tolerance: float | None = None
-    """Stop where the error is known to be at most this (coreset, gradient-matching)."""
-    split: str = "proportional"
-    """Of the budget among classes: proportional, or equal."""
-    per_class: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Select from each class; default: the selector's own convention."""
-    over_all: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Select from all classes at once; default: the selector's own convention."""
-    proxy: str = "last-layer-logit"
-    """What stands for an image's gradient; see --list."""
     loss: str = "cross-entropy"
     """Whose gradients they are: cross-entropy or squared."""
-    dimension: int | None = None
-    """Of the random projection, for the proxy network-projected."""
     algorithm: str | None = None
     """Of the coreset: incremental, lazy, stochastic or two-stage; see --list."""
     epsilon: float | None = None
@@ -78,7 +73,7 @@ def check_options(options: SelectOptions) -> None:
     entry = coreset.find_selector(options.selector)
     check_choice(options.proxy, coreset.PROXIES, "proxy")
     check_choice(options.loss, losses.LOSSES, "loss")
-    check_choice(options.split, coreset.SPLITS, "split of a budget")
+    check_choice(options.allocation, ALLOCATIONS, "allocation of a budget")
     if options.algorithm is not None:
         check_choice(options.algorithm, coreset.ALGORITHMS, "algorithm of facility location")
     if options.fraction is not None and options.count is not None:
@@ -89,8 +84,6 @@ def check_options(options: SelectOptions) -> None:
             raise InputError(f"{name} is {share}, expected above 0 and at most 1")
     if options.tolerance is not None:
         check_at_least(options.tolerance, 0, "--tolerance")
-    if options.per_class and options.over_all:
-        raise InputError("--per-class and --over-all exclude each other")
     for name in selector_options(options):
         if entry.options is not None and name not in entry.options:
             raise InputError(f"selector {options.selector!r} takes no option --{name}")
@@ -129,8 +122,9 @@ def selector_options(options: SelectOptions) -> dict:
 
 def per_class(options: SelectOptions) -> bool:
     """Whether each class is selected from by itself."""
-    own = coreset.find_selector(options.selector).per_class
-    return options.per_class or (own and not options.over_all)
+    if options.per_class is not None:
+        return options.per_class
+    return coreset.find_selector(options.selector).per_class
 
 
 def memory_bytes(options: SelectOptions) -> int:

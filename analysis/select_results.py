@@ -18,9 +18,11 @@ def errors_by_class(
     options: SelectOptions,
     dataset: data.Dataset,
     examples: coreset.Examples,
-    selection: coreset.Selection,
+    selection: coreset.Subset,
 ) -> list[dict[str, Any]]:
     """Of each class, its budget, and what its selected examples leave of its own gradients."""
+    assert selection.labels is not None  # as of everything that `coreset.select` returns
+    assert selection.weights is not None
     budgets = group_budgets(options, dataset, budget(options))
     rows = []
     for number, name in enumerate(dataset.class_names):
@@ -44,7 +46,7 @@ def errors_by_class(
 def errors_of_all(
     options: SelectOptions,
     examples: coreset.Examples,
-    selection: coreset.Selection,
+    selection: coreset.Subset,
     by_class: list[dict[str, Any]],
 ) -> dict[str, Any]:
     """What the selected ones leave of the gradients of all.
@@ -69,7 +71,7 @@ def errors_by_size(
     """The errors of selections of each of --sizes, but for those that give some class nothing."""
     if not coreset.find_selector(options.selector).takes_budget:
         return []
-    options = replace(options, tolerance=None)
+    options = replace(options, tolerance=None)  # type: ignore[call-arg]
     points = []
     for number, size in enumerate(options.sizes):
         try:

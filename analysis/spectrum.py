@@ -58,6 +58,7 @@ def run_spectrum(options: SpectrumOptions) -> None:
         agreement = compare_kernels(options, inputs, networks[0].view, augmentations)
     with progress_bars() as progress:
         study = spectrum.study_spectrum(
+            options.seed,
             [network.view for network in networks],
             data.unit_range(inputs.study.images),
             augmentations,
@@ -70,7 +71,6 @@ def run_spectrum(options: SpectrumOptions) -> None:
             backend=options.backend,
             implementation=options.implementation,
             dtype=options.dtype,
-            seed=options.seed,
             memory_bytes=memory_bytes(options),
             blocks_folder=options.keep_blocks,
             progress=progress,
@@ -124,8 +124,7 @@ def compare_kernels(
     augmented = augment.augment_batch(augmentations[name], key, plain, some.indices)
     preprocess = preprocessing(inputs)
     agreement = ntk.compare_with_neural_tangents(
-        view.apply_fn,
-        view.params,
+        view,
         np.asarray(preprocess(plain)),
         np.asarray(preprocess(augmented)),
         some.labels,

@@ -26,7 +26,7 @@ def rows_engine(
 ) -> jacobian.JacobianRows:
     """What computes the rows of a network's Jacobian."""
     return jacobian.JacobianRows(
-        view.apply_fn, view.params, example_shapes(images), rows=options.rows, dtype=options.dtype
+        view, example_shapes(images), rows=options.rows, dtype=options.dtype
     )
 
 
@@ -78,8 +78,7 @@ def print_neural_tangents_cost(
 ) -> None:
     """Says how long neural_tangents is going to take; refuses a network that it cannot take."""
     estimate = ntk.estimate_neural_tangents(
-        view.apply_fn,
-        view.params,
+        view,
         network_inputs(inputs),
         inputs.study.labels,
         versions=len(options.augment) * options.draws,

@@ -202,9 +202,7 @@ def _coreset(options, network, examples, fraction):
 def _shifts(network, measured, drawn):
     """The shifts of singular values over all draws; the first is measured already."""
     shape = (-1, measured.J.shape[-1])
-    rows = jacobian.JacobianRows(
-        network.view.apply_fn, network.view.params, example_shapes(drawn[0]), dtype="float64"
-    )
+    rows = jacobian.JacobianRows(network.view, example_shapes(drawn[0]), dtype="float64")
     moved = [measured.J_augmented.reshape(shape), *(rows(version) for version in drawn[1:])]
     return theory.measure_shifts(measured.J.reshape(shape), moved)
 
@@ -215,9 +213,7 @@ def _coreset_spectra(options, network, train, progress):
     pool = data.draw_examples(key(OF_POOL), train, size)
     plain = np.asarray(data.normalize(data.unit_range(pool.images), mean=train.mean, std=train.std))
     selected = _coreset(options, network, pool, POOL_FRACTION)
-    rows = jacobian.JacobianRows(
-        network.view.apply_fn, network.view.params, example_shapes(plain), dtype="float64"
-    )
+    rows = jacobian.JacobianRows(network.view, example_shapes(plain), dtype="float64")
     kernel = ntk.empirical_kernel(rows, plain, progress=progress)
     counts = np.bincount(pool.labels[selected.indices], minlength=pool.num_classes)
     rng = generator(key(OF_RANDOM_SUBSETS))

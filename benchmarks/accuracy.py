@@ -49,10 +49,10 @@ def main(options: Options) -> None:
         data.normalize(data.unit_range(drawn.images), mean=train.mean, std=train.std)
     )
     engines = {
-        dtype: jacobian.JacobianRows(view.apply_fn, view.params, images.shape[1:], dtype=dtype)
+        dtype: jacobian.JacobianRows(view, images.shape[1:], dtype=dtype)
         for dtype in ("float32", "float64")
     }
-    masks = jacobian.flipped_masks(view.apply_fn, view.params, images)
+    masks = jacobian.flipped_masks(view, images)
     rounding = spectrum.rows_rounding(*engines.values(), masks, images)
     exact = np.linalg.svd(engines["float64"](images), compute_uv=False)
     # Against the direct SVD of the float64 rows, their own rounding does not show.

@@ -178,7 +178,7 @@ def measure(case: Case, options: Options) -> dict:
                 coreset_peers.submodlib_own_kernel(rows[0], case.count)
             ]
     seconds, selected = alternate(methods, options.repeats)
-    own = _by_class(selected[OURS])
+    own = _by_class(selected[OURS], labels)
     selected[OURS] = own
     values = {
         name: sum(coreset_peers.objective(g, places) for g, places in zip(rows, found, strict=True))
@@ -206,8 +206,14 @@ def measure(case: Case, options: Options) -> dict:
     }
 
 
-def _by_class(selection):
-    return [result.indices for result in selection.by_class]
+def _by_class(selection, labels):
+    """The places of the selected examples within each class."""
+    return [
+        np.searchsorted(
+            np.flatnonzero(labels == number), selection.indices[selection.labels == number]
+        )
+        for number in range(labels.max() + 1)
+    ]
 
 
 def alternate(methods: dict[str, Callable], repeats: int):

@@ -48,7 +48,7 @@ def engine_of(options, variables, images):
     from ntk_aug import jacobian
 
     view = flax_view(options, variables)
-    return jacobian.JacobianRows(view.apply_fn, view.params, images.shape[1:])
+    return jacobian.JacobianRows(view, images.shape[1:])
 
 
 def ours(options, net, variables, images):
@@ -184,7 +184,7 @@ def neural_tangents(options, net, variables, images):
 
     def kernel():
         # K alone: the blocks of the triangle, as for the others.
-        return ntk.neural_tangents_kernel(view.apply_fn, view.params, images)
+        return ntk.neural_tangents_kernel(view, images)
 
     return None, kernel
 

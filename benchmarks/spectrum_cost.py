@@ -47,7 +47,7 @@ def main(options: Options) -> None:
     network = models.build_network(options.model, options.num_classes)
     images = np.asarray(jax.random.uniform(jax.random.key(0), (max(options.sizes), *shape)))
     view = network.view(*network.init(jax.random.key(1), images[:1]))
-    engine = jacobian.JacobianRows(view.apply_fn, view.params, shape)
+    engine = jacobian.JacobianRows(view, shape)
     points = []
     for n in sorted(options.sizes):
         seconds = {

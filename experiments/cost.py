@@ -133,7 +133,7 @@ def num_selected(experiment: Experiment, class_sizes: Sequence[int]) -> int:
         labels,
         len(class_sizes),
         method.selector,
-        split=method.split,
+        allocation=method.allocation,
         per_class=method.per_class,
         **budget,
     )

@@ -22,7 +22,7 @@ def print_plan(
     train_set: data.Dataset,
     test_set: data.Dataset,
     *,
-    selection: coreset.Selection | None = None,
+    selection: coreset.Subset | None = None,
 ) -> None:
     """Prints every setting, images, parameters, memory and an estimate of the time.
 

@@ -75,7 +75,7 @@ def data_line(experiment: Experiment, train_set: data.Dataset, test_set: data.Da
     return line
 
 
-def read_selection(path: str, train_set: data.Dataset) -> coreset.Selection:
+def read_selection(path: str, train_set: data.Dataset) -> coreset.Subset:
     """A weighted subset from an npz file, such as `python -m analysis select` writes.
 
     Args:
@@ -110,7 +110,7 @@ def read_selection(path: str, train_set: data.Dataset) -> coreset.Selection:
         )
     weights = np.asarray(arrays.get("weights", np.ones(len(places))), np.float64)
     gains = np.asarray(arrays.get("gains", np.full(len(places), np.nan)), np.float64)
-    return coreset.Selection(positions, weights, gains, labels)
+    return coreset.Subset(positions, weights, gains, labels)
 
 
 def _positions_of(places: np.ndarray, indices: np.ndarray) -> np.ndarray:

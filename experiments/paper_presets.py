@@ -15,7 +15,7 @@ T2_PER_CLASS = {"0.1": 5, "0.2": 10, "0.5": 25, "1": 50}
 T7_PERCENT = (0.2, 0.5)
 
 # Budgets are divided equally among classes, as in the authors' code, where the paper says nothing.
-SPLIT = "equal"
+ALLOCATION = "equal"
 
 COLUMNS: Mapping[str, tuple[str, dict[str, Any]]] = {
     "cifar10": ("CIFAR10/ResNet20", {"data": "cifar10", "model": "resnet20"}),
@@ -57,7 +57,7 @@ def paper_experiment(
             weak=weak_augmentation(given["data"]),
             weak_every=weak_every,
         ),
-        method=MethodConfig(**{"split": SPLIT, **strong, **method}),
+        method=MethodConfig(**{"allocation": ALLOCATION, **strong, **method}),
     )
 
 

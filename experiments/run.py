@@ -9,16 +9,12 @@ import tyro
 
 from experiments.dry_run import print_plan
 from experiments.inputs import data_line, load_splits, read_selection
-from experiments.overrides import (
-    ExperimentOverrides,
-    MethodOverrides,
-    TrainingOverrides,
-    given_overrides,
-)
+from experiments.overrides import ExperimentOverrides, MethodOverrides, TrainingOverrides
 from experiments.presets import find_preset
-from experiments.settings import PARTS, Experiment, flat_settings, setting_names, with_overrides
+from experiments.settings import PARTS, Experiment, flat_settings, with_overrides
 from ntk_aug import coreset, data, models, training
 from ntk_aug.errors import InputError
+from ntk_aug.options import given_overrides, setting_names
 from ntk_aug.progress import RunProgress, run_progress
 from ntk_aug.records import to_json
 
@@ -155,7 +151,7 @@ def train_resolved(
     splits: tuple[data.Dataset, data.Dataset],
     out: str,
     *,
-    selection: coreset.Selection | None = None,
+    selection: coreset.Subset | None = None,
     keep_epochs: tuple[int, ...] = (),
     prefix: str = "",
 ) -> training.PretrainedNetwork:

@@ -1,12 +1,12 @@
 """What a training run is made of, before any data is loaded: an experiment, and its overrides."""
 
-import typing
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ntk_aug.checks import check_at_least
 from ntk_aug.errors import InputError
+from ntk_aug.options import setting_names
 from ntk_aug.training import MethodConfig, TrainingConfig
 
 
@@ -80,11 +80,6 @@ _RESETS = {
 }
 
 
-def setting_names(kind: type) -> list[str]:
-    """The fields of a configuration that are values, and not configurations themselves."""
-    return [field.name for field in fields(kind) if field.name not in PARTS]
-
-
 def flat_settings(experiment: Experiment) -> dict[str, Any]:
     """Every setting of an experiment by name; the names of its parts do not collide."""
     flat: dict[str, Any] = {}
@@ -118,19 +113,3 @@ def with_overrides(experiment: Experiment, overrides: Mapping[str, Any]) -> Expe
         own = {key: values.pop(key) for key in setting_names(kind) if key in values}
         changed[name] = replace(getattr(experiment, name), **own)
     return replace(experiment, **values, **changed)
-
-
-def attribute_texts(kind: type) -> dict[str, str]:
-    """What the "Attributes:" of a class's docstring say of each, in one line each."""
-    texts: dict[str, str] = {}
-    name, indent = None, None
-    _, _, section = typing.cast(str, kind.__doc__).partition("Attributes:\n")
-    for line in section.splitlines():
-        depth = len(line) - len(line.lstrip())
-        indent = depth if indent is None else indent
-        if line.strip() and depth == indent:
-            name, _, text = line.strip().partition(": ")
-            texts[name] = text
-        elif line.strip() and name is not None:
-            texts[name] += " " + line.strip()
-    return texts

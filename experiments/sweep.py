@@ -16,17 +16,13 @@ from experiments.cost import estimate_cost
 from experiments.figure import draw_accuracies
 from experiments.inputs import data_line, load_splits
 from experiments.known_data import KNOWN_DATA, known_sizes, sizes_of
-from experiments.overrides import (
-    ExperimentOverrides,
-    MethodOverrides,
-    given_overrides,
-    override_options,
-)
+from experiments.overrides import ExperimentOverrides, MethodOverrides
 from experiments.presets import find_presets
 from experiments.run import ResolvedRun, resolve, train_resolved
 from ntk_aug import data, training
 from ntk_aug.checks import check_at_least, check_writable_folder
 from ntk_aug.errors import InputError, NtkAugError, UserCodeError
+from ntk_aug.options import given_overrides, override_options
 
 SweepTrainingOverrides = override_options(
     training.TrainingConfig, "Training, in place of the presets'.", leave_out=("seed",)

@@ -108,7 +108,9 @@ ON_HOST = {
     "measure_perturbed": lambda key: theory.measure_perturbed(key, [2.0, 1.0], 3, 0.1, draws=2),
     "projected_rows": lambda key: jacobian.projected_rows(
         key,
-        jacobian.JacobianRows(lambda w, x: x[:, 0, 0] @ w, np.ones((1, 2), np.float32), (1, 1, 1)),
+        jacobian.JacobianRows(
+            (lambda w, x: x[:, 0, 0] @ w, np.ones((1, 2), np.float32)), (1, 1, 1)
+        ),
         IMAGES[:, :1, :1],
         dimension=3,
     ),
@@ -368,7 +370,7 @@ def test_signs_and_places_of_a_projection_are_independent():
     """The rows of the identity are those of S: one random sign at one random place each."""
     size, dimension = 1000, 5
     rows = jacobian.JacobianRows(
-        lambda w, x: x.reshape(len(x), -1) @ w, jnp.zeros((size, 1), jnp.float32), (size, 1, 1)
+        (lambda w, x: x.reshape(len(x), -1) @ w, jnp.zeros((size, 1), jnp.float32)), (size, 1, 1)
     )
     identity = np.eye(size, dtype=np.float32)[:, :, None, None]
     S = jacobian.projected_rows(KEY, rows, identity, dimension=dimension)

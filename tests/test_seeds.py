@@ -88,7 +88,7 @@ def linear_rows():
     def apply_fn(params, images):
         return images.reshape(len(images), -1) @ params
 
-    return jacobian.JacobianRows(apply_fn, np.ones((192, 2), np.float32), (8, 8, 3))
+    return jacobian.JacobianRows((apply_fn, np.ones((192, 2), np.float32)), (8, 8, 3))
 
 
 @pytest.mark.parametrize("name", DRAWS)

@@ -1,7 +1,7 @@
 """Which examples stand for all: budgets, gradient proxies and facility location."""
 
 from ntk_aug.coreset.baselines import herd, k_center_greedy, largest_scores, random_subset
-from ntk_aug.coreset.budgets import SPLITS, budget_of, class_budgets
+from ntk_aug.coreset.budgets import ALLOCATIONS, budget_of, class_budgets
 from ntk_aug.coreset.examples import Examples
 from ntk_aug.coreset.facility.facility_location import (
     ALGORITHMS,
@@ -9,9 +9,8 @@ from ntk_aug.coreset.facility.facility_location import (
     DEFAULT_MEMORY_BYTES,
     facility_location,
 )
-from ntk_aug.coreset.facility.growing import FacilityLocation
 from ntk_aug.coreset.facility.on_device import device_bytes, facility_location_on_device
-from ntk_aug.coreset.facility.per_class import ClassSelection, facility_location_per_class
+from ntk_aug.coreset.facility.per_class import facility_location_per_class
 from ntk_aug.coreset.gradient_errors import error_estimate, gradient_error, random_gradient_errors
 from ntk_aug.coreset.gradient_factors import GradientFactors
 from ntk_aug.coreset.gradient_matching import DEFAULT_RIDGE, match_gradients
@@ -21,7 +20,7 @@ from ntk_aug.coreset.proxies import (
     last_layer_logit_gradients,
     last_layer_weight_gradients,
 )
-from ntk_aug.coreset.selection import Selection, select, selection_budgets
+from ntk_aug.coreset.selection import select, selection_budgets
 from ntk_aug.coreset.selectors import (
     DEFAULT_SELECTOR,
     SELECTORS,
@@ -33,19 +32,16 @@ from ntk_aug.coreset.subset import Subset, mean_one_weights
 
 __all__ = [
     "ALGORITHMS",
+    "ALLOCATIONS",
     "DEFAULT_ALGORITHM",
     "DEFAULT_MEMORY_BYTES",
     "DEFAULT_RIDGE",
     "DEFAULT_SELECTOR",
     "PROXIES",
     "SELECTORS",
-    "SPLITS",
-    "ClassSelection",
     "Examples",
     "ExamplesProgram",
-    "FacilityLocation",
     "GradientFactors",
-    "Selection",
     "Selector",
     "SelectorEntry",
     "Subset",

@@ -105,8 +105,7 @@ class Backend:
                 progress=progress,
             )
         return neural_tangents_triples(
-            view.apply_fn,
-            view.params,
+            view,
             inputs,
             versions,
             labels,

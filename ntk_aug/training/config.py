@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from ntk_aug import coreset
 from ntk_aug.augment import SELECTIONS, build_augmentation
 from ntk_aug.checks import check_at_least, check_choice
+from ntk_aug.coreset.budgets import ALLOCATIONS
 from ntk_aug.errors import InputError
 
 SCHEDULES = ("step", "cosine", "linear")
@@ -103,7 +104,7 @@ class MethodConfig:
         that `train` is handed. "none": plain training.
       fraction: the budget as a share of the training examples; either this or `count`.
       count: the budget in examples.
-      split: of the budget among classes, "proportional" or "equal".
+      allocation: of the budget among classes, "proportional" or "equal".
       per_class: select from each class, or from all examples at once. None: the selector's own.
       tolerance: bound of the selector's error estimate, in addition to a budget or in its place.
       proxy: what stands for the gradients, a key of `coreset.PROXIES`.
@@ -127,7 +128,7 @@ class MethodConfig:
     selector: str = "none"
     fraction: float | None = None
     count: int | None = None
-    split: str = "proportional"
+    allocation: str = "proportional"
     per_class: bool | None = None
     tolerance: float | None = None
     proxy: str = "last-layer-logit"
@@ -152,7 +153,7 @@ class MethodConfig:
             raise InputError(
                 f"fraction is {self.fraction} and count is {self.count}, expected at most one"
             )
-        check_choice(self.split, coreset.SPLITS, "split of a budget")
+        check_choice(self.allocation, ALLOCATIONS, "allocation of a budget")
         check_choice(self.proxy, coreset.PROXIES, "proxy")
         if (self.dimension is None) == (self.proxy == "network-projected"):
             raise InputError(

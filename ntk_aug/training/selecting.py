@@ -26,8 +26,8 @@ class RecordedSelection(NamedTuple):
     """
 
     subset: SelectedSubset
-    selection: coreset.Selection
-    others: dict[str, coreset.Selection]
+    selection: coreset.Subset
+    others: dict[str, coreset.Subset]
 
 
 class SubsetSelection:
@@ -41,7 +41,7 @@ class SubsetSelection:
         method: MethodConfig,
         keys: Keys,
         *,
-        given: coreset.Selection | None = None,
+        given: coreset.Subset | None = None,
         progress: Progress | None = None,
     ):
         """Prepares the programs, and refuses what cannot be selected.
@@ -117,12 +117,12 @@ class SubsetSelection:
         )
         return RecordedSelection(subset, found, others)
 
-    def _select(self, selector: str, epoch: int, examples: Any) -> coreset.Selection:
+    def _select(self, selector: str, epoch: int, examples: Any) -> coreset.Subset:
         return coreset.select(
             jax.random.fold_in(self._select_key, epoch),
             examples,
             selector,
-            split=self._method.split,
+            allocation=self._method.allocation,
             per_class=self._method.per_class,
             progress=self._progress,
             **self._options(selector),
@@ -136,7 +136,7 @@ class SubsetSelection:
             labels,
             num_classes,
             selector,
-            split=self._method.split,
+            allocation=self._method.allocation,
             per_class=self._method.per_class,
             **self._options(selector),
         )
@@ -161,7 +161,7 @@ def _budget(method: MethodConfig) -> Mapping[str, Any]:
     }
 
 
-def _check_given(given: coreset.Selection, dataset: Dataset) -> None:
+def _check_given(given: coreset.Subset, dataset: Dataset) -> None:
     indices, weights = np.asarray(given.indices), np.asarray(given.weights)
     n = len(dataset)
     if not len(indices) or indices.ndim != 1 or len(np.unique(indices)) < len(indices):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from analysis import networks, select_cost, select_inputs, select_results
+from analysis.network_options import PretrainingOptions
 from analysis.select_options import SelectOptions
 from analysis.spectrum_options import SpectrumOptions
 from ntk_aug import coreset, models, training
@@ -14,19 +15,21 @@ from ntk_aug import coreset, models, training
 GIVEN = SelectOptions(
     width=3,
     activation="tanh",
-    epochs=4,
-    batch_size=7,
-    learning_rate=0.3,
-    momentum=0.4,
-    weight_decay=0.02,
-    train_augment="rotation:5",
+    pretraining=PretrainingOptions(
+        epochs=4,
+        batch_size=7,
+        learning_rate=0.3,
+        momentum=0.4,
+        weight_decay=0.02,
+        weak="rotation:5",
+    ),
     cache="elsewhere",
     seed=11,
     selector="coreset",
     algorithm="stochastic",
     epsilon=0.2,
-    split="equal",
-    over_all=True,
+    allocation="equal",
+    per_class=False,
     proxy="network-projected",
     dimension=9,
     loss="squared",
@@ -91,7 +94,12 @@ def test_every_option_of_a_selection_arrives(digits, tanh_mlp, monkeypatch):
         "memory_bytes": 2**29,
         "progress": told,
     }
-    selector = {"split": "equal", "per_class": False, "algorithm": "stochastic", "epsilon": 0.2}
+    selector = {
+        "allocation": "equal",
+        "per_class": False,
+        "algorithm": "stochastic",
+        "epsilon": 0.2,
+    }
     select_inputs.select(GIVEN, "examples", {"count": 5}, progress=told)
     ((args, options),) = coreset.select.calls
     assert args[1:] == ("examples", "coreset")
@@ -111,7 +119,7 @@ def test_all_that_is_drawn_has_a_key_of_its_own(digits, monkeypatch):
     examples = coreset.Examples.from_arrays(digits.labels, 3, gradients=gradients)
     places = np.array([np.flatnonzero(digits.labels == number)[0] for number in range(3)])
     ones = np.ones(3)
-    selection = coreset.Selection(places, ones, ones, np.arange(3))
+    selection = coreset.Subset(places, ones, ones, np.arange(3))
     purposes = ("OF_SELECTION", "OF_RANDOM_SUBSETS", "OF_PROJECTION")
     keys = []
     for seed in (0, 1):

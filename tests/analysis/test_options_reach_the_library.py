@@ -60,7 +60,7 @@ def test_a_sheet_shows_what_the_library_draws(recorded, monkeypatch, tmp_path):
     drawn = recorded(data, "draw_examples")
     sheets = recorded(analysis.augment, "draw_sheet")
     out = tmp_path / "out"
-    options = ("--policy", "identity", "--n", 2, "--draws", 3, "--seed", 4)
+    options = ("--augment", "identity", "--n", 2, "--draws", 3, "--seed", 4)
     assert analysis_of("augment", *options, "--data-dir", tmp_path, "--out", out) == 0
     assert set(built) == {"identity"}
     assert loaded == [(("digits", "train"), {"data_dir": str(tmp_path)})]
@@ -87,7 +87,7 @@ def test_a_sheet_is_of_the_images_of_a_file(recorded, tmp_path):
     loaded = recorded(data, "load_images_file")
     images = np.random.default_rng(0).integers(0, 256, (20, 8, 8)).astype(np.uint8)
     np.savez(tmp_path / "own.npz", images=images, labels=np.arange(20) % 2)
-    options = ("--policy", "identity", "--n", 1, "--draws", 1, "--out", tmp_path / "out")
+    options = ("--augment", "identity", "--n", 1, "--draws", 1, "--out", tmp_path / "out")
     for more in ((), ("--overwrite",)):
         assert analysis_of("augment", "--images", tmp_path / "own.npz", *options, *more) == 0
     assert loaded == [((str(tmp_path / "own.npz"), "train"), {})] * 2
@@ -98,7 +98,7 @@ def test_the_defaults_of_a_sheet():
         "data": None,
         "data_dir": None,
         "images": None,
-        "policy": "autoaugment-cifar10",
+        "augment": "autoaugment-cifar10",
         "n": 6,
         "draws": 8,
         "seed": 0,
@@ -113,15 +113,15 @@ def test_the_defaults_of_a_sheet():
 
 PRETRAINING = (
     *("--epochs", 1, "--batch-size", 64, "--learning-rate", 0.02, "--momentum", 0.5),
-    *("--weight-decay", 0.001, "--train-augment", "noise:0.1", "--width", 8),
+    *("--weight-decay", 0.001, "--weak", "noise:0.1", "--width", 8),
     *("--activation", "tanh", "--seed", 5, "--classes", 3, 1, 4),
 )
 SELECTION = (
-    *("--count", 40, "--split", "equal", "--algorithm", "stochastic", "--epsilon", 0.3),
+    *("--count", 40, "--allocation", "equal", "--algorithm", "stochastic", "--epsilon", 0.3),
     *("--proxy", "network-projected", "--dimension", 7, "--loss", "squared"),
     *("--memory-gib", 0.5, "--random-subsets", 7, "--sizes", 0.2),
 )
-GROUPS = {"split": "equal", "algorithm": "stochastic", "epsilon": 0.3}
+GROUPS = {"allocation": "equal", "algorithm": "stochastic", "epsilon": 0.3}
 
 
 def test_a_selection_hands_its_options_to_the_library(recorded, tmp_path):
@@ -133,7 +133,7 @@ def test_a_selection_hands_its_options_to_the_library(recorded, tmp_path):
     errors = recorded(coreset, "random_gradient_errors")
     cache, out = tmp_path / "cache", tmp_path / "out"
     folders = ("--data-dir", tmp_path, "--cache", cache, "--out", out)
-    assert analysis_of("select", *PRETRAINING, *SELECTION, "--per-class", *folders) == 0
+    assert analysis_of("select", *PRETRAINING, *SELECTION, "--per-class", "True", *folders) == 0
 
     assert loaded == [(("digits", split), {"data_dir": str(tmp_path)}) for split in data.SPLITS]
     (((model, train, config), options),) = trained
@@ -187,11 +187,11 @@ def test_a_tolerance_over_all_classes_reaches_the_library(monkeypatch, tmp_path)
 
     monkeypatch.setattr(coreset, "selection_budgets", selection_budgets)
     out = ("--out", tmp_path / "out")
-    assert analysis_of("select", "--tolerance", 3, "--over-all", *out) == 2
+    assert analysis_of("select", "--tolerance", 3, "--per-class", "False", *out) == 2
     assert analysis_of("select", "--selector", "random", *out) == 2
     assert asked == [
-        ("coreset", {"split": "proportional", "per_class": False, "tolerance": 3.0}),
-        ("random", {"split": "proportional", "per_class": False, "fraction": 0.1}),
+        ("coreset", {"allocation": "proportional", "per_class": False, "tolerance": 3.0}),
+        ("random", {"allocation": "proportional", "per_class": False, "fraction": 0.1}),
     ]
 
 
@@ -213,12 +213,6 @@ def test_the_defaults_of_a_selection():
     expected = {
         "data": None,
         "model": "mlp",
-        "epochs": 15,
-        "batch_size": 128,
-        "learning_rate": None,  # the model's
-        "momentum": 0.9,
-        "weight_decay": 0.0,
-        "train_augment": "identity",
         "epoch": None,
         "seed": 0,
         "classes": (),
@@ -226,9 +220,8 @@ def test_the_defaults_of_a_selection():
         "fraction": None,  # 0.1, where nothing else says how many
         "count": None,
         "tolerance": None,
-        "split": "proportional",
-        "per_class": False,
-        "over_all": False,
+        "allocation": "proportional",
+        "per_class": None,
         "proxy": "last-layer-logit",
         "loss": "cross-entropy",
         "dimension": None,

@@ -35,7 +35,7 @@ def test_the_selector_runs_as_a_module_of_the_user(small, tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize(
-    "names", [coreset.SELECTORS, coreset.PROXIES, coreset.ALGORITHMS, coreset.SPLITS]
+    "names", [coreset.SELECTORS, coreset.PROXIES, coreset.ALGORITHMS, coreset.ALLOCATIONS]
 )
 def test_the_page_names_everything(names):
     assert not [name for name in names if name not in PAGE]

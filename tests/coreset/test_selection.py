@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from ntk_aug import coreset
-from ntk_aug.coreset import selection
+from ntk_aug.coreset import selectors
 from ntk_aug.errors import InputError
 
 KEY = jax.random.key(0)
@@ -95,10 +95,10 @@ def test_what_is_asked_of_the_coreset_reaches_it(small, monkeypatch):
         asked.append((gradients, labels, options))
         return coreset.facility_location_per_class(gradients, labels, **options)
 
-    monkeypatch.setattr(selection, "facility_location_per_class", per_class)
+    monkeypatch.setattr(selectors, "facility_location_per_class", per_class)
     given = {
         "count": 30,
-        "split": "equal",
+        "allocation": "equal",
         "tolerance": 1.0,
         "algorithm": "stochastic",
         "epsilon": 0.3,
@@ -112,7 +112,7 @@ def test_what_is_asked_of_the_coreset_reaches_it(small, monkeypatch):
         asked,
         [
             {**given, "fraction": None, "num_classes": 3},
-            {"fraction": 0.5, "count": None, "split": "proportional", "num_classes": 1}
+            {"fraction": 0.5, "count": None, "allocation": "proportional", "num_classes": 1}
             | {"num_threads": 1, "progress": None},
         ],
         strict=True,
@@ -151,7 +151,7 @@ def test_what_is_wrong_is_told_before_a_network_is_evaluated(small):
                 ({"count": 76}, "is 76, expected 1 to 75"),
                 ({"count": 15, "tolerance": -1.0}, "tolerance is -1"),
                 ({"count": 15, "surprise": 1}, "takes no option 'surprise'"),
-                ({"count": 15, "split": "odd"}, "unknown split"),
+                ({"count": 15, "allocation": "odd"}, "unknown allocation"),
             ]:
                 with pytest.raises(InputError, match=message):
                     coreset.select(KEY, examples, name, per_class=per_class, **wrong)

@@ -41,11 +41,11 @@ def test_the_convention_of_each_selector_is_that_of_its_source(small):
 
 
 def test_the_coreset_is_facility_location_with_its_options(small):
-    found = coreset.select(KEY, small, count=15, split="equal")
+    found = coreset.select(KEY, small, count=15, allocation="equal")
     expected = coreset.facility_location_per_class(
-        small.gradients, small.labels, count=15, split="equal"
+        small.gradients, small.labels, count=15, allocation="equal"
     )
-    for field in coreset.Selection._fields:
+    for field in coreset.Subset._fields:
         np.testing.assert_array_equal(getattr(found, field), getattr(expected, field))
     tolerant = coreset.select(KEY, small, tolerance=40.0, memory_bytes=1)
     expected = coreset.facility_location_per_class(small.gradients, small.labels, tolerance=40.0)
@@ -84,7 +84,11 @@ def test_other_selectors_have_no_estimate(small):
             found = coreset.select(KEY, small, selector, count=15, per_class=per_class)
             assert np.isnan(found.estimate)
             assert isinstance(found.estimate, float)
-    assert coreset.Selection._fields[-1] == "estimate"
+            gradients = selector in {"k-center", "herding", "gradient-matching"}
+            assert np.isfinite(found.gradient_error) == gradients
+            if gradients:
+                error = coreset.gradient_error(small.gradients, found.indices, found.weights)
+                assert found.gradient_error == pytest.approx(error, rel=1e-12)
 
 
 def test_options_are_the_selectors(small):
@@ -112,7 +116,7 @@ def test_scores_are_those_of_their_formulas(digit_examples):
         np.testing.assert_allclose(found.gains, np.sort(scores)[::-1][:60], rtol=1e-5)
         np.testing.assert_allclose(scores[found.indices], found.gains, rtol=1e-5)
         by_class = coreset.select(
-            KEY, digit_examples, name, count=60, per_class=True, split="equal"
+            KEY, digit_examples, name, count=60, per_class=True, allocation="equal"
         )
         for number in range(10):
             own = np.sort(scores[labels == number])[::-1][:6]

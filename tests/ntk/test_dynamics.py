@@ -174,7 +174,7 @@ def test_directions_whose_eigenvalue_is_exactly_zero_are_not_learnt():
 @pytest.fixture(scope="module")
 def network(tanh_mlp, digit_images):
     """A real network's kernels and outputs on nine images to train on and three others."""
-    rows = jacobian.JacobianRows(tanh_mlp.apply_fn, tanh_mlp.params, (8, 8, 1), dtype="float64")
+    rows = jacobian.JacobianRows(tanh_mlp, (8, 8, 1), dtype="float64")
     train, test = digit_images[:9], digit_images[9:]
     outputs = np.asarray(tanh_mlp.apply_fn(tanh_mlp.params, digit_images))
     return {
@@ -206,14 +206,14 @@ def trained(view, images, loss_fn, steps, eta, mu):
 
 
 LOSSES = {
-    "mse": lambda f, y: jnp.sum((f - y) ** 2) / (2 * f.size),
+    "squared": lambda f, y: jnp.sum((f - y) ** 2) / (2 * f.size),
     "cross-entropy": lambda f, y: -jnp.sum(y * jax.nn.log_softmax(f)) / len(f),
 }
 
 
 @pytest.mark.parametrize(
     ("loss", "momentum", "time"),
-    [("mse", 0.0, 40.0), ("cross-entropy", 0.0, 40.0), ("mse", 0.5, 6.0)],
+    [("squared", 0.0, 40.0), ("cross-entropy", 0.0, 40.0), ("squared", 0.5, 6.0)],
 )
 def test_training_the_linearised_network_approaches_the_prediction_as_steps_shrink(
     tanh_mlp, digit_images, digits, network, loss, momentum, time
@@ -255,7 +255,7 @@ def test_the_linearised_network_has_the_same_rows_wherever_its_parameters_are(
     linear, shape = ntk.linearized_view(tanh_mlp), digit_images.shape[1:]
     moved = jax.tree.map(lambda leaf: leaf + 0.3, linear.params)
     J, linear_J = (
-        jacobian.JacobianRows(view.apply_fn, params, shape, dtype="float64")(digit_images[:4])
+        jacobian.JacobianRows((view.apply_fn, params), shape, dtype="float64")(digit_images[:4])
         for view, params in ((tanh_mlp, tanh_mlp.params), (linear, moved))
     )
     np.testing.assert_allclose(linear_J, J, atol=1e-13)

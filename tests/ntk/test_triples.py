@@ -16,9 +16,7 @@ def rotated(digit_images, digits):
 
 @pytest.fixture(scope="module")
 def rows(small_resnet, digit_images):
-    return jacobian.JacobianRows(
-        small_resnet.apply_fn, small_resnet.params, digit_images.shape[1:], block_size=2
-    )
+    return jacobian.JacobianRows(small_resnet, digit_images.shape[1:], block_size=2)
 
 
 def test_kernels_are_products_of_the_rows(rows, digit_images, rotated):
@@ -82,7 +80,7 @@ def test_an_image_without_finite_rows_is_named_by_its_place_among_all(
     def broken(params, images):
         return tanh_mlp.apply_fn(params, images) / (images[:, 3, 3] != 0.125)
 
-    rows = jacobian.JacobianRows(broken, tanh_mlp.params, digit_images.shape[1:], block_size=2)
+    rows = jacobian.JacobianRows((broken, tanh_mlp.params), digit_images.shape[1:], block_size=2)
     images, version = digit_images.copy(), rotated.copy()
     images[:, 3, 3] = version[:, 3, 3] = 1
     images[7, 3, 3] = 0.125
@@ -97,7 +95,7 @@ def test_an_image_without_finite_rows_is_named_by_its_place_among_all(
 @pytest.mark.parametrize("model", ["tanh_mlp", "small_resnet"])
 def test_products_of_factors_are_products_of_rows(model, digit_images, rotated, request):
     view = request.getfixturevalue(model)
-    rows = jacobian.JacobianRows(view.apply_fn, view.params, (8, 8, 1), dtype="float64")
+    rows = jacobian.JacobianRows(view, (8, 8, 1), dtype="float64")
     A, B = rows.factors(digit_images[:5]), rows.factors(rotated)
     expected = rows(digit_images[:5]) @ rows(rotated).T
     # The MLP has two kernels, of 64 x 16 and 16 x 3; the ResNet's output layer one of 16 x 3.

@@ -112,10 +112,10 @@ def measured(request, many_images):
         lambda leaf: (leaf + 0.1 * rng.normal(size=leaf.shape)).astype("f4"), view.params
     )
     engines = [
-        jacobian.JacobianRows(view.apply_fn, params, many_images.shape[1:], dtype=dtype)
+        jacobian.JacobianRows((view.apply_fn, params), many_images.shape[1:], dtype=dtype)
         for dtype in ("float32", "float64")
     ]
-    masks = jacobian.flipped_masks(view.apply_fn, params, many_images)
+    masks = jacobian.flipped_masks((view.apply_fn, params), many_images)
     rounding = spectrum.rows_rounding(*engines, masks, many_images, sample=10)
     return [expanded(engine.factors(many_images)) for engine in engines], masks, rounding
 
@@ -198,10 +198,10 @@ def with_flips():
         "out": rng.normal(size=(8, 2)).astype("f4"),
     }
     engines = [
-        jacobian.JacobianRows(network, params, (3, 3, 1), dtype=dtype)
+        jacobian.JacobianRows((network, params), (3, 3, 1), dtype=dtype)
         for dtype in ("float32", "float64")
     ]
-    return engines, jacobian.flipped_masks(network, params, images), images
+    return engines, jacobian.flipped_masks((network, params), images), images
 
 
 @pytest.mark.parametrize("sample", [1, 4, 100])
@@ -251,7 +251,7 @@ def test_a_study_says_which_values_are_uncertain(digit_images, digits):
     view = models.ModelView(network, params)
     single, double = (
         spectrum.study_spectrum(
-            view, digit_images, {"same": lambda key, x: x}, num_bins=4, dtype=dtype
+            0, view, digit_images, {"same": lambda key, x: x}, num_bins=4, dtype=dtype
         )
         for dtype in ("float32", "float64")
     )

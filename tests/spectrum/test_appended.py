@@ -11,7 +11,7 @@ def problem(tanh_mlp, digit_images, digits):
     """Rows of a network and two versions of twelve images, with both Jacobians in float64."""
     rotation = augment.build_augmentation("rotation:30")
     rotated = augment.augment_batch(rotation, jax.random.key(1), digit_images, digits.indices)
-    rows = jacobian.JacobianRows(tanh_mlp.apply_fn, tanh_mlp.params, (8, 8, 1), dtype="float64")
+    rows = jacobian.JacobianRows(tanh_mlp, (8, 8, 1), dtype="float64")
     rotated = np.asarray(rotated)
     return rows, rotated, rows(digit_images), rows(rotated)
 
@@ -75,9 +75,7 @@ def test_fewer_parameters_than_rows_leave_as_many_values_as_parameters():
 
 def test_labels_reach_the_rows_of_both_halves(tanh_mlp, problem, digit_images, digits):
     _, rotated, *_ = problem
-    rows = jacobian.JacobianRows(
-        tanh_mlp.apply_fn, tanh_mlp.params, (8, 8, 1), rows="true-logit", dtype="float64"
-    )
+    rows = jacobian.JacobianRows(tanh_mlp, (8, 8, 1), rows="true-logit", dtype="float64")
     found = spectrum.appended_spectrum(rows, digit_images, rotated, digits.labels)
     stacked = np.concatenate([rows(images, digits.labels) for images in (digit_images, rotated)])
     expected = np.linalg.svd(stacked, compute_uv=False)

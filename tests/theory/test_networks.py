@@ -170,7 +170,7 @@ def test_small_steps_approach_the_closed_form_of_neural_tangents(
     tanh_mlp, inputs, augmented, labels
 ):
     y = np.eye(CLASSES)[labels]
-    rows = JacobianRows(tanh_mlp.apply_fn, tanh_mlp.params, (8, 8, 1), dtype="float64")
+    rows = JacobianRows(tanh_mlp, (8, 8, 1), dtype="float64")
     kernel = ntk.empirical_kernel(rows, augmented)
     eta = 0.002 / np.linalg.eigvalsh(kernel)[-1]
     found = theory.network_dynamics(tanh_mlp, inputs, [augmented], y, times=[0, 50, 200], eta=eta)

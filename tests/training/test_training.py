@@ -132,7 +132,7 @@ def test_a_period_as_long_as_the_run_selects_once_and_a_subset_alone_is_trained_
 
 
 def test_a_given_subset_is_trained_on_with_its_weights_and_soft_labels(network, digits):
-    given = coreset.Selection(
+    given = coreset.Subset(
         np.array([3, 8]), np.array([9.0, 3.0]), np.full(2, np.nan), digits.labels[[3, 8]]
     )
     soft = np.random.default_rng(0).dirichlet(np.ones(3), 12).astype(np.float32)
@@ -214,7 +214,7 @@ def test_a_given_subset_that_is_not_of_the_data_is_refused(network, digits):
 
     def given(indices, weights):
         nothing = np.full(len(indices), np.nan)
-        return coreset.Selection(np.array(indices), np.array(weights), nothing, np.array(indices))
+        return coreset.Subset(np.array(indices), np.array(weights), nothing, np.array(indices))
 
     for subset, message in (
         (given([0, 12], [1.0, 1.0]), "indices 0 to 12, expected integers from 0 to 11"),
