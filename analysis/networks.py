@@ -8,9 +8,16 @@ import jax
 
 from analysis.network_options import NetworkOptions
 from ntk_aug import data, models, training
+from ntk_aug.data.splits import SPLITS
 from ntk_aug.errors import InputError, NtkAugError
+from ntk_aug.models.outputs import count_outputs
+from ntk_aug.models.registry import DEFAULT_LEARNING_RATE
 from ntk_aug.options import given_overrides
 from ntk_aug.progress import progress_bars
+from ntk_aug.training.initial import initial_state
+from ntk_aug.training.pretrained import PretrainedNetwork
+from ntk_aug.training.run_folder import recorded_example
+from ntk_aug.training.versions import check_augmentation
 
 SHOWN_CLASSES = 20
 """Names of classes in a line; all are in the summary."""
@@ -48,7 +55,7 @@ def load_splits(
     """
     name = options.data or (recorded["name"] if recorded and not options.images else "digits")
     splits, whole = [], []
-    for split in data.SPLITS:
+    for split in SPLITS:
         if options.images:
             dataset = data.load_images_file(options.images, split)
         else:
@@ -62,10 +69,10 @@ def load_splits(
             mean, std = (tuple(recorded[key]) for key in ("mean", "std"))
             dataset = replace(dataset, mean=mean, std=std)
         splits.append(dataset)
-    if recorded and splits[0].example != training.recorded_example(recorded):
+    if recorded and splits[0].example != recorded_example(recorded):
         given, expected = (
             jax.tree.map(lambda leaf: leaf.shape, example)
-            for example in (splits[0].example, training.recorded_example(recorded))
+            for example in (splits[0].example, recorded_example(recorded))
         )
         raise InputError(
             f"images of {options.images or name} are {given}, but the checkpoint's network was "
@@ -102,7 +109,7 @@ def data_line(splits: Sequence[data.Dataset], whole: Sequence[data.Dataset]) -> 
 def check_augmented(dataset: data.Dataset, specs: Sequence[str]) -> None:
     """Raises InputError where an augmentation is asked for of examples that are no images."""
     for spec in specs:
-        training.check_augmentation(dataset, spec)
+        check_augmentation(dataset, spec)
 
 
 def training_config(options: NetworkOptions, network: int = 0) -> training.TrainingConfig:
@@ -110,7 +117,7 @@ def training_config(options: NetworkOptions, network: int = 0) -> training.Train
     entry = models.MODELS.get(options.model)
     defaults = training.TrainingConfig(
         epochs=15,
-        learning_rate=entry.learning_rate if entry else models.DEFAULT_LEARNING_RATE,
+        learning_rate=entry.learning_rate if entry else DEFAULT_LEARNING_RATE,
         weight_decay=0.0,
         seed=options.seed + network,
     )
@@ -131,9 +138,9 @@ def build_model(options: NetworkOptions, train_set: data.Dataset) -> models.Netw
 def initial_view(options: NetworkOptions, train_set: data.Dataset) -> models.ModelView:
     """The first network before its training: of the same cost as after it."""
     network = build_model(options, train_set)
-    state = training.initial_state(network, train_set.example, training_config(options))
+    state = initial_state(network, train_set.example, training_config(options))
     view = network.view(state.params, state.state)
-    models.count_outputs(view, train_set.example)
+    count_outputs(view, train_set.example)
     return view
 
 
@@ -187,7 +194,7 @@ def pretrain(
     return found
 
 
-def _as_studied(network: training.PretrainedNetwork) -> StudiedNetwork:
+def _as_studied(network: PretrainedNetwork) -> StudiedNetwork:
     config = network.run.config
     origin = {
         "model": config["model"]["name"],

@@ -9,8 +9,11 @@ import numpy as np
 from analysis.networks import model_options, training_config
 from analysis.select_inputs import examples_program, group_budgets, select
 from analysis.select_options import SelectOptions, budget, memory_bytes, per_class
-from ntk_aug import coreset, data, models, training
+from ntk_aug import coreset, data, models
+from ntk_aug.coreset.facility.facility_location import DEFAULT_ALGORITHM
+from ntk_aug.coreset.selectors import find_selector
 from ntk_aug.threads import num_cores
+from ntk_aug.training.cost import estimate_training_seconds
 
 # Images of which examples are computed, and gradients that are selected from, to take the time.
 _TIMED_IMAGES, _TIMED_GRADIENTS = 256, 1000
@@ -43,12 +46,10 @@ def print_cost(
     print(f"memory      {held}{_distances(options, sizes)}")
     if not pretrained:
         network = models.build_network(options.model, train.num_classes, **model_options(options))
-        training_seconds = training.estimate_training_seconds(
-            network, train, training_config(options)
-        )
+        training_seconds = estimate_training_seconds(network, train, training_config(options))
         print(f"pretraining {_duration(training_seconds)} (none where it is found pretrained)")
     print(f"gradients   {_duration(seconds)}")
-    if coreset.find_selector(options.selector).uses == "gradients":
+    if find_selector(options.selector).uses == "gradients":
         share = budgets.sum() / len(train)
         once = _time_selection(options, gradients, sizes, (share, *options.sizes))
         print(f"selection   {_duration(once)} ({1 + len(options.sizes)} sizes)")
@@ -56,7 +57,7 @@ def print_cost(
 
 def _distances(options, sizes):
     """What facility location keeps of a class, if its thread has room for that."""
-    if options.selector != "coreset" or options.algorithm not in (None, coreset.DEFAULT_ALGORITHM):
+    if options.selector != "coreset" or options.algorithm not in (None, DEFAULT_ALGORITHM):
         return ""
     needed = 4 * int(sizes.max()) ** 2
     fits = needed <= memory_bytes(options) // min(num_cores(), len(sizes))
@@ -68,7 +69,7 @@ def _time_examples(options, train, view):
     """Seconds for all images, and the gradients of a few."""
     some = data.draw_examples(jax.random.key(0), train, min(_TIMED_IMAGES, len(train)))
     program = examples_program(options, view, some)
-    uses = coreset.find_selector(options.selector).uses or "gradients"
+    uses = find_selector(options.selector).uses or "gradients"
     for _ in range(2):  # the first compiles
         start = time.perf_counter()
         examples = program(view.params)

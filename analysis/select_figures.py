@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from analysis.figures import COLORS, SHEET_STYLE, STYLE, show_image
 from ntk_aug import coreset, data
+from ntk_aug.coreset.baselines import largest_scores
 
 COLUMNS = 10
 """Images in a row of the sheet."""
@@ -76,7 +77,7 @@ def sheet_examples(
         turns[own] = np.arange(own.sum())
     heaviest = np.lexsort((turns, -selection.weights))[:COLUMNS]
     lightest = np.lexsort((turns, selection.weights))[:COLUMNS]
-    worst = coreset.largest_scores(losses, min(COLUMNS, len(losses))).indices
+    worst = largest_scores(losses, min(COLUMNS, len(losses))).indices
     places = [selection.indices[heaviest], selection.indices[lightest], worst]
     values = [selection.weights[heaviest], selection.weights[lightest], losses[worst]]
     of_row = np.repeat(np.arange(len(ROWS)), [len(row) for row in places])

@@ -9,6 +9,9 @@ import numpy as np
 from analysis.select_options import SelectOptions, memory_bytes, per_class, selector_options
 from ntk_aug import coreset, data, models
 from ntk_aug.aliases import KeyArray, Progress
+from ntk_aug.coreset.network_gradients import ExamplesProgram
+from ntk_aug.coreset.selection import selection_budgets
+from ntk_aug.coreset.selectors import find_selector
 
 # What the seed's key is folded with: all that is drawn has a key of its own.
 OF_SELECTION, OF_RANDOM_SUBSETS, OF_PROJECTION = 3, 4, 5
@@ -24,10 +27,10 @@ def examples_program(
     view: models.ModelView,
     dataset: data.Dataset,
     progress: Progress | None = None,
-) -> coreset.ExamplesProgram:
+) -> ExamplesProgram:
     """From the parameters of such a network to the images with what it makes of them."""
     projected = options.proxy == "network-projected"
-    return coreset.ExamplesProgram(
+    return ExamplesProgram(
         view.apply_fn,
         dataset,
         proxy=options.proxy,
@@ -43,7 +46,7 @@ def group_budgets(
     options: SelectOptions, dataset: data.Dataset, budget: Mapping[str, Any]
 ) -> np.ndarray:
     """How many are selected of each class, or of all, at most; refuses what cannot be selected."""
-    return coreset.selection_budgets(
+    return selection_budgets(
         dataset.labels,
         dataset.num_classes,
         options.selector,
@@ -62,7 +65,7 @@ def select(
     progress: Progress | None = None,
 ) -> coreset.Subset:
     """Selects as the options say, by a budget as `select_options.budget` gives it."""
-    known = coreset.find_selector(options.selector).options or ()
+    known = find_selector(options.selector).options or ()
     memory = {"memory_bytes": memory_bytes(options)} if "memory_bytes" in known else {}
     return coreset.select(
         key_of(options, OF_SELECTION),

@@ -11,6 +11,7 @@ from analysis.network_options import NetworkOptions, check_network_options
 from ntk_aug import coreset, losses, training
 from ntk_aug.checks import check_at_least, check_choice
 from ntk_aug.coreset.budgets import ALLOCATIONS
+from ntk_aug.coreset.selectors import DEFAULT_SELECTOR, find_selector
 from ntk_aug.errors import InputError
 from ntk_aug.options import config_options
 
@@ -24,7 +25,7 @@ _SelectionOptions = config_options(
         *("selector", "fraction", "count", "allocation", "per_class"),
         *("tolerance", "proxy", "dimension"),
     ),
-    selector=coreset.DEFAULT_SELECTOR,
+    selector=DEFAULT_SELECTOR,
 )
 
 
@@ -70,7 +71,7 @@ class SelectOptions(_SelectionOptions, NetworkOptions):  # type: ignore[valid-ty
 def check_options(options: SelectOptions) -> None:
     """Checks what can be checked without data, so that nothing long starts in vain."""
     check_network_options(options, options.checkpoint is not None, networks=1)
-    entry = coreset.find_selector(options.selector)
+    entry = find_selector(options.selector)
     check_choice(options.proxy, coreset.PROXIES, "proxy")
     check_choice(options.loss, losses.LOSSES, "loss")
     check_choice(options.allocation, ALLOCATIONS, "allocation of a budget")
@@ -124,7 +125,7 @@ def per_class(options: SelectOptions) -> bool:
     """Whether each class is selected from by itself."""
     if options.per_class is not None:
         return options.per_class
-    return coreset.find_selector(options.selector).per_class
+    return find_selector(options.selector).per_class
 
 
 def memory_bytes(options: SelectOptions) -> int:

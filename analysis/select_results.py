@@ -11,6 +11,8 @@ from analysis.select_inputs import OF_RANDOM_SUBSETS, group_budgets, key_of, sel
 from analysis.select_options import SelectOptions, budget, per_class
 from ntk_aug import coreset, data
 from ntk_aug.aliases import Progress
+from ntk_aug.coreset.gradient_errors import error_estimate
+from ntk_aug.coreset.selectors import find_selector
 from ntk_aug.errors import InputError
 
 
@@ -69,7 +71,7 @@ def errors_by_size(
     progress: Progress | None = None,
 ) -> list[dict[str, Any]]:
     """The errors of selections of each of --sizes, but for those that give some class nothing."""
-    if not coreset.find_selector(options.selector).takes_budget:
+    if not find_selector(options.selector).takes_budget:
         return []
     options = replace(options, tolerance=None)  # type: ignore[call-arg]
     points = []
@@ -119,4 +121,4 @@ def _errors(options, number, gradients, groups, indices, weights):
 
 def _estimate(options, gradients, indices):
     """What bounds facility location's gradient error (to 1e-7 of the norms); None of others."""
-    return coreset.error_estimate(gradients, indices) if options.selector == "coreset" else None
+    return error_estimate(gradients, indices) if options.selector == "coreset" else None

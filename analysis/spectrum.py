@@ -21,11 +21,15 @@ from analysis.spectrum_cost import check_size, print_cost, print_neural_tangents
 from analysis.spectrum_inputs import StudyInputs, load_inputs, preprocessing
 from analysis.spectrum_options import SpectrumOptions, check_options, memory_bytes
 from analysis.spectrum_output import draw_outputs, print_table, write_study
-from ntk_aug import augment, data, jacobian, models, ntk, records, spectrum, training
+from ntk_aug import augment, data, models, ntk, records, spectrum, training
 from ntk_aug.aliases import Augmentation
 from ntk_aug.checks import check_count
 from ntk_aug.errors import InputError
+from ntk_aug.jacobian.outputs import LABELLED_ROWS
 from ntk_aug.progress import progress_bars
+from ntk_aug.spectrum.accuracy import UNCERTAIN_SHARE
+from ntk_aug.spectrum.augmented_versions import AugmentedVersions
+from ntk_aug.spectrum.summary import AugmentationSummary
 
 MARKER = "summary.json"
 
@@ -62,7 +66,7 @@ def run_spectrum(options: SpectrumOptions) -> None:
             [network.view for network in networks],
             data.unit_range(inputs.study.images),
             augmentations,
-            labels=inputs.study.labels if options.rows in jacobian.LABELLED_ROWS else None,
+            labels=inputs.study.labels if options.rows in LABELLED_ROWS else None,
             indices=inputs.study.indices,
             preprocess=preprocessing(inputs),
             draws=options.draws,
@@ -88,7 +92,7 @@ def check_augmentations(
     options: SpectrumOptions, augmentations: Mapping[str, Augmentation], inputs: StudyInputs
 ) -> None:
     """Raises InputError for an augmentation that a study refuses, as its first draw shows."""
-    versions = spectrum.AugmentedVersions(
+    versions = AugmentedVersions(
         augmentations,
         jax.random.key(options.seed),
         data.unit_range(inputs.study.images),
@@ -184,7 +188,7 @@ def _accuracy(study: spectrum.SpectrumStudy) -> dict:
     counts = accuracy_counts(study)
     return {
         "dtype": study.settings.dtype,
-        "uncertain_share": spectrum.UNCERTAIN_SHARE,
+        "uncertain_share": UNCERTAIN_SHARE,
         "unknown_errors": study.settings.unknown_errors,
         **counts["plain"]._asdict(),
         "relative_rows_norm": study.rows_norm / study.values[:, 0],
@@ -207,6 +211,6 @@ def _accuracy(study: spectrum.SpectrumStudy) -> dict:
     }
 
 
-def _as_dict(item: spectrum.AugmentationSummary) -> dict:
+def _as_dict(item: AugmentationSummary) -> dict:
     bins = {name: value._asdict() for name, value in item.bins.items()}
     return {**item._asdict(), "bins": bins}

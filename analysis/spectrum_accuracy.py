@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ntk_aug.spectrum import UNCERTAIN_SHARE, SpectrumStudy
+from ntk_aug.spectrum import SpectrumStudy
+from ntk_aug.spectrum.accuracy import UNCERTAIN_SHARE
 
 
 class AccuracyCounts(NamedTuple):

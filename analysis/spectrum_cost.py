@@ -5,9 +5,12 @@ import numpy as np
 from analysis.networks import StudiedNetwork, model_options, training_config
 from analysis.spectrum_inputs import StudyInputs, preprocessing
 from analysis.spectrum_options import SpectrumOptions, memory_bytes
-from ntk_aug import data, jacobian, models, ntk, spectrum, training
+from ntk_aug import data, jacobian, models, spectrum
 from ntk_aug.checks import check_count
 from ntk_aug.inputs import example_shapes
+from ntk_aug.ntk.neural_tangents.kernels import estimate_neural_tangents
+from ntk_aug.ntk.row_store import images_per_tile
+from ntk_aug.training.cost import estimate_training_seconds
 
 
 def check_size(options: SpectrumOptions, inputs: StudyInputs, view: models.ModelView) -> None:
@@ -18,7 +21,7 @@ def check_size(options: SpectrumOptions, inputs: StudyInputs, view: models.Model
         num_values = min(len(images) * engine.outputs_per_example, engine.num_params)
         check_count(options.bins, num_values, f"--bins for {num_values:,} singular values")
     if options.backend == "kernel":
-        ntk.images_per_tile(engine, len(images), memory_bytes(options))
+        images_per_tile(engine, len(images), memory_bytes(options))
 
 
 def rows_engine(
@@ -55,7 +58,7 @@ def print_cost(
         network = models.build_network(
             options.model, inputs.train.num_classes, **model_options(options)
         )
-        training_seconds = training.estimate_training_seconds(
+        training_seconds = estimate_training_seconds(
             network, inputs.train, training_config(options, 0)
         )
         print(
@@ -77,7 +80,7 @@ def print_neural_tangents_cost(
     options: SpectrumOptions, inputs: StudyInputs, view: models.ModelView, num_networks: int
 ) -> None:
     """Says how long neural_tangents is going to take; refuses a network that it cannot take."""
-    estimate = ntk.estimate_neural_tangents(
+    estimate = estimate_neural_tangents(
         view,
         network_inputs(inputs),
         inputs.study.labels,

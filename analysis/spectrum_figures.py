@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 
 from analysis.figures import COLORS, STYLE
 from analysis.spectrum_accuracy import flagged_bins
-from ntk_aug.spectrum import AugmentationSummary, SpectrumStudy, summarize_study
+from ntk_aug.spectrum import SpectrumStudy, summarize_study
+from ntk_aug.spectrum.summary import AugmentationSummary
 
 
 def draw_augmentation(study: SpectrumStudy, item: AugmentationSummary) -> Figure:

@@ -7,9 +7,11 @@ from typing import Annotated
 import tyro
 
 from analysis.network_options import NetworkOptions, check_network_options
-from ntk_aug import jacobian, ntk, spectrum
+from ntk_aug import jacobian, spectrum
 from ntk_aug.checks import check_at_least, check_choice, check_dtype, check_writable_folder
 from ntk_aug.errors import InputError
+from ntk_aug.ntk.neural_tangents.blocks import NEURAL_TANGENTS_IMPLEMENTATIONS
+from ntk_aug.ntk.neural_tangents.kernels import DEFAULT_IMPLEMENTATION
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class SpectrumOptions(NetworkOptions):
     """Bins of equal count; default: 30, or one for each singular value if there are fewer."""
     backend: str = "kernel"
     """How spectra are computed: kernel, svd (direct; small problems), or neural_tangents."""
-    implementation: str = ntk.DEFAULT_IMPLEMENTATION
+    implementation: str = DEFAULT_IMPLEMENTATION
     """For neural_tangents: structured-derivatives, jacobian-contraction, ntk-vector-products, or
     auto (tries all)."""
     compare_kernels: int = 0
@@ -78,7 +80,7 @@ def check_options(options: SpectrumOptions) -> None:
     check_choice(options.backend, spectrum.BACKENDS, "backend")
     check_dtype(options.dtype)
     check_choice(options.pretrain_on, ("classes", "study"), "set to pretrain on")
-    check_choice(options.implementation, ntk.NEURAL_TANGENTS_IMPLEMENTATIONS, "implementation")
+    check_choice(options.implementation, NEURAL_TANGENTS_IMPLEMENTATIONS, "implementation")
     if options.backend == "svd" and options.dtype != "float64":
         raise InputError("--backend svd needs --dtype float64")
     if options.keep_blocks:

@@ -12,6 +12,7 @@ from analysis.spectrum_accuracy import accuracy_sentence, flagged_bins
 from analysis.spectrum_figures import draw_augmentation, draw_overview
 from analysis.spectrum_report import report_html
 from ntk_aug import records, spectrum
+from ntk_aug.spectrum.accuracy import UNCERTAIN_SHARE
 
 
 def write_study(folder: Path, study: spectrum.SpectrumStudy, summary: Mapping) -> None:
@@ -50,7 +51,7 @@ TABLE_COLUMNS: tuple[tuple[str, JustifyMethod], ...] = (
 MARK = "*"
 MARK_NOTE = (
     f"{MARK} a value of the bin, plain or augmented, has an estimated error above "
-    f"{100 * spectrum.UNCERTAIN_SHARE:g} %"
+    f"{100 * UNCERTAIN_SHARE:g} %"
 )
 
 

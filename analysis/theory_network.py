@@ -18,12 +18,14 @@ from analysis.networks import (
 )
 from analysis.theory_options import TheoryOptions
 from analysis.theory_records import number, ratios_record
-from ntk_aug import augment, coreset, data, jacobian, models, ntk, spectrum, theory, training
+from ntk_aug import augment, coreset, data, jacobian, ntk, theory, training
 from ntk_aug.aliases import Inputs, Progress
 from ntk_aug.checks import check_count
 from ntk_aug.errors import InputError
 from ntk_aug.inputs import example_shapes
+from ntk_aug.models.network import num_params
 from ntk_aug.randomness import generator
+from ntk_aug.spectrum.augmented_versions import AugmentedVersions
 from ntk_aug.theory.networks import check_memory
 
 # What the seed's key is folded with: all that is drawn has a key of its own.
@@ -79,7 +81,7 @@ def load_inputs(options: TheoryOptions, statements: Collection[str]) -> NetworkI
 def jacobian_shape(options: TheoryOptions, inputs: NetworkInputs) -> tuple[int, int]:
     """Rows and columns of J on the n images."""
     view = inputs.trained[0].view if inputs.trained else initial_view(options, inputs.train)
-    return options.n * inputs.train.num_classes, models.num_params(view.params)
+    return options.n * inputs.train.num_classes, num_params(view.params)
 
 
 def print_cost(options: TheoryOptions, statements: Collection[str]) -> None:
@@ -184,7 +186,7 @@ def _inputs(
     pixels = data.unit_range(examples.images)
     named = {spec: augment.build_augmentation(spec) for spec in options.augment}
     drawn = iter(
-        spectrum.AugmentedVersions(
+        AugmentedVersions(
             named, jax.random.key(options.seed), pixels, examples.indices, preprocess
         )(options.draws)
     )

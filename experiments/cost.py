@@ -13,7 +13,12 @@ import jax
 import numpy as np
 
 from experiments.settings import Experiment
-from ntk_aug import augment, coreset, models, training
+from ntk_aug import augment, models
+from ntk_aug.coreset.selection import selection_budgets
+from ntk_aug.coreset.selectors import SelectorEntry, find_selector
+from ntk_aug.models import network as network_module
+from ntk_aug.training.initial import zero_examples
+from ntk_aug.training.plan import SelectedSubset, plan_epoch, steps_per_epoch
 
 # Measured on two cores of an x86-64 server: ResNet20 at batch 128 trains at about 250 images/s,
 # where a step counts three times the operations of its forward pass. Forward alone is faster.
@@ -86,9 +91,9 @@ def estimate_cost(experiment: Experiment, sizes: Sizes, *, given: int | None = N
     config, method = experiment.training, experiment.method
     n, epochs = sum(sizes.class_sizes), config.epochs
     selected = num_selected(experiment, sizes.class_sizes) if given is None else given
-    subset = training.SelectedSubset(np.arange(selected), np.ones(selected), 0)
-    rows = len(training.plan_epoch(config, method, n, 0, subset))
-    steps = epochs * training.steps_per_epoch(rows, config.batch_size)
+    subset = SelectedSubset(np.arange(selected), np.ones(selected), 0)
+    rows = len(plan_epoch(config, method, n, 0, subset))
+    steps = epochs * steps_per_epoch(rows, config.batch_size)
     flops, num_params = forward_flops(
         experiment.model, tuple(experiment.options.items()), len(sizes.class_sizes), sizes.example
     )
@@ -123,13 +128,13 @@ def num_selected(experiment: Experiment, class_sizes: Sequence[int]) -> int:
         return 0
     if method.placement == "in-place-twice":
         budget = {name: value and 2 * value for name, value in budget.items()}
-    entry = coreset.find_selector(method.selector)
+    entry = find_selector(method.selector)
     if not entry.takes_budget:
         budget = {}
     elif method.tolerance is not None:
         budget["tolerance"] = method.tolerance
     labels = np.repeat(np.arange(len(class_sizes), dtype=np.int32), class_sizes)
-    budgets = coreset.selection_budgets(
+    budgets = selection_budgets(
         labels,
         len(class_sizes),
         method.selector,
@@ -146,13 +151,13 @@ def forward_flops(
 ) -> tuple[float, int]:
     """Operations of the forward pass of one example, and the network's number of parameters."""
     network = models.build_network(model, num_classes, **dict(options))
-    batch = training.zero_examples(example, 1)
+    batch = zero_examples(example, 1)
     params, state = jax.eval_shape(network.init, jax.random.key(0), batch)
     lowered = jax.jit(lambda p, s, x: network.apply(p, s, x, False, None)[0]).lower(
         params, state, batch
     )
     analysis = lowered.cost_analysis() or {}
-    return float(analysis.get("flops", 0.0)), models.num_params(params)
+    return float(analysis.get("flops", 0.0)), network_module.num_params(params)
 
 
 def _is_wu(spec: str) -> bool:
@@ -163,7 +168,7 @@ def _selections(experiment: Experiment, given: bool) -> tuple[int, int]:
     """How often a network is asked what to select, and for how many forward passes' work."""
     method, epochs = experiment.method, experiment.training.epochs
     selectors = (*(() if given else (method.selector,)), *method.also_record)
-    uses = [entry for entry in map(coreset.find_selector, selectors) if _asks_network(entry)]
+    uses = [entry for entry in map(find_selector, selectors) if _asks_network(entry)]
     if not uses:
         return 0, 0
     whole = method.proxy.startswith("network") and any(_by_gradients(s) for s in selectors)
@@ -171,9 +176,9 @@ def _selections(experiment: Experiment, given: bool) -> tuple[int, int]:
     return times, _WITH_BACKWARD if whole else 1
 
 
-def _asks_network(entry: coreset.SelectorEntry) -> bool:
+def _asks_network(entry: SelectorEntry) -> bool:
     return entry.uses is not None or entry.options is None  # a user's own: not known
 
 
 def _by_gradients(selector: str) -> bool:
-    return selector != "given" and coreset.find_selector(selector).uses == "gradients"
+    return selector != "given" and find_selector(selector).uses == "gradients"

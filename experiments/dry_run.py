@@ -11,6 +11,8 @@ from experiments.cost import estimate_cost
 from experiments.known_data import sizes_of
 from experiments.settings import Experiment, flat_settings
 from ntk_aug import coreset, data, models, training
+from ntk_aug.coreset.facility.facility_location import DEFAULT_MEMORY_BYTES
+from ntk_aug.training.plan import SelectedSubset, plan_epoch
 
 _FLOAT32_BYTES = 4
 # Parameters, their gradient, and the momentum.
@@ -73,14 +75,14 @@ def stored_bytes(
     values = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(train_set.example))
     trained = len(train_set) if method.train_on == "full" else selected
     weak = 0 if config.weak == "identity" else trained
-    subset = training.SelectedSubset(np.arange(selected), np.ones(selected), 0)
-    plan = training.plan_epoch(config, method, len(train_set), 0, subset)
+    subset = SelectedSubset(np.arange(selected), np.ones(selected), 0)
+    plan = plan_epoch(config, method, len(train_set), 0, subset)
     strong = int((plan.versions >= 0).sum())
     versions = (weak + strong) * values * _FLOAT32_BYTES
     distances = 0
     if "coreset" in (method.selector, *method.also_record):
         largest = int(np.bincount(train_set.labels).max())
-        distances = min(_FLOAT32_BYTES * largest**2, coreset.DEFAULT_MEMORY_BYTES)
+        distances = min(_FLOAT32_BYTES * largest**2, DEFAULT_MEMORY_BYTES)
     return pixels + versions + _COPIES_OF_PARAMS * _FLOAT32_BYTES * num_params + distances
 
 

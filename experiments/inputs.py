@@ -5,6 +5,7 @@ import numpy as np
 
 from experiments.settings import Experiment
 from ntk_aug import coreset, data
+from ntk_aug.data.splits import SPLITS
 from ntk_aug.errors import InputError
 from ntk_aug.records import read_npz
 
@@ -31,10 +32,10 @@ def load_splits(
     """
     if images is None:
         train_set, test_set = (
-            data.load_dataset(experiment.data, split, data_dir=data_dir) for split in data.SPLITS
+            data.load_dataset(experiment.data, split, data_dir=data_dir) for split in SPLITS
         )
     else:
-        train_set, test_set = (data.load_images_file(images, split) for split in data.SPLITS)
+        train_set, test_set = (data.load_images_file(images, split) for split in SPLITS)
     return prepared_splits(experiment, train_set, test_set)
 
 

@@ -14,9 +14,12 @@ from experiments.presets import find_preset
 from experiments.settings import PARTS, Experiment, flat_settings, with_overrides
 from ntk_aug import coreset, data, models, training
 from ntk_aug.errors import InputError
+from ntk_aug.models.registry import DEFAULT_LEARNING_RATE
 from ntk_aug.options import given_overrides, setting_names
 from ntk_aug.progress import RunProgress, run_progress
 from ntk_aug.records import to_json
+from ntk_aug.training.history import EpochRecord
+from ntk_aug.training.pretrained import PretrainedNetwork
 
 
 @dataclass(frozen=True)
@@ -135,7 +138,7 @@ def _with_given_selection(overrides: dict[str, Any]) -> dict[str, Any]:
 
 def _experiment_of_model(model: str) -> Experiment:
     entry = models.MODELS.get(model)
-    rate = entry.learning_rate if entry else models.DEFAULT_LEARNING_RATE
+    rate = entry.learning_rate if entry else DEFAULT_LEARNING_RATE
     return Experiment(training=training.TrainingConfig(learning_rate=rate))
 
 
@@ -154,7 +157,7 @@ def train_resolved(
     selection: coreset.Subset | None = None,
     keep_epochs: tuple[int, ...] = (),
     prefix: str = "",
-) -> training.PretrainedNetwork:
+) -> PretrainedNetwork:
     """Trains, or goes on, or finds the finished run; with progress on standard error.
 
     Args:
@@ -198,7 +201,7 @@ class EpochTeller:
         self._examples: int | None = None
         self._accuracy = ""
 
-    def __call__(self, record: training.EpochRecord) -> None:
+    def __call__(self, record: EpochRecord) -> None:
         """Tells of one epoch; the test accuracy is that of the last evaluation."""
         text = f"epoch {record.epoch}/{self._epochs}, loss {record.train_loss:.3f}"
         if record.test_accuracy is not None:
@@ -214,7 +217,7 @@ class EpochTeller:
         self._progress.tell(text)
 
 
-def print_result(network: training.PretrainedNetwork) -> None:
+def print_result(network: PretrainedNetwork) -> None:
     """Prints the last evaluation, the best beside it, and where the run is."""
     result = network.run.result()
     last = (result or {}).get("last")

@@ -12,6 +12,7 @@ from rich.table import Table
 from experiments.dry_run import format_setting
 from ntk_aug import training
 from ntk_aug.aliases import Int
+from ntk_aug.training.history import EpochRecord, summarize_history
 
 SHOWN_ROWS = 12
 """Of a table by epoch; the first and the last row are among them."""
@@ -45,7 +46,7 @@ def show_run(options: ShowOptions) -> None:
         return
     print_history(history)
     print_selections(run)
-    summary = training.summarize_history(history)
+    summary = summarize_history(history)
     for which in ("last", "best"):
         if summary[which]:
             print(f"{which:<9} {evaluation_text(summary[which])}")
@@ -78,7 +79,7 @@ def print_identity(config: Mapping[str, Any]) -> None:
     )
 
 
-def print_history(history: Sequence[training.EpochRecord]) -> None:
+def print_history(history: Sequence[EpochRecord]) -> None:
     """Prints a line for some of the epochs; of many, for those that were evaluated."""
     evaluated = [record for record in history if record.test_accuracy is not None]
     shown = shortened(evaluated if evaluated and len(history) > SHOWN_ROWS else list(history))
@@ -168,7 +169,7 @@ def shortened(rows: Sequence[Any]) -> list[Any]:
     return [rows[place] for place in places]
 
 
-def seconds_of(record: training.EpochRecord) -> float:
+def seconds_of(record: EpochRecord) -> float:
     """Seconds of an epoch in all."""
     names = (name for name in record._fields if name.startswith("seconds_"))
     return float(sum(getattr(record, name) for name in names))

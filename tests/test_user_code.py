@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from analysis.__main__ import COMMANDS
-from ntk_aug import augment, coreset, imports, models
+from ntk_aug import augment, imports, models
+from ntk_aug.coreset.selectors import find_selector
 from ntk_aug.errors import InputError, UserCodeError
 from ntk_aug.programs import run_program
 
@@ -161,7 +162,7 @@ def test_in_a_program_the_users_error_is_the_cause():
 
 
 def test_a_guarded_function_is_otherwise_itself():
-    select = coreset.find_selector("own_parts:reads_badly").select
+    select = find_selector("own_parts:reads_badly").select
     assert list(inspect.signature(select).parameters) == ["key", "examples", "count"]
     assert select.__doc__ == "Its docstring."
     policy = augment.build_augmentation("own_parts:policy")

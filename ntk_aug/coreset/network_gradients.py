@@ -20,7 +20,10 @@ from ntk_aug.errors import InputError, NotFiniteError
 from ntk_aug.inputs import take_examples
 from ntk_aug.jacobian import JacobianRows, LastLayer, projected_rows, row_norms
 from ntk_aug.losses import check_targets
-from ntk_aug.models import ModelView, StreamedProgram, as_view, count_outputs, num_params
+from ntk_aug.models import ModelView, as_view
+from ntk_aug.models.evaluation import StreamedProgram
+from ntk_aug.models.network import num_params
+from ntk_aug.models.outputs import count_outputs
 from ntk_aug.randomness import as_key
 
 # Images whose inputs are held as floats at once, and bytes of their gradients.

@@ -17,7 +17,8 @@ from ntk_aug.jacobian.outputs import one_example
 from ntk_aug.jacobian.routes import is_elementwise
 from ntk_aug.jacobian.sites import SiteTrace, shape_of
 from ntk_aug.losses import loss_residuals
-from ntk_aug.models import as_view, count_outputs
+from ntk_aug.models import as_view
+from ntk_aug.models.outputs import count_outputs
 
 
 class LayerGradients(NamedTuple):

@@ -20,7 +20,8 @@ from ntk_aug.inputs import (
 )
 from ntk_aug.jacobian.float64 import network_in
 from ntk_aug.jacobian.outputs import label_shape, output_function, row_labels
-from ntk_aug.models import as_view, count_outputs
+from ntk_aug.models import as_view
+from ntk_aug.models.outputs import count_outputs
 from ntk_aug.precision import derivative_precision
 
 

@@ -30,7 +30,8 @@ from ntk_aug.jacobian.outputs import label_shape, output_function, row_labels
 from ntk_aug.jacobian.routes import routes_of, share_on_slow_route
 from ntk_aug.jacobian.row_factors import RowFactors
 from ntk_aug.jacobian.sites import SiteTrace
-from ntk_aug.models import as_view, count_outputs
+from ntk_aug.models import as_view
+from ntk_aug.models.outputs import count_outputs
 from ntk_aug.precision import derivative_precision
 from ntk_aug.records import fingerprint
 from ntk_aug.threads import map_in_threads, num_cores

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 
 from ntk_aug.aliases import Progress
-from ntk_aug.jacobian import RowFactors
+from ntk_aug.jacobian.row_factors import RowFactors
 from ntk_aug.ntk.block_store import Block, BlockStore
 
 # Images to a side of a block that is kept: what is lost when a computation is stopped.

@@ -16,7 +16,9 @@ from jax.sharding import Mesh
 
 from ntk_aug.aliases import Float64, Inputs
 from ntk_aug.errors import InputError
-from ntk_aug.jacobian import JacobianRows, RowFactors, ShardedRows
+from ntk_aug.jacobian import JacobianRows
+from ntk_aug.jacobian.row_factors import RowFactors
+from ntk_aug.jacobian.sharded import ShardedRows
 from ntk_aug.ntk.products import add_products, mirror
 
 Report = Callable[[Any], None]

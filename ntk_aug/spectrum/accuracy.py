@@ -19,10 +19,11 @@ from ntk_aug.aliases import Bool, Float64, Inputs, Labels
 from ntk_aug.checks import check_at_least, check_same_shape
 from ntk_aug.errors import InputError, PrecisionError
 from ntk_aug.inputs import num_examples, take_examples
-from ntk_aug.jacobian import FlippedMasks, JacobianRows, RowFactors
-from ntk_aug.jacobian.masks import MaskCounter
+from ntk_aug.jacobian import JacobianRows
+from ntk_aug.jacobian.masks import FlippedMasks, MaskCounter
+from ntk_aug.jacobian.row_factors import RowFactors
 from ntk_aug.models import ModelView
-from ntk_aug.ntk import DEFAULT_MEMORY_BYTES
+from ntk_aug.ntk.triples import DEFAULT_MEMORY_BYTES
 from ntk_aug.records import fingerprint
 
 # c of the analysis above: at most 4.2 was measured for kernels of networks with up to 900 rows.

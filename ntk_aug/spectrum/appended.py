@@ -7,7 +7,8 @@ from jax.sharding import Mesh
 
 from ntk_aug.aliases import Float64, Inputs, Labels, Progress
 from ntk_aug.jacobian.rows import as_rows
-from ntk_aug.ntk import DEFAULT_MEMORY_BYTES, KernelTriple, kernel_triples
+from ntk_aug.ntk import KernelTriple, kernel_triples
+from ntk_aug.ntk.triples import DEFAULT_MEMORY_BYTES
 from ntk_aug.records import StrPath
 from ntk_aug.spectrum.decomposition import Factors, factors_of_kernel
 

@@ -9,7 +9,8 @@ import numpy as np
 from ntk_aug.aliases import Inputs, Labels
 from ntk_aug.inputs import num_examples
 from ntk_aug.jacobian.rows import as_rows
-from ntk_aug.ntk import DEFAULT_MEMORY_BYTES, images_per_tile
+from ntk_aug.ntk.row_store import images_per_tile
+from ntk_aug.ntk.triples import DEFAULT_MEMORY_BYTES
 from ntk_aug.spectrum.decomposition import factors_of_kernel
 
 _PRODUCT_SIDE = 1500

@@ -15,13 +15,12 @@ from ntk_aug.aliases import Array, Inputs, Int, KeyLike, Labels, Progress
 from ntk_aug.checks import check_at_least, check_count, check_labels, check_params
 from ntk_aug.errors import InputError
 from ntk_aug.inputs import check_inputs, example_shapes, num_examples
-from ntk_aug.jacobian import LABELLED_ROWS, JacobianRows
-from ntk_aug.models import check_examples_independent
-from ntk_aug.ntk import (
-    DEFAULT_IMPLEMENTATION,
-    DEFAULT_MEMORY_BYTES,
-)
+from ntk_aug.jacobian import JacobianRows
+from ntk_aug.jacobian.outputs import LABELLED_ROWS
+from ntk_aug.models.independence import check_examples_independent
 from ntk_aug.ntk.blocks import counter
+from ntk_aug.ntk.neural_tangents.kernels import DEFAULT_IMPLEMENTATION
+from ntk_aug.ntk.triples import DEFAULT_MEMORY_BYTES
 from ntk_aug.randomness import as_key
 from ntk_aug.records import StrPath
 from ntk_aug.spectrum.accuracy import (

@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 
 from ntk_aug import coreset
-from ntk_aug.augment import SELECTIONS, build_augmentation
+from ntk_aug.augment import build_augmentation
+from ntk_aug.augment.batches.candidates import SELECTIONS
 from ntk_aug.checks import check_at_least, check_choice
 from ntk_aug.coreset.budgets import ALLOCATIONS
+from ntk_aug.coreset.selectors import find_selector
 from ntk_aug.errors import InputError
 
 SCHEDULES = ("step", "cosine", "linear")
@@ -148,7 +150,7 @@ class MethodConfig:
     def __post_init__(self):
         given = self.selector == GIVEN_SELECTION
         for selector in (*(() if given else (self.selector,)), *self.also_record):
-            coreset.find_selector(selector)
+            find_selector(selector)
         if self.fraction is not None and self.count is not None:
             raise InputError(
                 f"fraction is {self.fraction} and count is {self.count}, expected at most one"

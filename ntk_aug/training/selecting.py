@@ -8,6 +8,9 @@ import numpy as np
 
 from ntk_aug import coreset
 from ntk_aug.aliases import Float, Progress
+from ntk_aug.coreset.network_gradients import ExamplesProgram
+from ntk_aug.coreset.selection import selection_budgets
+from ntk_aug.coreset.selectors import find_selector
 from ntk_aug.data import Dataset
 from ntk_aug.errors import InputError
 from ntk_aug.models import Network
@@ -77,10 +80,10 @@ class SubsetSelection:
         budgets = [self._limit(selector) for selector in selectors]
         if given is None:
             self.max_selected = budgets[0]
-        self._examples: coreset.ExamplesProgram | None = None
+        self._examples: ExamplesProgram | None = None
         self._selects = selectors != ("none",) or given is not None
         if selectors and self._selects:
-            self._examples = coreset.ExamplesProgram(
+            self._examples = ExamplesProgram(
                 lambda variables, inputs: network.apply(*variables, inputs, False, None)[0],
                 dataset,
                 proxy=method.proxy,
@@ -132,7 +135,7 @@ class SubsetSelection:
         labels, num_classes = self._dataset.labels, self._dataset.num_classes
         if selector == "none":
             return 0
-        budgets = coreset.selection_budgets(
+        budgets = selection_budgets(
             labels,
             num_classes,
             selector,
@@ -144,7 +147,7 @@ class SubsetSelection:
 
     def _options(self, selector: str) -> dict[str, Any]:
         """The budget, and the tolerance where the selector knows one."""
-        entry = coreset.find_selector(selector)
+        entry = find_selector(selector)
         if not entry.takes_budget:
             return {}
         knows_tolerance = entry.options is not None and "tolerance" in entry.options

@@ -11,6 +11,10 @@ from analysis.network_options import PretrainingOptions
 from analysis.select_options import SelectOptions
 from analysis.spectrum_options import SpectrumOptions
 from ntk_aug import coreset, models, training
+from ntk_aug.coreset.network_gradients import ExamplesProgram
+from ntk_aug.coreset.selection import selection_budgets
+from ntk_aug.training.cost import estimate_training_seconds
+from ntk_aug.training.pretrained import PretrainedNetwork
 
 GIVEN = SelectOptions(
     width=3,
@@ -63,7 +67,7 @@ def test_every_option_of_pretraining_arrives(digits, tanh_mlp, monkeypatch):
         assert networks.training_config(SpectrumOptions(model=model)).learning_rate == rate
     config = {"model": {"name": "mlp", "options": {}}, "training": {}, "data": {}}
     run = training.RunFolder(Path("folder"), config)
-    recorder = Recorder(training.PretrainedNetwork(tanh_mlp, run, []))
+    recorder = Recorder(PretrainedNetwork(tanh_mlp, run, []))
     monkeypatch.setattr(training, "train_named_model", recorder)
     test_set = digits.take(np.arange(3))
     assert len(networks.pretrain(GIVEN, digits, test_set, networks=3)) == 3
@@ -84,7 +88,7 @@ def test_every_option_of_a_selection_arrives(digits, tanh_mlp, monkeypatch):
         monkeypatch.setattr(coreset, name, Recorder())
     told = Recorder()
     select_inputs.examples_program(GIVEN, tanh_mlp, digits, told)
-    ((args, options),) = coreset.ExamplesProgram.calls
+    ((args, options),) = ExamplesProgram.calls
     assert args == (tanh_mlp.apply_fn, digits)
     key = options.pop("projection_key")
     assert options == {
@@ -105,7 +109,7 @@ def test_every_option_of_a_selection_arrives(digits, tanh_mlp, monkeypatch):
     assert args[1:] == ("examples", "coreset")
     assert options == {**selector, "count": 5, "memory_bytes": 2**29, "progress": told}
     select_inputs.group_budgets(GIVEN, digits, {"fraction": 0.5})
-    ((budget_args, options),) = coreset.selection_budgets.calls
+    ((budget_args, options),) = selection_budgets.calls
     assert budget_args[1:] == (3, "coreset")
     assert options == {**selector, "fraction": 0.5}
     assert data_of(args[0]) != data_of(key)
@@ -154,6 +158,6 @@ def test_measured_times_are_scaled_to_all_images(tanh_mlp, monkeypatch, digits):
     assert seconds == pytest.approx(600 / 256)
     config = training.TrainingConfig(epochs=7, batch_size=5)
     network = models.build_network("mlp", 3, width=2)
-    found = training.estimate_training_seconds(network, digits, config)
+    found = estimate_training_seconds(network, digits, config)
     # Epochs of 5, 5 and 2 images: for each step a second for the images, and one for the step.
     assert found == 7 * 3 * 2

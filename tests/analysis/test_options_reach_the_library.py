@@ -11,6 +11,7 @@ from analysis.__main__ import COMMANDS
 from analysis.augment import AugmentOptions
 from analysis.select_options import SelectOptions
 from ntk_aug import augment, coreset, data, training
+from ntk_aug.data.splits import SPLITS
 from ntk_aug.errors import InputError
 from ntk_aug.programs import run_program
 
@@ -135,7 +136,7 @@ def test_a_selection_hands_its_options_to_the_library(recorded, tmp_path):
     folders = ("--data-dir", tmp_path, "--cache", cache, "--out", out)
     assert analysis_of("select", *PRETRAINING, *SELECTION, "--per-class", "True", *folders) == 0
 
-    assert loaded == [(("digits", split), {"data_dir": str(tmp_path)}) for split in data.SPLITS]
+    assert loaded == [(("digits", split), {"data_dir": str(tmp_path)}) for split in SPLITS]
     (((model, train, config), options),) = trained
     assert (model, train.class_names) == ("mlp", ("3", "1", "4"))
     assert options["options"] == {"width": 8, "activation": "tanh"}

@@ -15,6 +15,7 @@ from ntk_aug import data, spectrum
 from ntk_aug.errors import InputError
 from ntk_aug.programs import run_program
 from ntk_aug.spectrum import SpectrumStudy
+from ntk_aug.spectrum.cost import StudyCost
 
 
 def analysis(*arguments):
@@ -342,7 +343,7 @@ def test_defaults_of_the_command_are_those_of_the_library(handed):
 
 def test_a_dry_run_counts_networks_augmentations_and_draws(small, monkeypatch, capsys):
     def cost(engine, images, labels, *, memory_bytes):
-        return spectrum.StudyCost(36, 10, 1, 1, seconds_plain=60.0, seconds_per_draw=600.0)
+        return StudyCost(36, 10, 1, 1, seconds_plain=60.0, seconds_per_draw=600.0)
 
     monkeypatch.setattr(spectrum, "estimate_cost", cost)
     assert analysis(*small, "--dry-run", "--networks", 3, "--draws", 4) == 0

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from ntk_aug import coreset
+from ntk_aug.coreset.budgets import ALLOCATIONS
 from ntk_aug.errors import InputError
 
 
@@ -24,7 +25,7 @@ def test_small_classes_give_all_and_the_rest_goes_to_the_others():
     assert coreset.class_budgets(sizes, count=14, allocation="equal").tolist() == [4, 3, 4, 3]
 
 
-@pytest.mark.parametrize("allocation", coreset.ALLOCATIONS)
+@pytest.mark.parametrize("allocation", ALLOCATIONS)
 def test_sums_are_exact_and_no_class_gives_more_than_it_has(allocation):
     rng = np.random.default_rng(0)
     for _ in range(200):

@@ -4,6 +4,7 @@ import pytest
 
 from ntk_aug import coreset
 from ntk_aug.coreset.facility import per_class as classes
+from ntk_aug.coreset.gradient_errors import error_estimate
 from ntk_aug.errors import InputError
 
 SIZES = (40, 10, 25)
@@ -45,7 +46,7 @@ def test_each_class_is_selected_by_itself(labelled):
 def class_estimates(gradients, labels, found):
     """The sum of distances to the nearest selected one, of each class."""
     return [
-        coreset.error_estimate(
+        error_estimate(
             gradients[labels == number],
             np.searchsorted(
                 np.flatnonzero(labels == number), found.indices[found.labels == number]

@@ -6,6 +6,7 @@ import pytest
 
 from ntk_aug import coreset
 from ntk_aug.coreset import selectors
+from ntk_aug.coreset.selection import selection_budgets
 from ntk_aug.errors import InputError
 
 KEY = jax.random.key(0)
@@ -260,14 +261,14 @@ def test_progress_is_told_for_each_class(small):
 @pytest.mark.parametrize("name", sorted({*BUDGETED} - {"gradient-matching"}))
 def test_budgets_are_told_without_a_network(small, name, per_class):
     found = coreset.select(KEY, small, name, fraction=0.3, per_class=per_class)
-    budgets = coreset.selection_budgets(small.labels, 3, name, fraction=0.3, per_class=per_class)
+    budgets = selection_budgets(small.labels, 3, name, fraction=0.3, per_class=per_class)
     by_class = coreset.SELECTORS[name].per_class if per_class is None else per_class
     expected = np.bincount(found.labels, minlength=3) if by_class else [len(found.labels)]
     np.testing.assert_array_equal(budgets, expected)
 
 
 def test_without_a_count_all_of_a_class_may_be_taken(small):
-    budgets = coreset.selection_budgets
+    budgets = selection_budgets
     for name, options in [("coreset", {}), ("gradient-matching", {"ridge": 0.0})]:
         assert budgets(small.labels, 3, name, tolerance=1.0).tolist() == [40, 10, 25]
         found = coreset.select(KEY, small, name, tolerance=1.0, **options)

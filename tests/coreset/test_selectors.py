@@ -5,6 +5,8 @@ from scipy import stats
 from scipy.special import log_softmax, softmax
 
 from ntk_aug import coreset, data
+from ntk_aug.coreset.baselines import random_subset
+from ntk_aug.coreset.selectors import SelectorEntry
 from ntk_aug.errors import InputError
 
 KEY = jax.random.key(0)
@@ -160,12 +162,12 @@ def chi_square_is_likely(counts, share):
 def test_random_subsets_are_uniform_over_the_data_set(small):
     counts = np.zeros(75)
     for draw in range(2000):
-        found = coreset.random_subset(jax.random.fold_in(KEY, draw), 75, 15)
+        found = random_subset(jax.random.fold_in(KEY, draw), 75, 15)
         counts[found.indices] += 1
     assert counts.sum() == 2000 * 15
     assert chi_square_is_likely(counts, 15 / 75)
     found = coreset.select(KEY, small, "random", count=15)
-    expected = coreset.random_subset(jax.random.fold_in(KEY, 0), 75, 15)
+    expected = random_subset(jax.random.fold_in(KEY, 0), 75, 15)
     np.testing.assert_array_equal(found.indices, expected.indices)
 
 
@@ -246,6 +248,6 @@ def test_a_users_own_selector(small, tmp_path, monkeypatch):
     spec = "own_selectors:first_ones"
     found = coreset.select(KEY, small, spec, count=5, per_class=False, step=3)
     assert found.indices.tolist() == [0, 3, 6, 9, 12]
-    entry = coreset.SelectorEntry(smallest_margins, "the smallest margins", "a test")
+    entry = SelectorEntry(smallest_margins, "the smallest margins", "a test")
     monkeypatch.setitem(coreset.SELECTORS, "margins", entry)
     assert len(coreset.select(KEY, small, "margins", count=4).indices) == 4

@@ -10,6 +10,7 @@ from flax import nnx
 from ntk_aug import jacobian, models
 from ntk_aug.errors import InputError, PrecisionError
 from ntk_aug.inputs import cast_inputs, check_inputs, example_shapes
+from ntk_aug.jacobian.routes import SlowRowsWarning
 
 
 def rows_of(network, dtype="float64", **options):
@@ -95,7 +96,7 @@ def test_many_parameters_on_the_slow_route_are_told(monkeypatch):
     in_the_scan = 3 * (3 * 3 * 4 * 4 + 4)
     assert rows.general_share == pytest.approx(in_the_scan / rows.num_params)
     monkeypatch.setattr(jacobian.routes, "_MANY_PARAMETERS", in_the_scan)
-    with pytest.warns(jacobian.SlowRowsWarning, match=f"rows of {in_the_scan} of") as told:
+    with pytest.warns(SlowRowsWarning, match=f"rows of {in_the_scan} of") as told:
         rows_of(network)
     assert len(told) == 1
     assert "\n" not in str(told[0].message)

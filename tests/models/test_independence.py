@@ -6,7 +6,8 @@ import pytest
 
 from ntk_aug import models
 from ntk_aug.errors import InputError
-from ntk_aug.models import check_examples_independent
+from ntk_aug.models.independence import check_examples_independent
+from ntk_aug.models.outputs import count_outputs
 
 IMAGES = np.random.default_rng(0).uniform(size=(6, 4, 4, 2)).astype(np.float32)
 
@@ -171,10 +172,10 @@ def test_every_array_of_a_dictionary_is_changed(part):
 
 def test_outputs_are_counted_without_running_the_network():
     never = jax.eval_shape(lambda: jnp.zeros((32, 3)))
-    assert models.count_outputs((lambda p, x: flat(x) @ p, never), (4, 4, 2)) == 3
+    assert count_outputs((lambda p, x: flat(x) @ p, never), (4, 4, 2)) == 3
     example = jax.ShapeDtypeStruct((3,), np.int32)
-    assert models.count_outputs((embedded, jax.eval_shape(lambda: TABLE)), example) == 3
+    assert count_outputs((embedded, jax.eval_shape(lambda: TABLE)), example) == 3
     with pytest.raises(InputError, match=r"does not take images of shape \(5, 4, 2\): "):
-        models.count_outputs((lambda p, x: flat(x) @ p, never), (5, 4, 2))
+        count_outputs((lambda p, x: flat(x) @ p, never), (5, 4, 2))
     with pytest.raises(InputError, match="returns a tuple of 1"):
-        models.count_outputs((lambda p, x: (flat(x) @ p,), never), (4, 4, 2))
+        count_outputs((lambda p, x: (flat(x) @ p,), never), (4, 4, 2))

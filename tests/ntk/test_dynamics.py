@@ -7,6 +7,7 @@ import scipy.linalg
 
 from ntk_aug import jacobian, ntk
 from ntk_aug.errors import InputError
+from ntk_aug.ntk.dynamics import DYNAMICS_LOSSES
 
 n, m, C = 5, 2, 3
 TIMES = [0.0, 1.0, 12.5, 400.0]
@@ -55,7 +56,7 @@ def test_the_mean_squared_error_decays_mode_by_mode_at_eta_over_n_c(problem):
     assert losses[3] < losses[0] / 5
 
 
-@pytest.mark.parametrize("loss", ntk.DYNAMICS_LOSSES)
+@pytest.mark.parametrize("loss", DYNAMICS_LOSSES)
 def test_a_kernel_of_examples_alone_acts_on_each_output_alike(problem, loss):
     K, K_test = problem["kernel"][::C, ::C], problem["test_kernel"][::C, ::C]
     alone = predicted({**problem, "kernel": K, "test_kernel": K_test}, loss=loss, traced=False)

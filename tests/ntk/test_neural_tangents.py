@@ -7,6 +7,7 @@ import pytest
 from ntk_aug import augment, data, jacobian, models, ntk
 from ntk_aug.errors import InputError
 from ntk_aug.ntk.neural_tangents import kernels as backend
+from ntk_aug.ntk.neural_tangents.blocks import NEURAL_TANGENTS_IMPLEMENTATIONS
 
 # What a float32 or float64 kernel may differ by from the exact one, of its largest entry.
 TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
@@ -140,7 +141,7 @@ def test_every_implementation_agrees_with_the_product_of_float64_rows(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("implementation", ntk.NEURAL_TANGENTS_IMPLEMENTATIONS)
+@pytest.mark.parametrize("implementation", NEURAL_TANGENTS_IMPLEMENTATIONS)
 def test_sixty_images_agree_with_the_product_of_float64_rows(
     small_resnet, implementation, dtype, monkeypatch
 ):

@@ -4,6 +4,7 @@ import pytest
 from jax.sharding import Mesh
 
 from ntk_aug import augment, jacobian, ntk, spectrum
+from ntk_aug.spectrum.appended import appended_kernel
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +69,7 @@ def test_fewer_parameters_than_rows_leave_as_many_values_as_parameters():
     rng = np.random.default_rng(0)
     J, J_aug = rng.standard_normal((2, 6, 4))
     triple = ntk.KernelTriple(J @ J.T, J @ J_aug.T, J_aug @ J_aug.T)
-    found = spectrum.factors_of_kernel(spectrum.appended_kernel(triple), 4)
+    found = spectrum.factors_of_kernel(appended_kernel(triple), 4)
     expected = np.linalg.svd(np.concatenate([J, J_aug]), compute_uv=False)
     np.testing.assert_allclose(found.values, expected, rtol=1e-12)
 

@@ -11,6 +11,7 @@ import pytest
 from ntk_aug import jacobian, models, spectrum
 from ntk_aug.errors import InputError, PrecisionError
 from ntk_aug.spectrum import accuracy as rounding
+from ntk_aug.spectrum.accuracy import UNCERTAIN_SHARE, rows_rounding
 
 MOVED = 7
 """The image that the augmentation moves to the kink of a ReLU."""
@@ -81,7 +82,7 @@ def test_a_mask_that_flips_in_an_augmented_image_only_is_in_the_estimate(studies
 def test_flags_are_on_the_values_that_may_be_wrong(studies):
     single, double = studies
     relative = np.abs(single.augmented_values / double.augmented_values - 1)
-    wrong = relative > spectrum.UNCERTAIN_SHARE
+    wrong = relative > UNCERTAIN_SHARE
     assert wrong[0, 1].any()
     assert (single.augmented_uncertain | ~wrong).all()
     np.testing.assert_array_equal(
@@ -155,7 +156,7 @@ def test_rows_in_factors_in_one_precision_only_are_compared_as_a_whole(case):
 
     masks = jacobian.flipped_masks(view, images)
     single, double = engine(view.apply_fn, "float32"), engine(expanded, "float64")
-    found = spectrum.rows_rounding(single, double, masks, images)
+    found = rows_rounding(single, double, masks, images)
     E = single(images).astype("f8") - double(images)
     np.testing.assert_allclose(found.norm, np.linalg.norm(E, 2), rtol=1e-6)
     np.testing.assert_allclose(

@@ -9,6 +9,7 @@ from jax.sharding import Mesh
 
 from ntk_aug import augment, jacobian, models, spectrum
 from ntk_aug.errors import InputError
+from ntk_aug.models.network import num_params
 
 AUGMENTATIONS = ("identity", "noise:0.5", "rotation:30")
 DRAWS = 2
@@ -97,7 +98,7 @@ def test_displacement_is_in_the_networks_input_units(tanh_mlp, digit_images, aug
 
 
 def test_every_backend_and_any_budget_give_the_same_study(study, run, tanh_mlp):
-    pair_bytes = 2 * 3 * models.num_params(tanh_mlp.params) * 8
+    pair_bytes = 2 * 3 * num_params(tanh_mlp.params) * 8
     for changed in (
         {"backend": "svd"},
         {"backend": "neural_tangents"},
