@@ -6,13 +6,14 @@ import jax
 import numpy as np
 import pytest
 
-from analysis import networks, select_cost, select_inputs, select_results
-from analysis.network_options import PretrainingOptions
-from analysis.select_options import SelectOptions
-from analysis.spectrum_options import SpectrumOptions
+from analysis.common import networks
+from analysis.common.network_options import PretrainingOptions
+from analysis.select import cost as select_cost
+from analysis.select import inputs as select_inputs
+from analysis.select import results as select_results
+from analysis.select.options import SelectOptions
+from analysis.spectrum.options import SpectrumOptions
 from ntk_aug import coreset, models, training
-from ntk_aug.coreset.network_gradients import ExamplesProgram
-from ntk_aug.coreset.selection import selection_budgets
 from ntk_aug.training.cost import estimate_training_seconds
 from ntk_aug.training.pretrained import PretrainedNetwork
 
@@ -84,11 +85,13 @@ def data_of(key):
 
 
 def test_every_option_of_a_selection_arrives(digits, tanh_mlp, monkeypatch):
-    for name in ("ExamplesProgram", "select", "selection_budgets"):
-        monkeypatch.setattr(coreset, name, Recorder())
+    recorders = {name: Recorder() for name in ("ExamplesProgram", "selection_budgets")}
+    for name, recorder in recorders.items():
+        monkeypatch.setattr(select_inputs, name, recorder)
+    monkeypatch.setattr(coreset, "select", Recorder())
     told = Recorder()
     select_inputs.examples_program(GIVEN, tanh_mlp, digits, told)
-    ((args, options),) = ExamplesProgram.calls
+    ((args, options),) = recorders["ExamplesProgram"].calls
     assert args == (tanh_mlp.apply_fn, digits)
     key = options.pop("projection_key")
     assert options == {
@@ -109,7 +112,7 @@ def test_every_option_of_a_selection_arrives(digits, tanh_mlp, monkeypatch):
     assert args[1:] == ("examples", "coreset")
     assert options == {**selector, "count": 5, "memory_bytes": 2**29, "progress": told}
     select_inputs.group_budgets(GIVEN, digits, {"fraction": 0.5})
-    ((budget_args, options),) = selection_budgets.calls
+    ((budget_args, options),) = recorders["selection_budgets"].calls
     assert budget_args[1:] == (3, "coreset")
     assert options == {**selector, "fraction": 0.5}
     assert data_of(args[0]) != data_of(key)

@@ -6,10 +6,11 @@ import jax
 import numpy as np
 import pytest
 
-import analysis.augment
 from analysis.__main__ import COMMANDS
-from analysis.augment import AugmentOptions
-from analysis.select_options import SelectOptions
+from analysis.augment import command as augment_command
+from analysis.augment.command import AugmentOptions
+from analysis.select import inputs as select_inputs
+from analysis.select.options import SelectOptions
 from ntk_aug import augment, coreset, data, training
 from ntk_aug.data.splits import SPLITS
 from ntk_aug.errors import InputError
@@ -59,7 +60,7 @@ def test_a_sheet_shows_what_the_library_draws(recorded, monkeypatch, tmp_path):
         augment, "build_augmentation", lambda spec: built.append(spec) or augmentation
     )
     drawn = recorded(data, "draw_examples")
-    sheets = recorded(analysis.augment, "draw_sheet")
+    sheets = recorded(augment_command, "draw_sheet")
     out = tmp_path / "out"
     options = ("--augment", "identity", "--n", 2, "--draws", 3, "--seed", 4)
     assert analysis_of("augment", *options, "--data-dir", tmp_path, "--out", out) == 0
@@ -128,8 +129,8 @@ GROUPS = {"allocation": "equal", "algorithm": "stochastic", "epsilon": 0.3}
 def test_a_selection_hands_its_options_to_the_library(recorded, tmp_path):
     loaded = recorded(data, "load_dataset")
     trained = recorded(training, "train_named_model")
-    budgets = recorded(coreset, "selection_budgets")
-    programs = recorded(coreset, "ExamplesProgram")
+    budgets = recorded(select_inputs, "selection_budgets")
+    programs = recorded(select_inputs, "ExamplesProgram")
     selections = recorded(coreset, "select")
     errors = recorded(coreset, "random_gradient_errors")
     cache, out = tmp_path / "cache", tmp_path / "out"
@@ -186,7 +187,7 @@ def test_a_tolerance_over_all_classes_reaches_the_library(monkeypatch, tmp_path)
         asked.append((selector, options))
         raise ReachedError("as far as this")
 
-    monkeypatch.setattr(coreset, "selection_budgets", selection_budgets)
+    monkeypatch.setattr(select_inputs, "selection_budgets", selection_budgets)
     out = ("--out", tmp_path / "out")
     assert analysis_of("select", "--tolerance", 3, "--per-class", "False", *out) == 2
     assert analysis_of("select", "--selector", "random", *out) == 2

@@ -6,7 +6,7 @@ import pytest
 from scipy.special import log_softmax
 
 from analysis.__main__ import COMMANDS
-from analysis.select_figures import sheet_examples
+from analysis.select.figures import sheet_examples
 from ntk_aug import coreset, data, training
 from ntk_aug.programs import run_program
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from analysis.__main__ import COMMANDS
-from analysis.spectrum_figures import draw_augmentation, draw_overview
-from analysis.spectrum_options import SpectrumOptions, memory_bytes
-from analysis.spectrum_output import table_rows
+from analysis.spectrum.figures import draw_augmentation, draw_overview
+from analysis.spectrum.options import SpectrumOptions, memory_bytes
+from analysis.spectrum.output import table_rows
 from ntk_aug import data, spectrum
 from ntk_aug.errors import InputError
 from ntk_aug.programs import run_program
@@ -260,7 +260,7 @@ def test_an_own_augmentation_that_cannot_be_used_is_told_before_training(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.path", [str(tmp_path), *sys.path])
     monkeypatch.delitem(sys.modules, "own_broken", raising=False)
-    monkeypatch.setattr("analysis.spectrum.pretrain", None)  # training would fail
+    monkeypatch.setattr("analysis.spectrum.command.pretrain", None)  # training would fail
     assert analysis("--augment", "own_broken:augment", "--out", tmp_path / "out") == 2
     error = capsys.readouterr().err
     assert all(part in error.splitlines()[-1] for part in message.split(".* "))

@@ -7,8 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.figures import COLORS, STYLE
-from analysis.spectrum_accuracy import flagged_bins
+from analysis.common.figures import COLORS, STYLE
+from analysis.spectrum.accuracy import flagged_bins
 from ntk_aug.spectrum import SpectrumStudy, summarize_study
 from ntk_aug.spectrum.summary import AugmentationSummary
 
@@ -109,3 +109,8 @@ def _bin_numbers(study: SpectrumStudy) -> np.ndarray:
 def _spread_note(study: SpectrumStudy) -> str:
     networks, _, draws = study.perturbation_norm.shape
     return f"mean and standard deviation over {networks} networks x {draws} draws"
+
+
+def file_name(augmentation: str) -> str:
+    """The name of an augmentation's figure, without its ending."""
+    return augmentation.replace(":", "-").replace("/", "-")

@@ -1,13 +1,12 @@
 """The options of `python -m analysis select`, and what can be checked of them without data."""
 
 import inspect
-import math
 from dataclasses import dataclass, fields
 from typing import Annotated
 
 import tyro
 
-from analysis.network_options import NetworkOptions, check_network_options
+from analysis.common.network_options import NetworkOptions, check_memory, check_network_options
 from ntk_aug import coreset, losses, training
 from ntk_aug.checks import check_at_least, check_choice
 from ntk_aug.coreset.budgets import ALLOCATIONS
@@ -100,8 +99,7 @@ def check_options(options: SelectOptions) -> None:
         check_at_least(options.dimension, 1, "--dimension")
     elif options.dimension is not None:
         raise InputError(f"--dimension is of proxy network-projected, not {options.proxy}")
-    if not (options.memory_gib > 0 and math.isfinite(options.memory_gib)):
-        raise InputError(f"--memory-gib is {options.memory_gib}, expected a number above 0")
+    check_memory(options.memory_gib)
     check_at_least(options.random_subsets, 2, "--random-subsets")
 
 

@@ -1,12 +1,16 @@
 """The options of `python -m analysis spectrum`, and what can be checked of them without data."""
 
-import math
 from dataclasses import dataclass
 from typing import Annotated
 
 import tyro
 
-from analysis.network_options import NetworkOptions, check_network_options
+from analysis.common.network_options import (
+    NetworkOptions,
+    check_augmentations_once,
+    check_memory,
+    check_network_options,
+)
 from ntk_aug import jacobian, spectrum
 from ntk_aug.checks import check_at_least, check_choice, check_dtype, check_writable_folder
 from ntk_aug.errors import InputError
@@ -72,8 +76,7 @@ def check_options(options: SpectrumOptions) -> None:
     """Checks what can be checked without data, so that nothing long starts in vain."""
     check_at_least(options.networks, 1, "--networks")
     check_at_least(options.draws, 1, "--draws")
-    if not (options.memory_gib > 0 and math.isfinite(options.memory_gib)):
-        raise InputError(f"--memory-gib is {options.memory_gib}, expected a number above 0")
+    check_memory(options.memory_gib)
     if options.bins is not None:
         check_at_least(options.bins, 1, "--bins")
     check_choice(options.rows, jacobian.ROWS, "kind of rows")
@@ -87,8 +90,7 @@ def check_options(options: SpectrumOptions) -> None:
         if options.backend != "kernel":
             raise InputError(f"--keep-blocks is for --backend kernel, not {options.backend}")
         check_writable_folder(options.keep_blocks)
-    if len(set(options.augment)) < len(options.augment) or not options.augment:
-        raise InputError(f"--augment is {options.augment}, expected at least one, and none twice")
+    check_augmentations_once(options.augment)
     check_network_options(options, bool(options.checkpoint))
 
 

@@ -5,7 +5,11 @@ from typing import Annotated
 
 import tyro
 
-from analysis.network_options import NetworkOptions, check_network_options
+from analysis.common.network_options import (
+    NetworkOptions,
+    check_augmentations_once,
+    check_network_options,
+)
 from ntk_aug import augment, theory
 from ntk_aug.checks import check_at_least
 from ntk_aug.errors import InputError
@@ -72,8 +76,7 @@ def check_options(options: TheoryOptions) -> TheoryOptions:
     check_at_least(options.steps, 1, "--steps")
     if not 0 < options.fraction <= 1:
         raise InputError(f"--fraction is {options.fraction}, expected above 0 and at most 1")
-    if len(set(options.augment)) < len(options.augment) or not options.augment:
-        raise InputError(f"--augment is {options.augment}, expected at least one, and none twice")
+    check_augmentations_once(options.augment)
     for spec in options.augment:
         augment.build_augmentation(spec)
     pretrained = not (options.checkpoint or options.weights)

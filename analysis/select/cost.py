@@ -6,9 +6,9 @@ from dataclasses import replace
 import jax
 import numpy as np
 
-from analysis.networks import model_options, training_config
-from analysis.select_inputs import examples_program, group_budgets, select
-from analysis.select_options import SelectOptions, budget, memory_bytes, per_class
+from analysis.common.networks import model_options, training_config
+from analysis.select.inputs import examples_program, group_budgets, select
+from analysis.select.options import SelectOptions, budget, memory_bytes, per_class
 from ntk_aug import coreset, data, models
 from ntk_aug.coreset.facility.facility_location import DEFAULT_ALGORITHM
 from ntk_aug.coreset.selectors import find_selector

@@ -9,8 +9,8 @@ import numpy as np
 from rich.console import Console, JustifyMethod
 from rich.table import Table
 
-from analysis.figures import save_figure
-from analysis.select_figures import draw_errors, draw_sheet
+from analysis.common.figures import save_figure
+from analysis.select.figures import draw_errors, draw_sheet
 from ntk_aug import coreset, records
 
 MARKER = "summary.json"

@@ -6,7 +6,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from analysis.figures import COLORS, SHEET_STYLE, STYLE, show_image
+from analysis.common.figures import COLORS, SHEET_STYLE, STYLE, show_image
 from ntk_aug import coreset, data
 from ntk_aug.coreset.baselines import largest_scores
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from analysis.networks import (
+from analysis.common.networks import (
     StudiedNetwork,
     check_augmented,
     initial_view,
@@ -16,8 +16,8 @@ from analysis.networks import (
     load_splits,
     pretrain,
 )
-from analysis.theory_options import TheoryOptions
-from analysis.theory_records import number, ratios_record
+from analysis.theory.options import TheoryOptions
+from analysis.theory.records import number, ratios_record
 from ntk_aug import augment, coreset, data, jacobian, ntk, theory, training
 from ntk_aug.aliases import Inputs, Progress
 from ntk_aug.checks import check_count

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis.pages import image, page, table
-from analysis.spectrum_accuracy import accuracy_sentence
+from analysis.common.pages import image, page, table
+from analysis.spectrum.accuracy import accuracy_sentence
+from analysis.spectrum.figures import file_name
+from analysis.spectrum.table import TABLE_COLUMNS, agreement_sentence, table_rows
 from ntk_aug.spectrum import SpectrumStudy
 
 EXPLANATION = """
@@ -62,13 +64,6 @@ augmented, are grey in the figures, markers of those values hollow, and numbers 
 
 def report_html(study: SpectrumStudy, summary: Mapping, figures: Path) -> str:
     """The page: settings, table, figures from the folder `figures`, and what the flags mean."""
-    from analysis.spectrum_output import (
-        TABLE_COLUMNS,
-        agreement_sentence,
-        file_name,
-        table_rows,
-    )
-
     settings = study.settings
     networks = [
         (

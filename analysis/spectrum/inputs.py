@@ -6,8 +6,8 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from analysis.networks import StudiedNetwork, load_splits
-from analysis.spectrum_options import SpectrumOptions
+from analysis.common.networks import StudiedNetwork, load_splits
+from analysis.spectrum.options import SpectrumOptions
 from ntk_aug import data
 from ntk_aug.errors import InputError
 

@@ -8,8 +8,8 @@ import jax
 import numpy as np
 import tyro
 
-from analysis.augment_sheet import draw_sheet
-from analysis.figures import save_figure
+from analysis.augment.sheet import draw_sheet
+from analysis.common.figures import save_figure
 from ntk_aug import augment, data, records
 from ntk_aug.aliases import Augmentation
 from ntk_aug.checks import check_count

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from analysis.networks import StudiedNetwork, model_options, training_config
-from analysis.spectrum_inputs import StudyInputs, preprocessing
-from analysis.spectrum_options import SpectrumOptions, memory_bytes
+from analysis.common.networks import StudiedNetwork, model_options, training_config
+from analysis.spectrum.inputs import StudyInputs, preprocessing
+from analysis.spectrum.options import SpectrumOptions, memory_bytes
 from ntk_aug import data, jacobian, models, spectrum
 from ntk_aug.checks import check_count
 from ntk_aug.inputs import example_shapes

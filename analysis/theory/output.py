@@ -8,10 +8,10 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from analysis.figures import save_figure
-from analysis.theory_figures import draw_figures
-from analysis.theory_report import theory_html
-from analysis.theory_tables import (
+from analysis.common.figures import save_figure
+from analysis.theory.figures import draw_figures
+from analysis.theory.report import theory_html
+from analysis.theory.tables import (
     COLUMNS,
     LEGEND,
     NETWORK_COLUMNS,

@@ -8,7 +8,8 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from analysis.networks import (
+from analysis.common.network_options import earlier_output
+from analysis.common.networks import (
     StudiedNetwork,
     check_augmented,
     initial_view,
@@ -16,15 +17,14 @@ from analysis.networks import (
     load_own_weights,
     pretrain,
 )
-from analysis.spectrum_accuracy import accuracy_counts
-from analysis.spectrum_cost import check_size, print_cost, print_neural_tangents_cost
-from analysis.spectrum_inputs import StudyInputs, load_inputs, preprocessing
-from analysis.spectrum_options import SpectrumOptions, check_options, memory_bytes
-from analysis.spectrum_output import draw_outputs, print_table, write_study
+from analysis.spectrum.accuracy import accuracy_counts
+from analysis.spectrum.cost import check_size, print_cost, print_neural_tangents_cost
+from analysis.spectrum.inputs import StudyInputs, load_inputs, preprocessing
+from analysis.spectrum.options import SpectrumOptions, check_options, memory_bytes
+from analysis.spectrum.output import draw_outputs, print_table, write_study
 from ntk_aug import augment, data, models, ntk, records, spectrum, training
 from ntk_aug.aliases import Augmentation
 from ntk_aug.checks import check_count
-from ntk_aug.errors import InputError
 from ntk_aug.jacobian.outputs import LABELLED_ROWS
 from ntk_aug.progress import progress_bars
 from ntk_aug.spectrum.accuracy import UNCERTAIN_SHARE
@@ -37,7 +37,7 @@ MARKER = "summary.json"
 def run_spectrum(options: SpectrumOptions) -> None:
     """Runs the command; raises InputError for anything that the user can mend."""
     if options.from_ is not None:
-        return redraw(Path(options.from_))
+        return redraw(earlier_output(options.from_))
     records.check_free_folder(options.out, marker=MARKER, overwrite=options.overwrite)
     check_options(options)
     augmentations = {spec: augment.build_augmentation(spec) for spec in options.augment}
@@ -105,8 +105,6 @@ def check_augmentations(
 
 def redraw(folder: Path) -> None:
     """Draws figures, report and table again from summary.json and spectrum.npz."""
-    if not folder.is_dir():
-        raise InputError(f"{folder} is no folder, expected one that this command wrote")
     summary = records.read_json(folder / MARKER)
     study = spectrum.SpectrumStudy.load(folder / "spectrum.npz")
     draw_outputs(folder, study, summary)

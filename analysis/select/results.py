@@ -7,8 +7,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from analysis.select_inputs import OF_RANDOM_SUBSETS, group_budgets, key_of, select
-from analysis.select_options import SelectOptions, budget, per_class
+from analysis.select.inputs import OF_RANDOM_SUBSETS, group_budgets, key_of, select
+from analysis.select.options import SelectOptions, budget, per_class
 from ntk_aug import coreset, data
 from ntk_aug.aliases import Progress
 from ntk_aug.coreset.gradient_errors import error_estimate

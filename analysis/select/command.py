@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis.networks import (
+from analysis.common.network_options import earlier_output
+from analysis.common.networks import (
     StudiedNetwork,
     initial_view,
     load_checkpoints,
@@ -15,11 +16,11 @@ from analysis.networks import (
     pretrain,
     training_config,
 )
-from analysis.select_cost import print_cost
-from analysis.select_figures import sheet_examples
-from analysis.select_inputs import examples_program, group_budgets, select
-from analysis.select_options import SelectOptions, budget, check_options, per_class
-from analysis.select_output import (
+from analysis.select.cost import print_cost
+from analysis.select.figures import sheet_examples
+from analysis.select.inputs import examples_program, group_budgets, select
+from analysis.select.options import SelectOptions, budget, check_options, per_class
+from analysis.select.output import (
     MARKER,
     draw_outputs,
     list_parts,
@@ -27,9 +28,8 @@ from analysis.select_output import (
     read_selection,
     write_selection,
 )
-from analysis.select_results import errors_by_class, errors_by_size, errors_of_all
+from analysis.select.results import errors_by_class, errors_by_size, errors_of_all
 from ntk_aug import coreset, data, records, training
-from ntk_aug.errors import InputError
 from ntk_aug.progress import progress_bars
 from ntk_aug.training.versions import check_augmentation
 
@@ -40,7 +40,7 @@ def run_select(options: SelectOptions) -> None:
         print(list_parts())
         return None
     if options.from_ is not None:
-        return redraw(Path(options.from_))
+        return redraw(earlier_output(options.from_))
     records.check_free_folder(options.out, marker=MARKER, overwrite=options.overwrite)
     check_options(options)
     checkpoint = () if options.checkpoint is None else (options.checkpoint,)
@@ -79,8 +79,8 @@ def run_select(options: SelectOptions) -> None:
     stages = ("network", "gradients", "selection", "comparison")
     summary["seconds"] = dict(zip(stages, np.diff(stamps).tolist(), strict=True))
     summary["environment"] = records.environment()
-    arrays = selection._asdict()
-    del arrays["estimate"]  # one number, which the summary holds
+    held = ("indices", "weights", "gains", "labels")
+    arrays = {name: getattr(selection, name) for name in held}
     arrays["indices"] = train.indices[selection.indices].astype(np.int64)
     sheet = sheet_examples(train, selection, losses) if train.are_images else {}
     with records.staged_folder(options.out, marker=MARKER, overwrite=options.overwrite) as folder:
@@ -116,8 +116,6 @@ def describe_network(
 
 def redraw(folder: Path) -> None:
     """Draws the figures and prints the table again from the folder's files."""
-    if not folder.is_dir():
-        raise InputError(f"{folder} is no folder, expected one that this command wrote")
     summary, sheet = read_selection(folder)
     draw_outputs(folder, summary, sheet)
     print_table(folder, summary)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from analysis.network_options import NetworkOptions
+from analysis.common.network_options import NetworkOptions
 from ntk_aug import data, models, training
 from ntk_aug.data.splits import SPLITS
 from ntk_aug.errors import InputError, NtkAugError

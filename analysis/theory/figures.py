@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.figures import COLORS, STYLE
+from analysis.common.figures import COLORS, STYLE
 
 LINES = {
     "measured": (COLORS[6], "-"),

@@ -4,8 +4,8 @@ import html
 from collections.abc import Mapping
 from pathlib import Path
 
-from analysis.pages import image, page, table
-from analysis.theory_tables import (
+from analysis.common.pages import image, page, table
+from analysis.theory.tables import (
     COLUMNS,
     NETWORK_COLUMNS,
     network_rows,

@@ -1,6 +1,9 @@
 """What commands on a network share: the options of its data, its training, and their checks."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Annotated
 
 import tyro
@@ -84,3 +87,23 @@ def check_network_options(
             )
     if options.epoch is not None and not checkpoint:
         raise InputError("--epoch chooses a checkpoint of --checkpoint, which is not given")
+
+
+def check_memory(memory_gib: float) -> None:
+    """Raises InputError unless --memory-gib is a finite number above 0."""
+    if not (memory_gib > 0 and math.isfinite(memory_gib)):
+        raise InputError(f"--memory-gib is {memory_gib}, expected a number above 0")
+
+
+def check_augmentations_once(specs: Sequence[str]) -> None:
+    """Raises InputError unless --augment names at least one augmentation, and none twice."""
+    if len(set(specs)) < len(specs) or not specs:
+        raise InputError(f"--augment is {tuple(specs)}, expected at least one, and none twice")
+
+
+def earlier_output(folder: str) -> Path:
+    """The folder of --from; raises InputError if there is none."""
+    path = Path(folder)
+    if not path.is_dir():
+        raise InputError(f"{folder} is no folder, expected one that this command wrote")
+    return path

@@ -7,7 +7,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from analysis.figures import SHEET_STYLE, show_image
+from analysis.common.figures import SHEET_STYLE, show_image
 
 CELL = 1.35
 """Inches of a cell's side."""

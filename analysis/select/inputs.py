@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from analysis.select_options import SelectOptions, memory_bytes, per_class, selector_options
+from analysis.select.options import SelectOptions, memory_bytes, per_class, selector_options
 from ntk_aug import coreset, data, models
 from ntk_aug.aliases import KeyArray, Progress
 from ntk_aug.coreset.network_gradients import ExamplesProgram

@@ -8,19 +8,19 @@ from typing import Any
 import jax
 import numpy as np
 
-from analysis.theory_network import print_cost, study_network
-from analysis.theory_options import TheoryOptions, check_options, network_statements
-from analysis.theory_output import MARKER, draw_outputs, print_tables, read_theory, write_theory
-from analysis.theory_records import statement_record
+from analysis.common.network_options import earlier_output
+from analysis.theory.network import print_cost, study_network
+from analysis.theory.options import TheoryOptions, check_options, network_statements
+from analysis.theory.output import MARKER, draw_outputs, print_tables, read_theory, write_theory
+from analysis.theory.records import statement_record
 from ntk_aug import records, theory
-from ntk_aug.errors import InputError
 from ntk_aug.progress import progress_bars
 
 
 def run_theory(options: TheoryOptions) -> None:
     """Runs the command; raises InputError for anything that the user can mend."""
     if options.from_ is not None:
-        return redraw(Path(options.from_))
+        return redraw(earlier_output(options.from_))
     records.check_free_folder(options.out, marker=MARKER, overwrite=options.overwrite)
     options = check_options(options)
     chosen, on_network = theory.chosen_statements(options.only), network_statements(options)
@@ -56,8 +56,6 @@ def run_theory(options: TheoryOptions) -> None:
 
 def redraw(folder: Path) -> None:
     """Draws the figures and the page and prints the tables again from the folder's files."""
-    if not folder.is_dir():
-        raise InputError(f"{folder} is no folder, expected one that this command wrote")
     summary, arrays = read_theory(folder)
     draw_outputs(folder, summary, arrays)
     print_tables(folder, summary)
