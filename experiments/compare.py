@@ -71,7 +71,7 @@ def differing_settings(
 
     Args:
       first: configuration of a run.
-      second: of another; what one of them lacks is None.
+      second: configuration of another; a setting that one of them lacks is None.
     """
     flat = [flat_config(config) for config in (first, second)]
     return {
@@ -84,7 +84,7 @@ def differing_settings(
 def selection_overlaps(
     first: training.RunFolder, second: training.RunFolder
 ) -> dict[int, tuple[int, int, float]]:
-    """By epoch at which both have selected: how many each, and the share in common.
+    """The overlap of two runs' selections, by epoch: both sizes, and the share in common.
 
     Args:
       first: a run.

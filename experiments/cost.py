@@ -1,7 +1,7 @@
-"""What a run costs: images that are trained on, floating-point operations, seconds on two cores.
+"""Estimates what a run costs: images trained on, floating-point operations, seconds on two cores.
 
-The operations of a forward pass are those that XLA counts; nothing is compiled. The rates are of
-two CPU cores: on another machine only the ratios between runs mean something.
+XLA counts the operations of a forward pass, without compiling it. The rates were measured on two
+CPU cores; on another machine only ratios between runs are meaningful.
 """
 
 import math
@@ -38,7 +38,7 @@ _WITH_BACKWARD = 3
 
 
 class Sizes(NamedTuple):
-    """What a data set is, as far as a run's cost and budgets depend on it.
+    """The sizes of a data set that a run's cost and budgets depend on.
 
     Attributes:
       class_sizes: training images of each class.
@@ -52,17 +52,17 @@ class Sizes(NamedTuple):
 
 
 class Cost(NamedTuple):
-    """What a whole run takes; compilation is left out.
+    """The cost of a whole run, without compilation.
 
     Attributes:
-      selected: examples at a time, at most.
-      images: that steps are taken on.
+      selected: the most examples selected at a time.
+      images: images trained on, over all steps.
       steps: of the optimiser.
-      forward_images: that pass forward only: evaluation, selection, candidates of Wu et al.
-      drawn_images: that are augmented strongly.
+      forward_images: images of forward passes only: evaluation, selection, candidates of Wu et al.
+      drawn_images: images augmented strongly.
       num_params: of the network.
       training_flops: floating-point operations of the steps.
-      forward_flops: of all else.
+      forward_flops: floating-point operations of the forward passes alone.
       seconds: on two cores.
     """
 
@@ -83,10 +83,10 @@ def estimate_cost(experiment: Experiment, sizes: Sizes, *, given: int | None = N
     Args:
       experiment: all settings.
       sizes: of the data.
-      given: examples of a subset that is given, for selector "given".
+      given: size of the subset, for selector "given".
 
     Raises:
-      InputError: a budget that the classes do not allow.
+      InputError: the classes are too small for the budget.
     """
     config, method = experiment.training, experiment.method
     n, epochs = sum(sizes.class_sizes), config.epochs
@@ -121,7 +121,7 @@ def estimate_cost(experiment: Experiment, sizes: Sizes, *, given: int | None = N
 
 
 def num_selected(experiment: Experiment, class_sizes: Sequence[int]) -> int:
-    """How many examples the selector takes at most; raises InputError as the run itself would."""
+    """The most examples that the selector takes; raises InputError as the run itself would."""
     method = experiment.method
     budget: dict[str, Any] = {"fraction": method.fraction, "count": method.count}
     if method.selector == "none":
@@ -165,7 +165,7 @@ def _is_wu(spec: str) -> bool:
 
 
 def _selections(experiment: Experiment, given: bool) -> tuple[int, int]:
-    """How often a network is asked what to select, and for how many forward passes' work."""
+    """How often a run selects, and how many forward passes that takes."""
     method, epochs = experiment.method, experiment.training.epochs
     selectors = (*(() if given else (method.selector,)), *method.also_record)
     uses = [entry for entry in map(find_selector, selectors) if _asks_network(entry)]

@@ -1,4 +1,4 @@
-"""What a run would be and take, said before it: `--dry-run`."""
+"""`--dry-run`: prints what a run would do and cost."""
 
 import math
 from dataclasses import replace
@@ -30,12 +30,12 @@ def print_plan(
 
     Args:
       experiment: all settings.
-      train_set: that is trained on.
-      test_set: that is evaluated.
+      train_set: the training split.
+      test_set: the test split.
       selection: for selector "given".
 
     Raises:
-      InputError: what the run itself would refuse.
+      InputError: the run itself would refuse these settings.
     """
     config, method = experiment.training, experiment.method
     # A run of no epoch is refused for the same reasons, and compiles no step.
@@ -87,7 +87,7 @@ def stored_bytes(
 
 
 def format_setting(value: Any) -> str:
-    """A setting as text: "-" of None and of an empty tuple."""
+    """A setting as text; None and an empty tuple are "-"."""
     if value is None or (isinstance(value, tuple | list) and not value):
         return "-"
     if isinstance(value, tuple | list):

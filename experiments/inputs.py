@@ -1,4 +1,4 @@
-"""What a run is given: its two splits, and a subset that was selected elsewhere."""
+"""The inputs of a run: training and test split, and a subset that was selected elsewhere."""
 
 import jax
 import numpy as np
@@ -19,7 +19,7 @@ _OF_LONG_TAIL, _OF_LABEL_NOISE = 0, 1
 def load_splits(
     experiment: Experiment, *, images: str | None = None, data_dir: str | None = None
 ) -> tuple[data.Dataset, data.Dataset]:
-    """The training split, with its long tail and its wrong labels, and the test split.
+    """Loads the test split, and the training split with its long tail and wrong labels.
 
     Args:
       experiment: names the data set and its classes.
@@ -57,7 +57,7 @@ def prepared_splits(
 
 
 def data_line(experiment: Experiment, train_set: data.Dataset, test_set: data.Dataset) -> str:
-    """What is trained and tested on, and which label is which output of the network."""
+    """One line: both splits, and which label is which output of the network."""
     names = train_set.class_names
     numbered = names == tuple(map(str, range(len(names))))
     shown = [name if numbered else f"{number} = {name}" for number, name in enumerate(names)]
@@ -115,7 +115,7 @@ def read_selection(path: str, train_set: data.Dataset) -> coreset.Subset:
 
 
 def _positions_of(places: np.ndarray, indices: np.ndarray) -> np.ndarray:
-    """Where each place stands in `indices`; -1 where it does not."""
+    """The position of each place in `indices`; -1 if it is not there."""
     order = np.argsort(indices, kind="stable")
     found = np.minimum(np.searchsorted(indices[order], places), len(indices) - 1)
     positions = order[found]

@@ -1,4 +1,4 @@
-"""Options of the command line that stand in place of a preset's settings."""
+"""Options of the command line that replace a preset's settings."""
 
 from experiments.settings import Experiment
 from ntk_aug.options import override_options

@@ -1,4 +1,4 @@
-"""What a training run is made of, before any data is loaded: an experiment, and its overrides."""
+"""The settings of a training run, known before any data is loaded."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -16,15 +16,14 @@ class Experiment:
 
     Attributes:
       data: data set by name.
-      classes: that are kept, by name or number; none: all.
-      imbalance: of a long tail: the largest class's size over the smallest's. None: all training
-        images.
-      label_noise: share of the training labels that are made wrong, in [0, 1].
-      data_seed: of the images that a long tail keeps and of the wrong labels; the runs of a sweep
-        share them.
+      classes: classes to keep, by name or number; none keeps all.
+      imbalance: of a long tail, the largest class's size over the smallest's; None keeps all
+        training images.
+      label_noise: share of the training labels to make wrong, in [0, 1].
+      data_seed: seed of the long tail and of the wrong labels, which the runs of a sweep share.
       model: network by name, or module:function for your own.
-      width: hidden units of the MLP. None: the model's default.
-      activation: of the MLP, relu or tanh. None: the model's default.
+      width: hidden units of the MLP; None takes the model's default.
+      activation: of the MLP, relu or tanh; None takes the model's default.
       training: settings of the training.
       method: settings of selection and augmentation.
     """
@@ -59,8 +58,8 @@ class Preset:
 
     Attributes:
       experiment: all of its settings.
-      reproduces: the table row or figure that it stands behind; empty: none.
-      description: what it trains, in one line.
+      reproduces: the table row or figure of the paper that it reproduces, or empty.
+      description: one line.
     """
 
     experiment: Experiment
@@ -91,16 +90,15 @@ def flat_settings(experiment: Experiment) -> dict[str, Any]:
 def with_overrides(experiment: Experiment, overrides: Mapping[str, Any]) -> Experiment:
     """The experiment with other values of some settings.
 
-    A budget as a fraction replaces one as a count, and the other way round; another proxy has no
-    dimension, another model no width and activation, another schedule no decay epochs, unless they
-    are given as well.
+    A fraction replaces a count and a count a fraction. A new proxy resets the dimension, a new
+    model the width and activation, a new schedule the decay epochs, unless they are given, too.
 
     Args:
       experiment: any.
       overrides: values by the name of the setting, of any part.
 
     Raises:
-      InputError: values that do not fit, or do not fit together.
+      InputError: a value is out of range, or two do not go together.
     """
     values = dict(overrides)
     for name, others in _RESETS.items():

@@ -1,4 +1,4 @@
-"""`python -m analysis augment`: what an augmentation does to images, to look at."""
+"""`python -m analysis augment`: draws a contact sheet of augmented images."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -52,7 +52,7 @@ class AugmentOptions:
 
 
 def run_augment(options: AugmentOptions) -> None:
-    """Runs the command; raises InputError for anything that the user can mend."""
+    """Runs the command; raises InputError for a user's mistake."""
     if options.list:
         return print_list()
     augmentation = augment.build_augmentation(options.augment)
@@ -96,7 +96,7 @@ def load_images(options: AugmentOptions) -> tuple[np.ndarray, data.Dataset]:
 def augment_all(
     augmentation: Augmentation, key, images: np.ndarray, indices: np.ndarray, draws: int
 ) -> np.ndarray:
-    """Draws of each image, by the keys that every program uses: [n, draws, H, W, c]."""
+    """The draws of each image, [n, draws, H, W, c], by the keys that every program uses."""
 
     def one(index, image, draw):
         return augmentation(augment.example_key(key, 0, index, draw), image)
@@ -108,7 +108,7 @@ def augment_all(
 def describe_all(
     augmentation: Augmentation, key, size: tuple[int, ...], indices: np.ndarray, draws: int
 ) -> list[list[str]]:
-    """What each draw does, in words; nothing for an augmentation that cannot tell."""
+    """A description of each draw; empty for an augmentation that has none."""
     describe = getattr(augmentation, "describe", None)
     if describe is None:
         return [[""] * draws for _ in indices]

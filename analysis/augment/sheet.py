@@ -21,8 +21,8 @@ def draw_sheet(
     Args:
       images: floats in [0, 1], [n, h, w, c].
       augmented: [n, draws, H, W, c]; values outside [0, 1] are shown clipped.
-      told: for each image and draw, what was drawn.
-      title: above everything.
+      told: for each image and draw, its description.
+      title: title of the figure.
     """
     n, draws = augmented.shape[:2]
     lines = [[textwrap.wrap(text, 23, break_on_hyphens=False) for text in row] for row in told]

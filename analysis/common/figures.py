@@ -1,4 +1,4 @@
-"""What all figures share: colours, style, and how one is written."""
+"""Colours and style of all figures, and the function that writes one."""
 
 import os
 from pathlib import Path

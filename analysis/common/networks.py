@@ -1,4 +1,4 @@
-"""The data and the networks of a command: loaded, trained, or found trained."""
+"""Loads the data and the networks of a command, or trains the networks."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from analysis.common.network_options import NetworkOptions
+from analysis.common.options import NetworkOptions
 from ntk_aug import data, models, training
 from ntk_aug.data.splits import SPLITS
 from ntk_aug.errors import InputError, NtkAugError
@@ -136,7 +136,7 @@ def build_model(options: NetworkOptions, train_set: data.Dataset) -> models.Netw
 
 
 def initial_view(options: NetworkOptions, train_set: data.Dataset) -> models.ModelView:
-    """The first network before its training: of the same cost as after it."""
+    """The first network at its initial weights, for checks and estimates before its training."""
     network = build_model(options, train_set)
     state = initial_state(network, train_set.example, training_config(options))
     view = network.view(state.params, state.state)
@@ -177,7 +177,7 @@ def load_own_weights(options: NetworkOptions, train_set: data.Dataset) -> list[S
 def pretrain(
     options: NetworkOptions, train_set: data.Dataset, test_set: data.Dataset, *, networks: int = 1
 ) -> list[StudiedNetwork]:
-    """Pretrains the networks, or finds them pretrained."""
+    """Pretrains the networks, or finds them in the cache."""
     found = []
     for number in range(networks):
         with progress_bars(f"network {number + 1}/{networks} ") as progress:

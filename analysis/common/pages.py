@@ -1,4 +1,4 @@
-"""What all HTML pages share: style, tables, and figures inside of the page."""
+"""HTML pages that stand alone: style, tables, and embedded figures."""
 
 import base64
 import html
@@ -22,12 +22,12 @@ $body
 
 
 def page(title: str, sections: Iterable[str]) -> str:
-    """A page of sections in HTML; the title is plain text."""
+    """A page from a plain title and sections in HTML."""
     return _PAGE.substitute(title=html.escape(title), body="\n".join(sections))
 
 
 def table(headers: Sequence[Any], rows: Iterable[Sequence[Any]]) -> str:
-    """A table of plain texts and numbers; without a header line if all headers are empty."""
+    """A table of plain texts and numbers; it has no header line if all headers are empty."""
 
     def cells(tag, row):
         return "".join(f"<{tag}>{html.escape(str(cell))}</{tag}>" for cell in row)
@@ -37,6 +37,6 @@ def table(headers: Sequence[Any], rows: Iterable[Sequence[Any]]) -> str:
 
 
 def image(path: Path) -> str:
-    """A PNG file inside of the page."""
+    """An embedded PNG file."""
     encoded = base64.b64encode(path.read_bytes()).decode()
     return f'<p><img alt="{html.escape(path.stem)}" src="data:image/png;base64,{encoded}"></p>'

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis.common.network_options import earlier_output
 from analysis.common.networks import (
     StudiedNetwork,
     initial_view,
@@ -16,6 +15,7 @@ from analysis.common.networks import (
     pretrain,
     training_config,
 )
+from analysis.common.options import earlier_output
 from analysis.select.cost import print_cost
 from analysis.select.figures import sheet_examples
 from analysis.select.inputs import examples_program, group_budgets, select
@@ -35,7 +35,7 @@ from ntk_aug.training.versions import check_augmentation
 
 
 def run_select(options: SelectOptions) -> None:
-    """Runs the command; raises InputError for anything that the user can mend."""
+    """Runs the command; raises InputError for a user's mistake."""
     if options.list:
         print(list_parts())
         return None
@@ -91,7 +91,7 @@ def run_select(options: SelectOptions) -> None:
 
 
 def describe_data(train: data.Dataset, test: data.Dataset) -> dict:
-    """What was selected from."""
+    """A description of the data."""
     return {
         "name": train.name,
         "split": train.split,
@@ -106,7 +106,7 @@ def describe_data(train: data.Dataset, test: data.Dataset) -> dict:
 def describe_network(
     network: StudiedNetwork, examples: coreset.Examples, test: data.Dataset
 ) -> dict:
-    """What the gradients are of."""
+    """A description of the network."""
     return {
         **network.origin,
         "train_accuracy": (examples.logits.argmax(axis=1) == examples.labels).mean(),
@@ -115,7 +115,7 @@ def describe_network(
 
 
 def redraw(folder: Path) -> None:
-    """Draws the figures and prints the table again from the folder's files."""
+    """Draws the figures and prints the table from the files of an earlier run."""
     summary, sheet = read_selection(folder)
     draw_outputs(folder, summary, sheet)
     print_table(folder, summary)

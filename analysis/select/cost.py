@@ -1,4 +1,4 @@
-"""What a selection is going to take, said before anything long."""
+"""Estimates memory and time of a selection."""
 
 import time
 from dataclasses import replace
@@ -23,13 +23,13 @@ _SHOWN_BUDGETS = 20
 def print_cost(
     options: SelectOptions, train: data.Dataset, view: models.ModelView, *, pretrained: bool
 ) -> None:
-    """Says how many are selected, the memory, and after a few seconds of measurement the time.
+    """Prints the budget, the memory, and, after a few seconds of measurement, the time.
 
     Args:
       options: of the command.
-      train: what is selected from.
-      view: the network, or one of its kind.
-      pretrained: whether it is the network.
+      train: the training split.
+      view: the network, or one of the same kind.
+      pretrained: whether `view` is the trained network.
     """
     budgets = group_budgets(options, train, budget(options))
     sizes = np.bincount(train.labels) if per_class(options) else np.array([len(train)])
@@ -56,7 +56,7 @@ def print_cost(
 
 
 def _distances(options, sizes):
-    """What facility location keeps of a class, if its thread has room for that."""
+    """Whether facility location keeps the distances of the largest class."""
     if options.selector != "coreset" or options.algorithm not in (None, DEFAULT_ALGORITHM):
         return ""
     needed = 4 * int(sizes.max()) ** 2
@@ -66,7 +66,7 @@ def _distances(options, sizes):
 
 
 def _time_examples(options, train, view):
-    """Seconds for all images, and the gradients of a few."""
+    """Estimated seconds for all images, and the gradients of a few."""
     some = data.draw_examples(jax.random.key(0), train, min(_TIMED_IMAGES, len(train)))
     program = examples_program(options, view, some)
     uses = find_selector(options.selector).uses or "gradients"
@@ -80,7 +80,7 @@ def _time_examples(options, train, view):
 
 
 def _time_selection(options, gradients, sizes, shares):
-    """Seconds for all groups, from gradients of the same dimensions: squares of their sizes."""
+    """Estimated seconds for all groups, which grow with the squares of their sizes."""
     n = min(_TIMED_GRADIENTS, int(sizes.max()))
     rng = np.random.default_rng(0)
     factors = [

@@ -62,7 +62,7 @@ def draw_errors(summary: Mapping) -> Figure:
 def sheet_examples(
     dataset: data.Dataset, selection: coreset.Subset, losses: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """The images of the sheet, in the order of `ROWS`, and what is written under them.
+    """The images of the sheet, in the order of `ROWS`, and their captions.
 
     Returns:
       Arrays over the images: `images`, `indices` (places in the split), `labels`, `values`
@@ -93,7 +93,7 @@ def sheet_examples(
 
 
 def draw_sheet(summary: Mapping, sheet: Mapping[str, np.ndarray]) -> Figure:
-    """The sheet of the paper's Figure 6: selected images of both kinds, and those of large loss.
+    """The sheet of the paper's Figure 6: heaviest, lightest, and largest loss.
 
     Args:
       summary: of summary.json.

@@ -1,4 +1,4 @@
-"""What the options of a selection turn into: examples of a network, budgets, and selections."""
+"""Turns the options of a selection into examples, budgets and a selection."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -28,7 +28,7 @@ def examples_program(
     dataset: data.Dataset,
     progress: Progress | None = None,
 ) -> ExamplesProgram:
-    """From the parameters of such a network to the images with what it makes of them."""
+    """The program from a network's parameters to its `Examples`."""
     projected = options.proxy == "network-projected"
     return ExamplesProgram(
         view.apply_fn,
@@ -45,7 +45,7 @@ def examples_program(
 def group_budgets(
     options: SelectOptions, dataset: data.Dataset, budget: Mapping[str, Any]
 ) -> np.ndarray:
-    """How many are selected of each class, or of all, at most; refuses what cannot be selected."""
+    """The budget of each class, or of all; raises InputError for one that is impossible."""
     return selection_budgets(
         dataset.labels,
         dataset.num_classes,
@@ -64,7 +64,7 @@ def select(
     *,
     progress: Progress | None = None,
 ) -> coreset.Subset:
-    """Selects as the options say, by a budget as `select_options.budget` gives it."""
+    """Selects by the options, with a budget as `options.budget` gives it."""
     known = find_selector(options.selector).options or ()
     memory = {"memory_bytes": memory_bytes(options)} if "memory_bytes" in known else {}
     return coreset.select(

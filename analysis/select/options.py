@@ -6,7 +6,7 @@ from typing import Annotated
 
 import tyro
 
-from analysis.common.network_options import NetworkOptions, check_memory, check_network_options
+from analysis.common.options import NetworkOptions, check_memory, check_network_options
 from ntk_aug import coreset, losses, training
 from ntk_aug.checks import check_at_least, check_choice
 from ntk_aug.coreset.budgets import ALLOCATIONS
@@ -68,7 +68,7 @@ class SelectOptions(_SelectionOptions, NetworkOptions):  # type: ignore[valid-ty
 
 
 def check_options(options: SelectOptions) -> None:
-    """Checks what can be checked without data, so that nothing long starts in vain."""
+    """Checks the options that need no data, before any long work."""
     check_network_options(options, options.checkpoint is not None, networks=1)
     entry = find_selector(options.selector)
     check_choice(options.proxy, coreset.PROXIES, "proxy")
@@ -104,7 +104,7 @@ def check_options(options: SelectOptions) -> None:
 
 
 def budget(options: SelectOptions) -> dict[str, float | int]:
-    """The fraction or the count to select; nothing where a tolerance alone decides."""
+    """The fraction or the count to select; empty if a tolerance alone decides."""
     if options.count is not None:
         return {"count": options.count}
     if options.fraction is None and options.tolerance is not None:
@@ -113,19 +113,19 @@ def budget(options: SelectOptions) -> dict[str, float | int]:
 
 
 def selector_options(options: SelectOptions) -> dict:
-    """The options of the selector that were given."""
+    """The given options of the selector."""
     names = ("tolerance", "algorithm", "epsilon")
     given = {field.name: getattr(options, field.name) for field in fields(options)}
     return {name: given[name] for name in names if given[name] is not None}
 
 
 def per_class(options: SelectOptions) -> bool:
-    """Whether each class is selected from by itself."""
+    """Whether each class has a budget of its own."""
     if options.per_class is not None:
         return options.per_class
     return find_selector(options.selector).per_class
 
 
 def memory_bytes(options: SelectOptions) -> int:
-    """The budget of distances, and that of gradients."""
+    """The memory budget of distances, and of gradients."""
     return int(options.memory_gib * 2**30)

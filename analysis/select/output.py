@@ -1,4 +1,4 @@
-"""What the select command writes and prints: files, figures and table."""
+"""Output of the select command: files, figures and table."""
 
 import csv
 from collections.abc import Mapping
@@ -39,7 +39,7 @@ def write_selection(
     arrays: Mapping[str, np.ndarray],
     sheet: Mapping[str, np.ndarray],
 ) -> None:
-    """Writes summary.json, selection.npz and sheet.npz: all that the rest is drawn from."""
+    """Writes summary.json, selection.npz and sheet.npz, from which figures and table are drawn."""
     records.write_npz(folder / "selection.npz", arrays)
     if sheet:  # of examples that are no images there is none
         records.write_npz(folder / "sheet.npz", sheet)
@@ -62,14 +62,14 @@ def draw_outputs(folder: Path, summary: Mapping, sheet: Mapping[str, np.ndarray]
 
 
 def read_selection(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """The summary and the sheet's images that `write_selection` wrote."""
+    """Reads the summary and the sheet's images that `write_selection` wrote."""
     summary = records.read_json(folder / MARKER)
     with_sheet = summary.get("data", {}).get("images", True)
     return summary, records.read_npz(folder / "sheet.npz") if with_sheet else {}
 
 
 def print_table(folder: Path, summary: Mapping) -> None:
-    """Prints what was selected of each class, how far it is from all, and where the files are."""
+    """Prints the selection and gradient error of each class, and the names of the files."""
     everything, network = summary["all"], summary["network"]
     print(
         f"{summary['data']['name']}: {everything['selected']:,} of {everything['size']:,} images "
@@ -112,7 +112,7 @@ def error_sentence(summary: Mapping) -> str:
 
 
 def list_parts() -> str:
-    """Selectors, proxies and algorithms, each with what it is."""
+    """Selectors, proxies and algorithms with their descriptions."""
     selectors = {
         name: f"{entry.description} ({entry.source})" for name, entry in coreset.SELECTORS.items()
     }

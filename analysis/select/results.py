@@ -1,4 +1,4 @@
-"""What a selection is worth: its gradient error beside that of random subsets of the same size."""
+"""The gradient error of a selection beside that of random subsets of the same size."""
 
 import time
 from dataclasses import replace
@@ -22,7 +22,7 @@ def errors_by_class(
     examples: coreset.Examples,
     selection: coreset.Subset,
 ) -> list[dict[str, Any]]:
-    """Of each class, its budget, and what its selected examples leave of its own gradients."""
+    """The budget and the gradient error of each class."""
     assert selection.labels is not None  # as of everything that `coreset.select` returns
     assert selection.weights is not None
     budgets = group_budgets(options, dataset, budget(options))
@@ -51,9 +51,9 @@ def errors_of_all(
     selection: coreset.Subset,
     by_class: list[dict[str, Any]],
 ) -> dict[str, Any]:
-    """What the selected ones leave of the gradients of all.
+    """The gradient error of the whole selection.
 
-    The estimate is the sum of those of the classes, where each class is selected from.
+    If each class has a budget of its own, the estimate is the sum of the classes' estimates.
     """
     errors = _errors_of_all(options, examples, selection)
     if not per_class(options):
@@ -70,7 +70,7 @@ def errors_by_size(
     examples: coreset.Examples,
     progress: Progress | None = None,
 ) -> list[dict[str, Any]]:
-    """The errors of selections of each of --sizes, but for those that give some class nothing."""
+    """The gradient errors at each of --sizes; skips sizes that give some class nothing."""
     if not find_selector(options.selector).takes_budget:
         return []
     options = replace(options, tolerance=None)  # type: ignore[call-arg]
@@ -91,7 +91,7 @@ def errors_by_size(
 
 
 def _errors_of_all(options, examples, selection):
-    """Random subsets have as many of each class where each is selected from, too."""
+    """If each class has its own budget, random subsets have as many examples of each class."""
     groups = examples.labels if per_class(options) else np.zeros_like(examples.labels)
     number = examples.num_classes
     weights = selection.weights
@@ -99,7 +99,7 @@ def _errors_of_all(options, examples, selection):
 
 
 def _errors(options, number, gradients, groups, indices, weights):
-    """Of a selection, and of random subsets with as many examples of each group."""
+    """The errors of a selection, and of random subsets with as many examples of each group."""
     drawn = coreset.random_gradient_errors(
         jax.random.fold_in(key_of(options, OF_RANDOM_SUBSETS), number),
         gradients,
@@ -120,5 +120,5 @@ def _errors(options, number, gradients, groups, indices, weights):
 
 
 def _estimate(options, gradients, indices):
-    """What bounds facility location's gradient error (to 1e-7 of the norms); None of others."""
+    """Facility location's bound on its gradient error (to 1e-7 of the norms); None for others."""
     return error_estimate(gradients, indices) if options.selector == "coreset" else None

@@ -1,4 +1,4 @@
-"""What rounding does to the values of a study, in counts and in one sentence."""
+"""Counts of uncertain values and flipped masks of a study, and a sentence about them."""
 
 from typing import NamedTuple
 
@@ -9,12 +9,12 @@ from ntk_aug.spectrum.accuracy import UNCERTAIN_SHARE
 
 
 class AccuracyCounts(NamedTuple):
-    """Counts over all networks, of plain images or of all augmented versions.
+    """Counts over all networks, for plain images or for all augmented versions.
 
     Attributes:
       values: singular values.
-      uncertain_values: those with a large estimated error; None if errors are not known.
-      masks: units of all images that can flip; None if not known.
+      uncertain_values: values with a large estimated error; None if errors are unknown.
+      masks: units of all images that can flip; None if unknown.
       masks_flipped: units that float32 and float64 set differently.
       images_with_flips: images with such a unit.
     """
@@ -27,7 +27,7 @@ class AccuracyCounts(NamedTuple):
 
 
 def accuracy_counts(study: SpectrumStudy) -> dict[str, AccuracyCounts]:
-    """From "plain" and "augmented" to their counts."""
+    """The counts of "plain" and of "augmented" images."""
     versions = int(np.prod(study.augmented_rows_norm.shape[1:]))
     return {
         "plain": _counts(
@@ -54,9 +54,9 @@ def _counts(errors, uncertain, flipped, units):
 
 
 def flagged_bins(study: SpectrumStudy, a: int) -> np.ndarray:
-    """Bins that hold a value known to be uncertain, plain or under augmentation number a.
+    """Bins with an uncertain value, plain or under augmentation number a.
 
-    In any network or draw; [B]. Where errors are not known, no bin is marked.
+    [B], over all networks and draws. No bin is marked if errors are unknown.
     """
     plain = (study.uncertain & np.isfinite(study.value_error)).any(axis=0)
     known = np.isfinite(study.augmented_value_error[:, a])

@@ -8,7 +8,6 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from analysis.common.network_options import earlier_output
 from analysis.common.networks import (
     StudiedNetwork,
     check_augmented,
@@ -17,6 +16,7 @@ from analysis.common.networks import (
     load_own_weights,
     pretrain,
 )
+from analysis.common.options import earlier_output
 from analysis.spectrum.accuracy import accuracy_counts
 from analysis.spectrum.cost import check_size, print_cost, print_neural_tangents_cost
 from analysis.spectrum.inputs import StudyInputs, load_inputs, preprocessing
@@ -35,7 +35,7 @@ MARKER = "summary.json"
 
 
 def run_spectrum(options: SpectrumOptions) -> None:
-    """Runs the command; raises InputError for anything that the user can mend."""
+    """Runs the command; raises InputError for a user's mistake."""
     if options.from_ is not None:
         return redraw(earlier_output(options.from_))
     records.check_free_folder(options.out, marker=MARKER, overwrite=options.overwrite)
@@ -91,7 +91,7 @@ def run_spectrum(options: SpectrumOptions) -> None:
 def check_augmentations(
     options: SpectrumOptions, augmentations: Mapping[str, Augmentation], inputs: StudyInputs
 ) -> None:
-    """Raises InputError for an augmentation that a study refuses, as its first draw shows."""
+    """Raises InputError for an augmentation whose first draw a study would refuse."""
     versions = AugmentedVersions(
         augmentations,
         jax.random.key(options.seed),
@@ -104,7 +104,7 @@ def check_augmentations(
 
 
 def redraw(folder: Path) -> None:
-    """Draws figures, report and table again from summary.json and spectrum.npz."""
+    """Draws figures, report and table from the files of an earlier run."""
     summary = records.read_json(folder / MARKER)
     study = spectrum.SpectrumStudy.load(folder / "spectrum.npz")
     draw_outputs(folder, study, summary)
@@ -118,7 +118,7 @@ def compare_kernels(
     view: models.ModelView,
     augmentations: Mapping[str, Augmentation],
 ) -> dict:
-    """Computes kernels of a few images by our own rows and by neural_tangents."""
+    """Computes kernels of a few images by this library and by neural_tangents."""
     some = inputs.study.take(np.arange(options.compare_kernels))
     plain = data.unit_range(some.images)
     name = next((name for name in augmentations if name != "identity"), options.augment[0])
@@ -145,7 +145,7 @@ def describe(
     agreement: dict | None,
     seconds: float,
 ) -> dict:
-    """All of summary.json: what was done, with what, and what was found."""
+    """The content of summary.json."""
     descriptions = {spec: augment.describe_augmentation(spec) for spec in options.augment}
     return {
         "options": asdict(options),
@@ -182,7 +182,7 @@ def describe(
 
 
 def _accuracy(study: spectrum.SpectrumStudy) -> dict:
-    """What rounding does to the singular values, over all networks; null where it is not known."""
+    """The rounding of the singular values of all networks; null if unknown."""
     counts = accuracy_counts(study)
     return {
         "dtype": study.settings.dtype,

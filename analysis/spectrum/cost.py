@@ -1,4 +1,4 @@
-"""What a spectrum study is going to take, said before anything long."""
+"""Estimates memory and time of a spectrum study."""
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from ntk_aug.training.cost import estimate_training_seconds
 
 
 def check_size(options: SpectrumOptions, inputs: StudyInputs, view: models.ModelView) -> None:
-    """Raises InputError before training, if rows do not fit the budget or bins are too many."""
+    """Raises InputError if rows do not fit the memory budget or there are too many bins."""
     images = network_inputs(inputs)
     engine = rows_engine(options, images, view)
     if options.bins is not None:
@@ -27,7 +27,7 @@ def check_size(options: SpectrumOptions, inputs: StudyInputs, view: models.Model
 def rows_engine(
     options: SpectrumOptions, images: np.ndarray, view: models.ModelView
 ) -> jacobian.JacobianRows:
-    """What computes the rows of a network's Jacobian."""
+    """The `JacobianRows` of a network."""
     return jacobian.JacobianRows(
         view, example_shapes(images), rows=options.rows, dtype=options.dtype
     )
@@ -39,7 +39,7 @@ def print_cost(
     view: models.ModelView,
     runs: list[StudiedNetwork],
 ) -> None:
-    """Says what the study will take, after a few seconds of measurement on the first network."""
+    """Prints memory and time, after a few seconds of measurement on the first network."""
     images = network_inputs(inputs)
     engine = rows_engine(options, images, view)
     cost = spectrum.estimate_cost(
@@ -79,7 +79,7 @@ def print_cost(
 def print_neural_tangents_cost(
     options: SpectrumOptions, inputs: StudyInputs, view: models.ModelView, num_networks: int
 ) -> None:
-    """Says how long neural_tangents is going to take; refuses a network that it cannot take."""
+    """Prints neural_tangents' time; raises InputError for a network that it cannot take."""
     estimate = estimate_neural_tangents(
         view,
         network_inputs(inputs),
@@ -98,5 +98,5 @@ def print_neural_tangents_cost(
 
 
 def network_inputs(inputs: StudyInputs) -> np.ndarray:
-    """The images of the study as the network sees them."""
+    """The images of the study as network inputs."""
     return np.asarray(preprocessing(inputs)(data.unit_range(inputs.study.images)))

@@ -14,7 +14,7 @@ from ntk_aug.spectrum.summary import AugmentationSummary
 
 
 def draw_augmentation(study: SpectrumStudy, item: AugmentationSummary) -> Figure:
-    """One augmentation: change of the singular values and angle of the subspaces, per bin."""
+    """One augmentation: change of singular values and angle of subspaces, per bin."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(10.5, 3.2), layout="constrained")
         absolute, relative, angle = figure.subplots(1, 3)
@@ -69,7 +69,7 @@ def draw_overview(study: SpectrumStudy) -> Figure:
 
 
 def _line(axes: Axes, bins, values, color, *, scale=1.0, label=None, hollow=None) -> None:
-    """A line with its spread; `hollow` says which of its markers are, for uncertain values."""
+    """A line with its spread; `hollow` marks uncertain values."""
     mean, std = scale * values.mean, scale * values.std
     axes.plot(bins, mean, "o-", color=color, markersize=2.5, linewidth=1.2, label=label)
     if hollow is not None and hollow.any():
@@ -93,7 +93,7 @@ def _angle_axis(axes: Axes) -> None:
 
 
 def _bin_axes(all_axes: Sequence[Axes], study: SpectrumStudy, uncertain: np.ndarray) -> None:
-    """Names the axis of bins, and shades those that stand on uncertain values."""
+    """Labels the axis of bins, and shades bins with uncertain values."""
     for axes in all_axes:
         axes.set_xlabel(f"bin of {study.bin_sizes[0]} singular values (1 = largest)")
         axes.set_xlim(0.5, study.num_bins + 0.5)
@@ -112,5 +112,5 @@ def _spread_note(study: SpectrumStudy) -> str:
 
 
 def file_name(augmentation: str) -> str:
-    """The name of an augmentation's figure, without its ending."""
+    """The file name of an augmentation's figure, without its ending."""
     return augmentation.replace(":", "-").replace("/", "-")

@@ -1,4 +1,4 @@
-"""What a spectrum study is of: its images, and the networks that are trained on them."""
+"""The images of a spectrum study, and those that its networks are trained on."""
 
 from functools import partial
 from typing import NamedTuple
@@ -15,7 +15,7 @@ FIRST_CLASSES = 3
 
 
 class StudyInputs(NamedTuple):
-    """The images of a study: what networks are trained and tested on, and what is studied."""
+    """The images to train on, to test on, and to study."""
 
     train: data.Dataset
     test: data.Dataset
@@ -23,7 +23,7 @@ class StudyInputs(NamedTuple):
 
 
 def load_inputs(options: SpectrumOptions, runs: list[StudiedNetwork]) -> StudyInputs:
-    """Loads the data, chooses classes and draws the n images."""
+    """Loads the data, selects classes and draws the n images."""
     recorded = runs[0].trained_on if runs else None
     if recorded and any(run.trained_on != recorded for run in runs):
         raise InputError("the runs of --checkpoint were not trained on the same data")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import tyro
 
-from analysis.common.network_options import (
+from analysis.common.options import (
     NetworkOptions,
     check_augmentations_once,
     check_memory,
@@ -73,7 +73,7 @@ class SpectrumOptions(NetworkOptions):
 
 
 def check_options(options: SpectrumOptions) -> None:
-    """Checks what can be checked without data, so that nothing long starts in vain."""
+    """Checks the options that need no data, before any long work."""
     check_at_least(options.networks, 1, "--networks")
     check_at_least(options.draws, 1, "--draws")
     check_memory(options.memory_gib)

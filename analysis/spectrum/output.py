@@ -1,4 +1,4 @@
-"""What the spectrum command writes and prints: files, figures, report and table."""
+"""Output of the spectrum command: files, figures, report and table."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +15,7 @@ from ntk_aug import records, spectrum
 
 
 def write_study(folder: Path, study: spectrum.SpectrumStudy, summary: Mapping) -> None:
-    """Writes spectrum.npz and summary.json: all that figures, report and table are drawn from."""
+    """Writes spectrum.npz and summary.json, from which figures, report and table are drawn."""
     study.save(folder / "spectrum.npz")
     records.write_json(folder / "summary.json", summary)
 
@@ -32,7 +32,7 @@ def draw_outputs(folder: Path, study: spectrum.SpectrumStudy, summary: Mapping) 
 
 
 def print_table(study: spectrum.SpectrumStudy, summary: Mapping) -> None:
-    """Prints the table, with what it was computed from above it."""
+    """Prints a line on data and networks, and the table."""
     settings = study.settings
     accuracies = [
         f"train {100 * n['train_accuracy']:.1f} %, test {100 * n['test_accuracy']:.1f} %"

@@ -63,7 +63,7 @@ augmented, are grey in the figures, markers of those values hollow, and numbers 
 
 
 def report_html(study: SpectrumStudy, summary: Mapping, figures: Path) -> str:
-    """The page: settings, table, figures from the folder `figures`, and what the flags mean."""
+    """The page: table, figures from the folder `figures`, flags, accuracy and settings."""
     settings = study.settings
     networks = [
         (
@@ -127,7 +127,7 @@ def report_html(study: SpectrumStudy, summary: Mapping, figures: Path) -> str:
 
 
 def _accuracy_rows(study: SpectrumStudy) -> list[tuple[str, ...]]:
-    """For each network the plain images and each augmentation, under `ACCURACY_COLUMNS`."""
+    """Cells under `ACCURACY_COLUMNS`, for plain images and each augmentation of each network."""
     rows = []
     for w in range(len(study.values)):
         rows.append(
@@ -160,7 +160,7 @@ def _accuracy_rows(study: SpectrumStudy) -> list[tuple[str, ...]]:
 
 
 def _accuracy_cells(uncertain, norm, median, largest, without_flips, images, flipped):
-    """Of one version of the images, or of several draws: the largest of each."""
+    """The cells of one version of the images; of several draws, the largest of each."""
     if np.isnan(norm).any():
         return ("-",) * 4
     without = np.nanmax(without_flips) if np.isfinite(without_flips).any() else np.nan
@@ -173,7 +173,7 @@ def _accuracy_cells(uncertain, norm, median, largest, without_flips, images, fli
 
 
 def _baseline_error(study: SpectrumStudy) -> str:
-    """How exact the dashed lines of the figures are."""
+    """The standard error of the dashed lines of the figures."""
     largest = max(study.left_baseline_error.max(), study.right_baseline_error.max())
     error = f"at most {largest:.2g} degrees" if np.isfinite(largest) else "not known"
     return f"standard error of their mean angle: {error}"

@@ -56,7 +56,7 @@ def table_rows(study: spectrum.SpectrumStudy) -> list[tuple[str, ...]]:
 
 
 def agreement_sentence(agreement: Mapping) -> str:
-    """How far our kernels and those of neural_tangents are apart."""
+    """A sentence on the difference between our kernels and those of neural_tangents."""
     return (
         f"kernels K, M, K~ of {agreement['num_examples']} images under "
         f"{agreement['augmentation']}, {agreement['dtype']}: neural_tangents "

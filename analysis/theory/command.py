@@ -1,4 +1,4 @@
-"""`python -m analysis theory`: every statement of the paper, as printed and as it holds."""
+"""`python -m analysis theory`: checks every statement of the paper, as printed and corrected."""
 
 import time
 from dataclasses import asdict
@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from analysis.common.network_options import earlier_output
+from analysis.common.options import earlier_output
 from analysis.theory.network import print_cost, study_network
 from analysis.theory.options import TheoryOptions, check_options, network_statements
 from analysis.theory.output import MARKER, draw_outputs, print_tables, read_theory, write_theory
@@ -18,7 +18,7 @@ from ntk_aug.progress import progress_bars
 
 
 def run_theory(options: TheoryOptions) -> None:
-    """Runs the command; raises InputError for anything that the user can mend."""
+    """Runs the command; raises InputError for a user's mistake."""
     if options.from_ is not None:
         return redraw(earlier_output(options.from_))
     records.check_free_folder(options.out, marker=MARKER, overwrite=options.overwrite)
@@ -55,7 +55,7 @@ def run_theory(options: TheoryOptions) -> None:
 
 
 def redraw(folder: Path) -> None:
-    """Draws the figures and the page and prints the tables again from the folder's files."""
+    """Draws figures and page and prints the tables from the files of an earlier run."""
     summary, arrays = read_theory(folder)
     draw_outputs(folder, summary, arrays)
     print_tables(folder, summary)

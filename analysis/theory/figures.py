@@ -21,7 +21,7 @@ LINES = {
 
 
 def draw_figures(summary: Mapping, arrays: Mapping[str, np.ndarray]) -> dict[str, Figure]:
-    """The figures that there are results for, by the names of their files."""
+    """The figures of the results that exist, by file name."""
     statements, network = summary["statements"], summary["network"] or {}
     figures = {}
     with matplotlib.rc_context(STYLE):

@@ -1,4 +1,4 @@
-"""The theory on a trained network: with real augmentations, and a real coreset."""
+"""Checks the theory on a trained network, with real augmentations and a real coreset."""
 
 from collections.abc import Collection
 from functools import partial
@@ -45,7 +45,7 @@ Arrays = dict[str, np.ndarray]
 
 
 class NetworkInputs(NamedTuple):
-    """What the theory is checked on: both splits, and the network if it is trained already."""
+    """Both splits, and the network if it is trained already."""
 
     train: data.Dataset
     test: data.Dataset
@@ -53,7 +53,7 @@ class NetworkInputs(NamedTuple):
 
 
 def load_inputs(options: TheoryOptions, statements: Collection[str]) -> NetworkInputs:
-    """Loads data and trained networks, and checks that the statements can be about them.
+    """Loads data and trained networks, and checks that the statements apply to them.
 
     Raises:
       InputError: what cannot be used, before anything is trained.
@@ -85,7 +85,7 @@ def jacobian_shape(options: TheoryOptions, inputs: NetworkInputs) -> tuple[int, 
 
 
 def print_cost(options: TheoryOptions, statements: Collection[str]) -> None:
-    """Prints what would be checked, on how many rows and parameters, in how much memory."""
+    """Prints the statements to check, and rows, parameters and memory of the network."""
     chosen = theory.chosen_statements(options.only)
     print(f"statements  {', '.join(chosen)}: {options.instances:,} random instances of each")
     if not statements:
@@ -106,7 +106,7 @@ def study_network(
     """Checks the statements on the network of the options.
 
     Returns:
-      What was found, for theory.json, and the curves and spectra, for theory.npz.
+      The results for theory.json, and the curves and spectra for theory.npz.
     """
     train, test, trained = load_inputs(options, statements)
     (network,) = trained or pretrain(options, train, test)
@@ -202,7 +202,7 @@ def _coreset(options, network, examples, fraction):
 
 
 def _shifts(network, measured, drawn):
-    """The shifts of singular values over all draws; the first is measured already."""
+    """The shifts of singular values over all draws; the first is given."""
     shape = (-1, measured.J.shape[-1])
     rows = jacobian.JacobianRows(network.view, example_shapes(drawn[0]), dtype="float64")
     moved = [measured.J_augmented.reshape(shape), *(rows(version) for version in drawn[1:])]

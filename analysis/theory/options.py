@@ -5,7 +5,7 @@ from typing import Annotated
 
 import tyro
 
-from analysis.common.network_options import (
+from analysis.common.options import (
     NetworkOptions,
     check_augmentations_once,
     check_network_options,
@@ -86,7 +86,7 @@ def check_options(options: TheoryOptions) -> TheoryOptions:
 
 
 def network_statements(options: TheoryOptions) -> list[str]:
-    """The chosen statements that are checked on a network; none, if it is left out."""
+    """The chosen statements to check on a network; none with --statements-only."""
     if options.statements_only:
         return []
     chosen = theory.chosen_statements(options.only)

@@ -1,4 +1,4 @@
-"""What the theory command writes and prints: files, figures, page and tables."""
+"""Output of the theory command: files, figures, page and tables."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -25,13 +25,13 @@ MARKER = "theory.json"
 
 
 def write_theory(folder: Path, summary: Mapping, arrays: Mapping[str, np.ndarray]) -> None:
-    """Writes theory.json and theory.npz: all that the rest is drawn from."""
+    """Writes theory.json and theory.npz, from which everything else is drawn."""
     records.write_npz(folder / "theory.npz", arrays)
     records.write_json(folder / MARKER, summary)
 
 
 def read_theory(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """What `write_theory` wrote."""
+    """Reads what `write_theory` wrote."""
     return records.read_json(folder / MARKER), records.read_npz(folder / "theory.npz")
 
 
@@ -48,7 +48,7 @@ def draw_outputs(folder: Path, summary: Mapping, arrays: Mapping[str, np.ndarray
 
 
 def print_tables(folder: Path, summary: Mapping) -> None:
-    """Prints the tables of statements and of the network, and where the files are."""
+    """Prints the tables of statements and of the network, and the names of the files."""
     console = Console(width=max(Console().width, 120))
     console.print(_table(COLUMNS, statement_rows(summary)))
     print(LEGEND)

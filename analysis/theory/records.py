@@ -1,4 +1,4 @@
-"""What was found about a statement, as theory.json holds it."""
+"""Results on a statement in the form of theory.json."""
 
 import inspect
 from dataclasses import asdict
@@ -13,14 +13,14 @@ LONGEST_SIDE = 64
 
 
 def number(value: float) -> float | str | None:
-    """A number as JSON can hold it: "inf" for infinity, None for NaN, which is not known."""
+    """A number for JSON: "inf" for infinity, None for NaN (unknown)."""
     if np.isnan(value):
         return None
     return float(value) if np.isfinite(value) else str(float(value))
 
 
 def statement_record(report: theory.StatementReport) -> dict[str, Any]:
-    """One statement: what it is, how often each form holds, and its constructed instances."""
+    """One statement: its status, how often each form holds, and its constructed instances."""
     statement = theory.STATEMENTS[report.number]
     return {
         "title": statement.title,
@@ -96,7 +96,7 @@ def _shortened(side):
 
 
 def ratios_record(sides: theory.Sides) -> dict[str, Any]:
-    """How tight a statement is at one instance: ratios of left and right side, by bound."""
+    """Ratios of left and right side at one instance, by bound."""
     printed = sides.printed_bound
     return {
         "printed": None

@@ -1,4 +1,4 @@
-"""The tables of the theory command, as texts, from what theory.json holds."""
+"""The tables of the theory command, from theory.json."""
 
 from collections.abc import Mapping
 
@@ -58,14 +58,14 @@ def network_rows(summary: Mapping) -> list[tuple[str, ...]]:
 
 
 def number_text(value: float | str | None) -> str:
-    """Of 0.98765 "0.988", of 123456 "1.23e+05", of what is not known "-"."""
+    """A number as text: "0.988", "1.23e+05", or "-" if unknown."""
     if value is None:
         return "-"
     return value if isinstance(value, str) else f"{value:.3g}"
 
 
 def network_sentence(network: Mapping) -> str:
-    """What the network is."""
+    """A sentence on the network."""
     constants = "certified" if network.get("certified") else "of these pairs of images alone"
     return (
         f"network: {network['origin']['model']} on {network['data']}, "

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from analysis.common import networks
-from analysis.common.network_options import PretrainingOptions
+from analysis.common.options import PretrainingOptions
 from analysis.select import cost as select_cost
 from analysis.select import inputs as select_inputs
 from analysis.select import results as select_results

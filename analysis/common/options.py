@@ -1,4 +1,4 @@
-"""What commands on a network share: the options of its data, its training, and their checks."""
+"""Options that the commands share, and their checks."""
 
 import math
 from collections.abc import Sequence
@@ -59,7 +59,7 @@ OF_MODEL = ("model", "width", "activation")
 def check_network_options(
     options: NetworkOptions, checkpoint: bool, *, networks: int | None = None
 ) -> None:
-    """Checks what can be checked without data, so that nothing long starts in vain.
+    """Checks the options that need no data, before any long work.
 
     Args:
       options: of any command.
