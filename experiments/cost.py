@@ -13,12 +13,12 @@ import jax
 import numpy as np
 
 from experiments.settings import Experiment
-from ntk_aug import augment, models
+from ntk_aug import augment, coreset, models
 from ntk_aug.coreset.selection import selection_budgets
 from ntk_aug.coreset.selectors import SelectorEntry, find_selector
 from ntk_aug.models import network as network_module
 from ntk_aug.training.initial import zero_examples
-from ntk_aug.training.plan import SelectedSubset, plan_epoch, steps_per_epoch
+from ntk_aug.training.plan import plan_epoch, steps_per_epoch
 
 # Measured on two cores of an x86-64 server: ResNet20 at batch 128 trains at about 250 images/s,
 # where a step counts three times the operations of its forward pass. Forward alone is faster.
@@ -91,7 +91,7 @@ def estimate_cost(experiment: Experiment, sizes: Sizes, *, given: int | None = N
     config, method = experiment.training, experiment.method
     n, epochs = sum(sizes.class_sizes), config.epochs
     selected = num_selected(experiment, sizes.class_sizes) if given is None else given
-    subset = SelectedSubset(np.arange(selected), np.ones(selected), 0)
+    subset = coreset.Subset(np.arange(selected), np.ones(selected))
     rows = len(plan_epoch(config, method, n, 0, subset))
     steps = epochs * steps_per_epoch(rows, config.batch_size)
     flops, num_params = forward_flops(

@@ -12,7 +12,7 @@ from experiments.known_data import sizes_of
 from experiments.settings import Experiment, flat_settings
 from ntk_aug import coreset, data, models, training
 from ntk_aug.coreset.facility.facility_location import DEFAULT_MEMORY_BYTES
-from ntk_aug.training.plan import SelectedSubset, plan_epoch
+from ntk_aug.training.plan import plan_epoch
 
 _FLOAT32_BYTES = 4
 # Parameters, their gradient, and the momentum.
@@ -75,7 +75,7 @@ def stored_bytes(
     values = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(train_set.example))
     trained = len(train_set) if method.train_on == "full" else selected
     weak = 0 if config.weak == "identity" else trained
-    subset = SelectedSubset(np.arange(selected), np.ones(selected), 0)
+    subset = coreset.Subset(np.arange(selected), np.ones(selected))
     plan = plan_epoch(config, method, len(train_set), 0, subset)
     strong = int((plan.versions >= 0).sum())
     versions = (weak + strong) * values * _FLOAT32_BYTES

@@ -147,7 +147,7 @@ IN_MODULES = {
     "training.history": "EpochRecord summarize_history",
     "training.initial": "initial_state zero_examples",
     "training.optimizer": "build_optimizer learning_rate_schedule learning_rates",
-    "training.plan": "BatchSizes EpochPlan SelectedSubset batch_sizes plan_epoch steps_per_epoch",
+    "training.plan": "BatchSizes EpochPlan batch_sizes plan_epoch steps_per_epoch",
     "training.pretrained": "PretrainedNetwork network_fingerprint",
     "training.run_folder": "recorded_example run_configuration",
     "training.step": "Keys MetricSums TrainState training_step",

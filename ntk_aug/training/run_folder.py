@@ -238,11 +238,11 @@ class RunFolder:
           selected: with places in the data set.
           places: of the data set's examples in their split.
         """
-        arrays = _selection_arrays(selected.selection, places)
+        arrays = _selection_arrays(selected.subset, places)
         for name, other in selected.others.items():
             own = _selection_arrays(other, places)
             arrays |= {f"{name}/{field}": array for field, array in own.items()}
-        write_npz(self._selection_file(selected.subset.epoch), arrays)
+        write_npz(self._selection_file(selected.epoch), arrays)
 
     def write_result(self, history: Sequence[EpochRecord]) -> None:
         """Writes the result of the whole run."""

@@ -15,21 +15,20 @@ from ntk_aug.data import Dataset
 from ntk_aug.errors import InputError
 from ntk_aug.models import Network
 from ntk_aug.training.config import GIVEN_SELECTION, MethodConfig
-from ntk_aug.training.plan import SelectedSubset
 from ntk_aug.training.step import Keys
 
 
 class RecordedSelection(NamedTuple):
-    """What was selected at one time.
+    """One selection of a run.
 
     Attributes:
-      subset: that is trained on or augmented.
-      selection: the same with what its selector says of it; indices are places in the data set.
+      epoch: epochs done when it was made.
+      subset: the examples that are trained on or augmented; indices are places in the data set.
       others: by name, what other selectors would have picked from the same network.
     """
 
-    subset: SelectedSubset
-    selection: coreset.Subset
+    epoch: int
+    subset: coreset.Subset
     others: dict[str, coreset.Subset]
 
 
@@ -115,10 +114,7 @@ class SubsetSelection:
             examples = self._examples(variables)
         found = self._given or self._select(self._method.selector, epoch, examples)
         others = {name: self._select(name, epoch, examples) for name in self._method.also_record}
-        subset = SelectedSubset(
-            np.asarray(found.indices, np.int64), np.asarray(found.weights, np.float64), epoch
-        )
-        return RecordedSelection(subset, found, others)
+        return RecordedSelection(epoch, found, others)
 
     def _select(self, selector: str, epoch: int, examples: Any) -> coreset.Subset:
         return coreset.select(

@@ -6,12 +6,12 @@ import jax
 import numpy as np
 import pytest
 
+from ntk_aug import coreset
 from ntk_aug.errors import InputError
 from ntk_aug.training import MethodConfig, TrainingConfig
 from ntk_aug.training.plan import (
     PLAIN,
     WEAK,
-    SelectedSubset,
     batch_sizes,
     plan_epoch,
     shuffle,
@@ -20,7 +20,7 @@ from ntk_aug.training.plan import (
 )
 
 CONFIG = TrainingConfig(weak="flip-crop")
-SUBSET = SelectedSubset(np.array([4, 1]), np.array([4.0, 2.0]), 0)  # of 6 examples
+SUBSET = coreset.Subset(np.array([4, 1]), np.array([4.0, 2.0]))  # of 6 examples
 STRONG = MethodConfig(selector="coreset", fraction=0.3, augment="rotation")
 
 
@@ -91,14 +91,17 @@ def test_without_a_weak_augmentation_rows_are_plain_and_without_a_selection_they
 
 def test_versions_are_redrawn_in_their_own_periods():
     config = dataclasses.replace(CONFIG, weak_every=3)
-    plans = [plan_epoch(config, changed(strong_every=2), 6, epoch, SUBSET) for epoch in range(5)]
+    plans = [
+        plan_epoch(config, changed(strong_every=2), 6, epoch, SUBSET, subset_epoch=1)
+        for epoch in range(5)
+    ]
     assert [plan.weak_epoch for plan in plans] == [0, 0, 0, 3, 3]
     assert [plan.strong_epoch for plan in plans] == [0, 0, 2, 2, 4]
-    assert [plan.selection_epoch for plan in plans] == [0] * 5
+    assert [plan.selection_epoch for plan in plans] == [1] * 5
 
 
 def test_an_epoch_on_nothing_is_refused():
-    empty = SelectedSubset(np.empty(0, np.int64), np.empty(0), 3)
+    empty = coreset.Subset(np.empty(0, np.int64), np.empty(0))
     with pytest.raises(InputError, match="'coreset' selected no example after 3 epochs"):
         plan_epoch(CONFIG, changed(train_on="subset"), 6, 3, empty)
     assert rows_of(STRONG, subset=empty) == full()  # appended to all, nothing is missing
