@@ -58,7 +58,7 @@ def reads_badly(key, examples, count):
     return examples.logits[:, 99]
 
 def asks_too_much(key, image):
-    return augment.rotate(image, 30, interpolation="cubic")
+    return augment.random_rotate(key, image, 30, interpolation="cubic")
 
 policy = augment.PolicyAugmentation(augment.POLICIES["trivialaugment"])
 '''
@@ -109,7 +109,7 @@ SMALL = ("--epochs", "0", "--width", "4", "--out", "out")
             ["with_numpy"],
         ),
         (
-            ("augment", "--policy", "own_parts:with_numpy"),
+            ("augment", "--augment", "own_parts:with_numpy"),
             "error: own_parts:with_numpy raised TracerArrayConversionError: ",
             ["with_numpy"],
         ),
@@ -129,7 +129,7 @@ SMALL = ("--epochs", "0", "--width", "4", "--out", "out")
             None,
         ),
         (("select", "--model", "own_absent:f"), "ModuleNotFoundError: No module named", []),
-        (("augment", "--policy", "own_parts:asks_too_much"), "unknown interpolation 'cubic'", []),
+        (("augment", "--augment", "own_parts:asks_too_much"), "unknown interpolation 'cubic'", []),
     ],
 )
 def test_a_users_error_is_their_traceback_and_one_line(arguments, line, frames, capsys):

@@ -301,7 +301,7 @@ def test_every_option_reaches_the_study(handed, tmp_path):
         "num_bins": 5,
         "rows": "true-logit",
         "dtype": "float64",
-        "seed": 4,
+        "key": 4,
         "backend": "svd",
         "implementation": "auto",
         "memory_bytes": 2**29,
@@ -324,7 +324,7 @@ def test_every_option_reaches_the_study(handed, tmp_path):
         normalised, data.normalize(given["images"], whole.mean, whole.std), rtol=1e-6
     )
     # Each network is trained from a seed of its own.
-    one, other = given["views"]
+    one, other = given["networks"]
     assert not np.allclose(*(view.params["output"]["kernel"] for view in (one, other)))
 
 
@@ -335,7 +335,7 @@ def test_defaults_of_the_command_are_those_of_the_library(handed):
         for name, parameter in inspect.signature(spectrum.study_spectrum).parameters.items()
         if parameter.default is not inspect.Parameter.empty
     }
-    for name in ("draws", "rows", "backend", "implementation", "dtype", "seed", "memory_bytes"):
+    for name in ("draws", "rows", "backend", "implementation", "dtype", "memory_bytes"):
         assert given[name] == defaults[name], name
     assert SpectrumOptions().bins is defaults["num_bins"] is None
     assert memory_bytes(SpectrumOptions()) == defaults["memory_bytes"]

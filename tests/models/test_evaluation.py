@@ -144,7 +144,7 @@ def test_bad_options_are_refused():
 
 ON_FOUR_DEVICES = """
 import jax, numpy as np
-from ntk_aug import models
+from ntk_aug.models.evaluation import logits_program
 
 images = np.random.default_rng(0).integers(0, 256, (11, 4, 4, 1), np.uint8)
 kernel = np.random.default_rng(1).standard_normal((16, 3)).astype(np.float32)
@@ -154,7 +154,7 @@ def apply(kernel, x):
     jax.debug.inspect_array_sharding(x, callback=shardings.append)
     return x.reshape(len(x), -1) @ kernel
 
-program = models.logits_program(
+program = logits_program(
     apply, mean=(0.0,), std=(1.0,), batch_size=6, mesh=jax.make_mesh((4,), ("images",))
 )
 logits = program(kernel, images)
