@@ -2,13 +2,13 @@
 
 import sys
 
-from analysis.augment import AugmentOptions, run_augment
-from analysis.select import run_select
-from analysis.select_options import SelectOptions
-from analysis.spectrum import run_spectrum
-from analysis.spectrum_options import SpectrumOptions
-from analysis.theory import run_theory
-from analysis.theory_options import TheoryOptions
+from analysis.augment.command import AugmentOptions, run_augment
+from analysis.select.command import run_select
+from analysis.select.options import SelectOptions
+from analysis.spectrum.command import run_spectrum
+from analysis.spectrum.options import SpectrumOptions
+from analysis.theory.command import run_theory
+from analysis.theory.options import TheoryOptions
 from ntk_aug.programs import Command, run_program
 
 COMMANDS: dict[str, Command] = {

@@ -13,7 +13,9 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from ntk_aug import data, jacobian, ntk, records, spectrum, training
+from ntk_aug import data, jacobian, records, spectrum, training
+from ntk_aug.ntk.products import factor_products
+from ntk_aug.spectrum.accuracy import rows_rounding, value_errors
 
 
 @dataclass(frozen=True)
@@ -49,11 +51,11 @@ def main(options: Options) -> None:
         data.normalize(data.unit_range(drawn.images), mean=train.mean, std=train.std)
     )
     engines = {
-        dtype: jacobian.JacobianRows(view.apply_fn, view.params, images.shape[1:], dtype=dtype)
+        dtype: jacobian.JacobianRows(view, images.shape[1:], dtype=dtype)
         for dtype in ("float32", "float64")
     }
-    masks = jacobian.flipped_masks(view.apply_fn, view.params, images)
-    rounding = spectrum.rows_rounding(*engines.values(), masks, images)
+    masks = jacobian.flipped_masks(view, images)
+    rounding = rows_rounding(*engines.values(), masks, images)
     exact = np.linalg.svd(engines["float64"](images), compute_uv=False)
     # Against the direct SVD of the float64 rows, their own rounding does not show.
     norms = {"float32": rounding.norm, "float64": 0.0}
@@ -61,11 +63,9 @@ def main(options: Options) -> None:
     errors: dict[str, dict[str, np.ndarray]] = {}
     for dtype, engine in engines.items():
         J = engine.factors(images)
-        kernel = ntk.factor_products(J, J)
+        kernel = factor_products(J, J)
         computed = spectrum.factors_of_kernel(kernel, engine.num_params).values
-        estimate = spectrum.value_errors(
-            computed, backend="kernel", dtype=dtype, rows_norm=norms[dtype]
-        )
+        estimate = value_errors(computed, backend="kernel", dtype=dtype, rows_norm=norms[dtype])
         errors[dtype] = {"measured": np.abs(computed - exact), "estimated": estimate}
     points = [
         {

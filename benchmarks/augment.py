@@ -23,6 +23,10 @@ from PIL import Image, ImageDraw, ImageOps
 from rich.console import Console
 from rich.table import Table
 
+from ntk_aug.augment.pixels.dispatch import use_dispatch
+from ntk_aug.augment.policies.magnitudes import magnitude_of
+from ntk_aug.augment.policies.policy import wu_policy
+
 CASES = {
     "autoaugment-cifar10": (32, 512),
     "wu": (32, 512),
@@ -94,7 +98,7 @@ def measure(case: str, options: Options) -> list[dict]:
     expected = np.stack([np.asarray(picture) for picture in by_pillow()])
     programs, results = {}, []
     for name in options.dispatches:
-        with augment.use_dispatch(name):
+        with use_dispatch(name):
             start = time.perf_counter()
             program = (
                 jax.jit(
@@ -135,7 +139,7 @@ def named(case: str):
     from ntk_aug import augment
 
     if case == "wu":
-        return augment.WuAugmentation(augment.wu_policy((125, 123, 114)))
+        return augment.WuAugmentation(wu_policy((125, 123, 114)))
     return augment.PolicyAugmentation(augment.POLICIES[case])
 
 
@@ -169,8 +173,6 @@ def recipe(augmentation, draw, side: int) -> list[tuple]:
 
 def policy_recipe(policy, draw, side):
     """The steps of a policy that are applied."""
-    from ntk_aug import augment
-
     steps = []
     for place in np.flatnonzero(draw.applied):
         name = policy.operations[int(draw.plan.operation[place])]
@@ -178,7 +180,7 @@ def policy_recipe(policy, draw, side):
             length, _, _, row, column = draw.parameters[place][:5]
             steps.append(cutout_step(length, row, column, side, policy.cutout_fill))
         elif name not in ("Identity", "Mixup"):
-            magnitude = augment.magnitude_of(
+            magnitude = magnitude_of(
                 name,
                 int(draw.plan.level[place]),
                 sign=-1 if draw.negative[place] else 1,

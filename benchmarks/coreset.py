@@ -30,6 +30,7 @@ from benchmarks import coreset_gradients, coreset_peers
 from benchmarks.measuring import child_result, memory_gib, one_core, reset_peak
 from ntk_aug import coreset
 from ntk_aug.checks import check_choice
+from ntk_aug.coreset.facility.facility_location import DEFAULT_MEMORY_BYTES
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ def main(options: Options) -> None:
         result = _child(options, {"case": asdict(case)})
         if result is not None and options.memory:
             matrix = 4 * case.size**2
-            budgets = {"peak": coreset.DEFAULT_MEMORY_BYTES, "peak of a tenth": matrix // 10}
+            budgets = {"peak": DEFAULT_MEMORY_BYTES, "peak of a tenth": matrix // 10}
             for name, budget in budgets.items():
                 peak = _child(options, {"case": asdict(case), "budget": budget})
                 if peak is not None:
@@ -141,7 +142,7 @@ def gradients_of(case: Case, options: Options):
     return coreset_gradients.real(options.data, case.num_classes, case.size, options.weights)
 
 
-def ours(case: Case, gradients, labels, memory_bytes: int = coreset.DEFAULT_MEMORY_BYTES):
+def ours(case: Case, gradients, labels, memory_bytes: int = DEFAULT_MEMORY_BYTES):
     """From gradients to weights."""
     return coreset.facility_location_per_class(
         gradients,
@@ -178,7 +179,7 @@ def measure(case: Case, options: Options) -> dict:
                 coreset_peers.submodlib_own_kernel(rows[0], case.count)
             ]
     seconds, selected = alternate(methods, options.repeats)
-    own = _by_class(selected[OURS])
+    own = _by_class(selected[OURS], labels)
     selected[OURS] = own
     values = {
         name: sum(coreset_peers.objective(g, places) for g, places in zip(rows, found, strict=True))
@@ -206,8 +207,14 @@ def measure(case: Case, options: Options) -> dict:
     }
 
 
-def _by_class(selection):
-    return [result.indices for result in selection.by_class]
+def _by_class(selection, labels):
+    """The places of the selected examples within each class."""
+    return [
+        np.searchsorted(
+            np.flatnonzero(labels == number), selection.indices[selection.labels == number]
+        )
+        for number in range(labels.max() + 1)
+    ]
 
 
 def alternate(methods: dict[str, Callable], repeats: int):

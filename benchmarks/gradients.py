@@ -145,7 +145,7 @@ def ours(options, images, labels):
     from ntk_aug import jacobian
 
     view = flax_view(options)
-    rows = jacobian.JacobianRows(view.apply_fn, view.params, IMAGE_SHAPE, rows="cross-entropy")
+    rows = jacobian.JacobianRows(view, IMAGE_SHAPE, rows="cross-entropy")
     block = slice(rows.block_size)
     cold, _ = timed(lambda: jacobian.row_norms(rows, images[block], labels[block]))
     return lambda: jacobian.row_norms(rows, images, labels), rows.block_size, cold

@@ -5,6 +5,8 @@ Each function gives (rows, kernel), to be called again and again; None where the
 
 import numpy as np
 
+from ntk_aug.ntk.products import factor_products
+
 NUM_CLASSES = 3
 
 
@@ -48,20 +50,18 @@ def engine_of(options, variables, images):
     from ntk_aug import jacobian
 
     view = flax_view(options, variables)
-    return jacobian.JacobianRows(view.apply_fn, view.params, images.shape[1:])
+    return jacobian.JacobianRows(view, images.shape[1:])
 
 
 def ours(options, net, variables, images):
     """`JacobianRows` and `factor_products`."""
-    from ntk_aug import ntk
-
     engine = engine_of(options, variables, images)
     J, factors = np.empty((len(images) * NUM_CLASSES, engine.num_params), np.float32), None
 
     def kernel():
         nonlocal factors
         factors = engine.factors(images, out=factors)
-        return ntk.factor_products(factors, factors)
+        return factor_products(factors, factors)
 
     return lambda: engine(images, out=J), kernel
 
@@ -80,7 +80,7 @@ def vmap_jacrev(options, net, variables, images):
     import jax
     import jax.numpy as jnp
 
-    from ntk_aug.ntk import row_products
+    from ntk_aug.ntk.products import row_products
 
     view = flax_view(options, variables)
 
@@ -114,7 +114,7 @@ def torch_func(options, net, variables, images):
     """torch.func's vmap(jacrev), in blocks of 20 images."""
     import torch
 
-    from ntk_aug.ntk import row_products
+    from ntk_aug.ntk.products import row_products
 
     inputs = torch.from_numpy(images.transpose(0, 3, 1, 2).copy())
     params = {name: value.detach() for name, value in net.named_parameters()}
@@ -151,7 +151,7 @@ def nngeometry(options, net, variables, images):
     from nngeometry.backend import TorchHooksJacobianBackend
     from torch.utils.data import DataLoader, TensorDataset
 
-    from ntk_aug.ntk import row_products
+    from ntk_aug.ntk.products import row_products
 
     if options.network == "mixer":
         # Its hooks multiply two-dimensional inputs only: no dense layer shared over positions.
@@ -184,7 +184,7 @@ def neural_tangents(options, net, variables, images):
 
     def kernel():
         # K alone: the blocks of the triangle, as for the others.
-        return ntk.neural_tangents_kernel(view.apply_fn, view.params, images)
+        return ntk.neural_tangents_kernel(view, images)
 
     return None, kernel
 

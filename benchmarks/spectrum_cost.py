@@ -18,6 +18,9 @@ from rich.console import Console
 from rich.table import Table
 
 from ntk_aug import jacobian, models, ntk, records, spectrum
+from ntk_aug.ntk.products import factor_products
+from ntk_aug.spectrum.bins import DEFAULT_BINS, compare_bins, equal_count_bins
+from ntk_aug.spectrum.decomposition import pair_from_kernels
 
 PARTS = {"rows": "n P", "kernels": "n^2 P", "decomposition": "(n C)^3"}
 EXPECTED_EXPONENTS = {"rows": 1, "kernels": 2, "decomposition": 3}
@@ -47,7 +50,7 @@ def main(options: Options) -> None:
     network = models.build_network(options.model, options.num_classes)
     images = np.asarray(jax.random.uniform(jax.random.key(0), (max(options.sizes), *shape)))
     view = network.view(*network.init(jax.random.key(1), images[:1]))
-    engine = jacobian.JacobianRows(view.apply_fn, view.params, shape)
+    engine = jacobian.JacobianRows(view, shape)
     points = []
     for n in sorted(options.sizes):
         seconds = {
@@ -89,19 +92,19 @@ def parts(
 
     def kernels():
         return ntk.KernelTriple(
-            ntk.factor_products(J, J),
-            ntk.factor_products(J, J_aug),
-            ntk.factor_products(J_aug, J_aug),
+            factor_products(J, J),
+            factor_products(J, J_aug),
+            factor_products(J_aug, J_aug),
         )
 
     yield "kernels", kernels
     triple = kernels()
-    bins = spectrum.equal_count_bins(len(triple.plain), spectrum.DEFAULT_BINS)
+    bins = equal_count_bins(len(triple.plain), DEFAULT_BINS)
 
     def decomposition():
         plain = spectrum.factors_of_kernel(triple.plain, engine.num_params)
-        pair = spectrum.pair_from_kernels(plain, triple, engine.num_params)
-        return spectrum.compare_bins(pair, bins, tolerance=0.0)
+        pair = pair_from_kernels(plain, triple, engine.num_params)
+        return compare_bins(pair, bins, tolerance=0.0)
 
     yield "decomposition", decomposition
 

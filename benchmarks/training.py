@@ -49,6 +49,8 @@ from benchmarks.training_table import print_results
 from ntk_aug import data, models, training
 from ntk_aug.checks import check_at_least, check_choice
 from ntk_aug.errors import InputError
+from ntk_aug.training.history import EpochRecord
+from ntk_aug.training.initial import initial_state
 
 WARMUP = {"resnet20": 1, "mlp": 2}  # turns that do not count; the first compiles
 PARTS = ("loop", "appended", "wu", "torch")
@@ -135,7 +137,7 @@ class Subject:
     def bare(self, steps: int) -> BareLoop:
         """Bare steps from the same weights."""
         train_set = self.train_set(steps)
-        start = training.initial_state(self.network, train_set.example, self.config)
+        start = initial_state(self.network, train_set.example, self.config)
         weights = (start.params, start.state)
         return BareLoop(self._bare_step, train_set, self.options.batch_size, weights)
 
@@ -203,7 +205,7 @@ def measure_appended(subject: Subject) -> dict:
     method = training.MethodConfig(
         selector="coreset", fraction=FRACTION, augment=subject.options.augment
     )  # reselects before each epoch
-    records: list[training.EpochRecord] = []
+    records: list[EpochRecord] = []
     with subject.run(train_set, method=method, test_set=test_set) as appended:
 
         def own_part() -> float:

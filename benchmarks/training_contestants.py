@@ -15,6 +15,8 @@ import optax
 from benchmarks import torch_networks
 from ntk_aug import augment, models, training
 from ntk_aug.data import Dataset, unit_range
+from ntk_aug.models.evaluation import StreamedProgram
+from ntk_aug.training.history import EpochRecord
 
 _ENDLESS = 10**6
 
@@ -45,7 +47,7 @@ class TrainingRun:
         self._go = threading.Semaphore(0)
         self._done: queue.SimpleQueue = queue.SimpleQueue()
         self._closed = False
-        self.last: training.EpochRecord | None = None
+        self.last: EpochRecord | None = None
 
         def run() -> None:
             try:
@@ -80,7 +82,7 @@ class TrainingRun:
     def __exit__(self, *_: Any) -> None:
         self.close()
 
-    def _on_epoch(self, record: training.EpochRecord) -> None:
+    def _on_epoch(self, record: EpochRecord) -> None:
         self._done.put((time.perf_counter() - self._start, record))
         self._wait()
 
@@ -197,7 +199,7 @@ def candidates_alone(spec: str, train_set: Dataset, num_candidates: int) -> Call
       num_candidates: K.
     """
     augmentation = augment.build_augmentation(spec)
-    program = models.StreamedProgram(
+    program = StreamedProgram(
         lambda variables, images, labels, indices: augment.augment_by_loss(
             augmentation,
             variables[0],

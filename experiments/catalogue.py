@@ -38,7 +38,7 @@ def list_presets(options: ListOptions) -> None:
 
 
 def preset_cells(preset: Preset) -> list[str]:
-    """What the table says of a preset."""
+    """The cells of a preset's row."""
     experiment = preset.experiment
     cost = estimate_cost(experiment, known_sizes(experiment))
     return [
@@ -63,7 +63,7 @@ def data_text(experiment: Experiment) -> str:
 
 
 def format_hours(seconds: float) -> str:
-    """Of 36 seconds "0.01", of 20 hours "20"."""
+    """Hours as text: "0.01" for 36 seconds, "20" for 20 hours."""
     hours = seconds / 3600
     if hours < 0.01:
         return "< 0.01"

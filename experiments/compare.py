@@ -13,6 +13,7 @@ from experiments.dry_run import format_setting
 from experiments.show import flat_config, overlap, shortened
 from ntk_aug import training
 from ntk_aug.errors import InputError
+from ntk_aug.training.history import summarize_history
 
 _LONGEST = 60
 # What the others say already, or what nobody reads.
@@ -57,7 +58,7 @@ def compare_runs(options: CompareOptions) -> None:
         ],
         "no setting differs",
     )
-    first, second = (training.summarize_history(run.history()) for run in runs)
+    first, second = (summarize_history(run.history()) for run in runs)
     _print_table(("result", "first", "second", "difference"), _result_rows(first, second))
     _print_overlaps(*runs)
     _print_table(("seconds", "first", "second", "ratio"), _second_rows(first, second))
@@ -70,7 +71,7 @@ def differing_settings(
 
     Args:
       first: configuration of a run.
-      second: of another; what one of them lacks is None.
+      second: configuration of another; a setting that one of them lacks is None.
     """
     flat = [flat_config(config) for config in (first, second)]
     return {
@@ -83,7 +84,7 @@ def differing_settings(
 def selection_overlaps(
     first: training.RunFolder, second: training.RunFolder
 ) -> dict[int, tuple[int, int, float]]:
-    """By epoch at which both have selected: how many each, and the share in common.
+    """The overlap of two runs' selections, by epoch: both sizes, and the share in common.
 
     Args:
       first: a run.

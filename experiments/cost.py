@@ -1,7 +1,7 @@
-"""What a run costs: images that are trained on, floating-point operations, seconds on two cores.
+"""Estimates what a run costs: images trained on, floating-point operations, seconds on two cores.
 
-The operations of a forward pass are those that XLA counts; nothing is compiled. The rates are of
-two CPU cores: on another machine only the ratios between runs mean something.
+XLA counts the operations of a forward pass, without compiling it. The rates were measured on two
+CPU cores; on another machine only ratios between runs are meaningful.
 """
 
 import math
@@ -13,7 +13,12 @@ import jax
 import numpy as np
 
 from experiments.settings import Experiment
-from ntk_aug import augment, coreset, models, training
+from ntk_aug import augment, coreset, models
+from ntk_aug.coreset.selection import selection_budgets
+from ntk_aug.coreset.selectors import SelectorEntry, find_selector
+from ntk_aug.models import network as network_module
+from ntk_aug.training.initial import zero_examples
+from ntk_aug.training.plan import plan_epoch, steps_per_epoch
 
 # Measured on two cores of an x86-64 server: ResNet20 at batch 128 trains at about 250 images/s,
 # where a step counts three times the operations of its forward pass. Forward alone is faster.
@@ -33,7 +38,7 @@ _WITH_BACKWARD = 3
 
 
 class Sizes(NamedTuple):
-    """What a data set is, as far as a run's cost and budgets depend on it.
+    """The sizes of a data set that a run's cost and budgets depend on.
 
     Attributes:
       class_sizes: training images of each class.
@@ -47,17 +52,17 @@ class Sizes(NamedTuple):
 
 
 class Cost(NamedTuple):
-    """What a whole run takes; compilation is left out.
+    """The cost of a whole run, without compilation.
 
     Attributes:
-      selected: examples at a time, at most.
-      images: that steps are taken on.
+      selected: the most examples selected at a time.
+      images: images trained on, over all steps.
       steps: of the optimiser.
-      forward_images: that pass forward only: evaluation, selection, candidates of Wu et al.
-      drawn_images: that are augmented strongly.
+      forward_images: images of forward passes only: evaluation, selection, candidates of Wu et al.
+      drawn_images: images augmented strongly.
       num_params: of the network.
       training_flops: floating-point operations of the steps.
-      forward_flops: of all else.
+      forward_flops: floating-point operations of the forward passes alone.
       seconds: on two cores.
     """
 
@@ -78,17 +83,17 @@ def estimate_cost(experiment: Experiment, sizes: Sizes, *, given: int | None = N
     Args:
       experiment: all settings.
       sizes: of the data.
-      given: examples of a subset that is given, for selector "given".
+      given: size of the subset, for selector "given".
 
     Raises:
-      InputError: a budget that the classes do not allow.
+      InputError: the classes are too small for the budget.
     """
     config, method = experiment.training, experiment.method
     n, epochs = sum(sizes.class_sizes), config.epochs
     selected = num_selected(experiment, sizes.class_sizes) if given is None else given
-    subset = training.SelectedSubset(np.arange(selected), np.ones(selected), 0)
-    rows = len(training.plan_epoch(config, method, n, 0, subset))
-    steps = epochs * training.steps_per_epoch(rows, config.batch_size)
+    subset = coreset.Subset(np.arange(selected), np.ones(selected))
+    rows = len(plan_epoch(config, method, n, 0, subset))
+    steps = epochs * steps_per_epoch(rows, config.batch_size)
     flops, num_params = forward_flops(
         experiment.model, tuple(experiment.options.items()), len(sizes.class_sizes), sizes.example
     )
@@ -116,24 +121,24 @@ def estimate_cost(experiment: Experiment, sizes: Sizes, *, given: int | None = N
 
 
 def num_selected(experiment: Experiment, class_sizes: Sequence[int]) -> int:
-    """How many examples the selector takes at most; raises InputError as the run itself would."""
+    """The most examples that the selector takes; raises InputError as the run itself would."""
     method = experiment.method
     budget: dict[str, Any] = {"fraction": method.fraction, "count": method.count}
     if method.selector == "none":
         return 0
     if method.placement == "in-place-twice":
         budget = {name: value and 2 * value for name, value in budget.items()}
-    entry = coreset.find_selector(method.selector)
+    entry = find_selector(method.selector)
     if not entry.takes_budget:
         budget = {}
     elif method.tolerance is not None:
         budget["tolerance"] = method.tolerance
     labels = np.repeat(np.arange(len(class_sizes), dtype=np.int32), class_sizes)
-    budgets = coreset.selection_budgets(
+    budgets = selection_budgets(
         labels,
         len(class_sizes),
         method.selector,
-        split=method.split,
+        allocation=method.allocation,
         per_class=method.per_class,
         **budget,
     )
@@ -146,13 +151,13 @@ def forward_flops(
 ) -> tuple[float, int]:
     """Operations of the forward pass of one example, and the network's number of parameters."""
     network = models.build_network(model, num_classes, **dict(options))
-    batch = training.zero_examples(example, 1)
+    batch = zero_examples(example, 1)
     params, state = jax.eval_shape(network.init, jax.random.key(0), batch)
     lowered = jax.jit(lambda p, s, x: network.apply(p, s, x, False, None)[0]).lower(
         params, state, batch
     )
     analysis = lowered.cost_analysis() or {}
-    return float(analysis.get("flops", 0.0)), models.num_params(params)
+    return float(analysis.get("flops", 0.0)), network_module.num_params(params)
 
 
 def _is_wu(spec: str) -> bool:
@@ -160,10 +165,10 @@ def _is_wu(spec: str) -> bool:
 
 
 def _selections(experiment: Experiment, given: bool) -> tuple[int, int]:
-    """How often a network is asked what to select, and for how many forward passes' work."""
+    """How often a run selects, and how many forward passes that takes."""
     method, epochs = experiment.method, experiment.training.epochs
     selectors = (*(() if given else (method.selector,)), *method.also_record)
-    uses = [entry for entry in map(coreset.find_selector, selectors) if _asks_network(entry)]
+    uses = [entry for entry in map(find_selector, selectors) if _asks_network(entry)]
     if not uses:
         return 0, 0
     whole = method.proxy.startswith("network") and any(_by_gradients(s) for s in selectors)
@@ -171,9 +176,9 @@ def _selections(experiment: Experiment, given: bool) -> tuple[int, int]:
     return times, _WITH_BACKWARD if whole else 1
 
 
-def _asks_network(entry: coreset.SelectorEntry) -> bool:
+def _asks_network(entry: SelectorEntry) -> bool:
     return entry.uses is not None or entry.options is None  # a user's own: not known
 
 
 def _by_gradients(selector: str) -> bool:
-    return selector != "given" and coreset.find_selector(selector).uses == "gradients"
+    return selector != "given" and find_selector(selector).uses == "gradients"

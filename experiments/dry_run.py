@@ -1,4 +1,4 @@
-"""What a run would be and take, said before it: `--dry-run`."""
+"""`--dry-run`: prints what a run would do and cost."""
 
 import math
 from dataclasses import replace
@@ -11,6 +11,8 @@ from experiments.cost import estimate_cost
 from experiments.known_data import sizes_of
 from experiments.settings import Experiment, flat_settings
 from ntk_aug import coreset, data, models, training
+from ntk_aug.coreset.facility.facility_location import DEFAULT_MEMORY_BYTES
+from ntk_aug.training.plan import plan_epoch
 
 _FLOAT32_BYTES = 4
 # Parameters, their gradient, and the momentum.
@@ -22,18 +24,18 @@ def print_plan(
     train_set: data.Dataset,
     test_set: data.Dataset,
     *,
-    selection: coreset.Selection | None = None,
+    selection: coreset.Subset | None = None,
 ) -> None:
     """Prints every setting, images, parameters, memory and an estimate of the time.
 
     Args:
       experiment: all settings.
-      train_set: that is trained on.
-      test_set: that is evaluated.
+      train_set: the training split.
+      test_set: the test split.
       selection: for selector "given".
 
     Raises:
-      InputError: what the run itself would refuse.
+      InputError: the run itself would refuse these settings.
     """
     config, method = experiment.training, experiment.method
     # A run of no epoch is refused for the same reasons, and compiles no step.
@@ -73,19 +75,19 @@ def stored_bytes(
     values = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(train_set.example))
     trained = len(train_set) if method.train_on == "full" else selected
     weak = 0 if config.weak == "identity" else trained
-    subset = training.SelectedSubset(np.arange(selected), np.ones(selected), 0)
-    plan = training.plan_epoch(config, method, len(train_set), 0, subset)
+    subset = coreset.Subset(np.arange(selected), np.ones(selected))
+    plan = plan_epoch(config, method, len(train_set), 0, subset)
     strong = int((plan.versions >= 0).sum())
     versions = (weak + strong) * values * _FLOAT32_BYTES
     distances = 0
     if "coreset" in (method.selector, *method.also_record):
         largest = int(np.bincount(train_set.labels).max())
-        distances = min(_FLOAT32_BYTES * largest**2, coreset.DEFAULT_MEMORY_BYTES)
+        distances = min(_FLOAT32_BYTES * largest**2, DEFAULT_MEMORY_BYTES)
     return pixels + versions + _COPIES_OF_PARAMS * _FLOAT32_BYTES * num_params + distances
 
 
 def format_setting(value: Any) -> str:
-    """A setting as text: "-" of None and of an empty tuple."""
+    """A setting as text; None and an empty tuple are "-"."""
     if value is None or (isinstance(value, tuple | list) and not value):
         return "-"
     if isinstance(value, tuple | list):

@@ -1,10 +1,11 @@
-"""What a run is given: its two splits, and a subset that was selected elsewhere."""
+"""The inputs of a run: training and test split, and a subset that was selected elsewhere."""
 
 import jax
 import numpy as np
 
 from experiments.settings import Experiment
 from ntk_aug import coreset, data
+from ntk_aug.data.splits import SPLITS
 from ntk_aug.errors import InputError
 from ntk_aug.records import read_npz
 
@@ -18,7 +19,7 @@ _OF_LONG_TAIL, _OF_LABEL_NOISE = 0, 1
 def load_splits(
     experiment: Experiment, *, images: str | None = None, data_dir: str | None = None
 ) -> tuple[data.Dataset, data.Dataset]:
-    """The training split, with its long tail and its wrong labels, and the test split.
+    """Loads the test split, and the training split with its long tail and wrong labels.
 
     Args:
       experiment: names the data set and its classes.
@@ -31,10 +32,10 @@ def load_splits(
     """
     if images is None:
         train_set, test_set = (
-            data.load_dataset(experiment.data, split, data_dir=data_dir) for split in data.SPLITS
+            data.load_dataset(experiment.data, split, data_dir=data_dir) for split in SPLITS
         )
     else:
-        train_set, test_set = (data.load_images_file(images, split) for split in data.SPLITS)
+        train_set, test_set = (data.load_images_file(images, split) for split in SPLITS)
     return prepared_splits(experiment, train_set, test_set)
 
 
@@ -56,7 +57,7 @@ def prepared_splits(
 
 
 def data_line(experiment: Experiment, train_set: data.Dataset, test_set: data.Dataset) -> str:
-    """What is trained and tested on, and which label is which output of the network."""
+    """One line: both splits, and which label is which output of the network."""
     names = train_set.class_names
     numbered = names == tuple(map(str, range(len(names))))
     shown = [name if numbered else f"{number} = {name}" for number, name in enumerate(names)]
@@ -75,7 +76,7 @@ def data_line(experiment: Experiment, train_set: data.Dataset, test_set: data.Da
     return line
 
 
-def read_selection(path: str, train_set: data.Dataset) -> coreset.Selection:
+def read_selection(path: str, train_set: data.Dataset) -> coreset.Subset:
     """A weighted subset from an npz file, such as `python -m analysis select` writes.
 
     Args:
@@ -110,11 +111,11 @@ def read_selection(path: str, train_set: data.Dataset) -> coreset.Selection:
         )
     weights = np.asarray(arrays.get("weights", np.ones(len(places))), np.float64)
     gains = np.asarray(arrays.get("gains", np.full(len(places), np.nan)), np.float64)
-    return coreset.Selection(positions, weights, gains, labels)
+    return coreset.Subset(positions, weights, gains, labels)
 
 
 def _positions_of(places: np.ndarray, indices: np.ndarray) -> np.ndarray:
-    """Where each place stands in `indices`; -1 where it does not."""
+    """The position of each place in `indices`; -1 if it is not there."""
     order = np.argsort(indices, kind="stable")
     found = np.minimum(np.searchsorted(indices[order], places), len(indices) - 1)
     positions = order[found]

@@ -1,4 +1,4 @@
-"""Sizes of the named data sets, so that presets are checked and costed without loading any."""
+"""Published sizes of the named data sets, to check and cost presets without loading data."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from ntk_aug import data
 
 
 class KnownData(NamedTuple):
-    """A data set as it is published.
+    """A published data set.
 
     Attributes:
       class_names: in the order of the labels.
@@ -54,7 +54,7 @@ KNOWN_DATA = {
 
 
 def known_sizes(experiment: Experiment) -> Sizes:
-    """The sizes of an experiment's data, whose name must be one of `KNOWN_DATA`."""
+    """The sizes of an experiment's data set, one of `KNOWN_DATA`."""
     known = KNOWN_DATA[experiment.data]
     splits = [
         _stand_in(experiment.data, split, known.class_names, sizes)

@@ -15,7 +15,7 @@ T2_PER_CLASS = {"0.1": 5, "0.2": 10, "0.5": 25, "1": 50}
 T7_PERCENT = (0.2, 0.5)
 
 # Budgets are divided equally among classes, as in the authors' code, where the paper says nothing.
-SPLIT = "equal"
+ALLOCATION = "equal"
 
 COLUMNS: Mapping[str, tuple[str, dict[str, Any]]] = {
     "cifar10": ("CIFAR10/ResNet20", {"data": "cifar10", "model": "resnet20"}),
@@ -37,7 +37,7 @@ def paper_experiment(
     """An experiment with the settings of the paper's D.1.
 
     Args:
-      column: of T1, a data set with its network.
+      column: a column of T1, a data set with its network.
       method: settings of the method; a selector other than "none" is augmented by Wu et al. unless
         it says otherwise.
       weak_every: epochs after which the weak augmentation is drawn anew.
@@ -57,7 +57,7 @@ def paper_experiment(
             weak=weak_augmentation(given["data"]),
             weak_every=weak_every,
         ),
-        method=MethodConfig(**{"split": SPLIT, **strong, **method}),
+        method=MethodConfig(**{"allocation": ALLOCATION, **strong, **method}),
     )
 
 
@@ -65,14 +65,14 @@ def table_1(column: str) -> Iterator[tuple[str, Preset]]:
     """T1: the full data and an augmented subset, by method and size.
 
     Args:
-      column: of the table, a data set with its network.
+      column: a column of the table, a data set with its network.
     """
     for name in ("none", *_methods(T1_PERCENT), "all"):
         yield _t1_preset("T1", column, name)
 
 
 def table_4(column: str) -> Iterator[tuple[str, Preset]]:
-    """T4: the sizes that T1 has not; its other runs are those of T1.
+    """T4: the sizes that T1 lacks; T4 shares its other runs with T1.
 
     Args:
       column: one of `T4_COLUMNS`.
@@ -116,9 +116,9 @@ def table_2() -> Iterator[tuple[str, Preset]]:
 
 
 def subset_experiment(selector: str, version: str, count: int, **method: Any) -> Experiment:
-    """T2's training on a subset: "weak" without, "strong" with appended strong augmentation.
+    """T2's training on a subset; "strong" appends strong augmentation, "weak" does not.
 
-    Re-selected every epoch, as F4's runs are: the paper does not say it of T2.
+    The subset is selected anew every epoch, as in F4; the paper does not state it for T2.
     """
     settings = {"selector": selector, "count": count, "train_on": "subset", **method}
     return paper_experiment(
@@ -127,7 +127,7 @@ def subset_experiment(selector: str, version: str, count: int, **method: Any) ->
 
 
 def table_7() -> Iterator[tuple[str, Preset]]:
-    """T7: the full data and a small subset that is selected anew in every epoch."""
+    """T7: the full data and a small subset, selected anew every epoch."""
     yield (
         "t7-cifar10-none",
         Preset(
@@ -163,7 +163,7 @@ def figure_2() -> Iterator[tuple[str, Preset]]:
 
 
 def figures_5_and_7() -> Iterator[tuple[str, Preset]]:
-    """F5 and F7: 30 % by one selector, and what the other picks from the same network."""
+    """F5 and F7: 30 % by one selector, with the other's choice from the same network recorded."""
     for selector, other in (("coreset", "max-loss"), ("max-loss", "coreset")):
         method = {
             "selector": selector,
@@ -182,7 +182,7 @@ def figures_5_and_7() -> Iterator[tuple[str, Preset]]:
 
 
 def label_noise() -> Iterator[tuple[str, Preset]]:
-    """Half of the labels wrong: training on a subset, or on everything."""
+    """Half of the labels are wrong: training on a subset, or on everything."""
     for name in ("none", "all", "random-50", "coreset-50"):
         selector, _, percent = name.partition("-")
         method: dict[str, Any] = {"selector": selector, "reselect_every": 20}

@@ -1,4 +1,4 @@
-"""Training runs by name, and groups of them: what `python -m experiments` knows."""
+"""The presets of `python -m experiments`: training runs by name, and groups of them."""
 
 import difflib
 import itertools
@@ -49,7 +49,7 @@ PRESETS, GROUPS = _tables()
 
 
 def find_preset(name: str) -> Preset:
-    """The preset of a name; raises InputError that lists the nearest names."""
+    """The preset of this name; raises InputError that lists the nearest names."""
     if name in PRESETS:
         return PRESETS[name]
     if name in GROUPS:

@@ -9,27 +9,26 @@ import tyro
 
 from experiments.dry_run import print_plan
 from experiments.inputs import data_line, load_splits, read_selection
-from experiments.overrides import (
-    ExperimentOverrides,
-    MethodOverrides,
-    TrainingOverrides,
-    given_overrides,
-)
+from experiments.overrides import ExperimentOverrides, MethodOverrides, TrainingOverrides
 from experiments.presets import find_preset
-from experiments.settings import PARTS, Experiment, flat_settings, setting_names, with_overrides
+from experiments.settings import PARTS, Experiment, flat_settings, with_overrides
 from ntk_aug import coreset, data, models, training
 from ntk_aug.errors import InputError
+from ntk_aug.models.registry import DEFAULT_LEARNING_RATE
+from ntk_aug.options import given_overrides, setting_names
 from ntk_aug.progress import RunProgress, run_progress
 from ntk_aug.records import to_json
+from ntk_aug.training.history import EpochRecord
+from ntk_aug.training.pretrained import PretrainedNetwork
 
 
 @dataclass(frozen=True)
 class RunOptions:
     """Trains a network and records the run: settings, metrics, selections, checkpoints.
 
-    With PRESET, all settings are the preset's but for those that are given. Without it, give your
-    own: --images or --data, --model, and what you need of the rest. The same command again finds
-    the finished run, or goes on from its last checkpoint.
+    With PRESET, options replace the preset's settings. Without it, give --images or --data,
+    --model, and the options that you need. The same command again finds the finished run, or
+    resumes from its last checkpoint.
     """
 
     preset: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="[PRESET]")] = None
@@ -60,12 +59,12 @@ class RunOptions:
 
 
 class ResolvedRun(NamedTuple):
-    """A run whose every setting is known.
+    """A run with all of its settings.
 
     Attributes:
-      preset: its name; None without one.
+      preset: name of the preset, or None.
       experiment: all settings.
-      overrides: those that are not the preset's.
+      overrides: the settings that differ from the preset's.
     """
 
     preset: str | None
@@ -74,7 +73,7 @@ class ResolvedRun(NamedTuple):
 
     @property
     def description(self) -> dict[str, Any]:
-        """What the run's record says of it besides training, method, model and data."""
+        """The part of config.json besides training, method, model and data."""
         own = {name: getattr(self.experiment, name) for name in setting_names(Experiment)}
         return json.loads(
             to_json({"preset": self.preset, "overrides": self.overrides, "experiment": own})
@@ -82,13 +81,13 @@ class ResolvedRun(NamedTuple):
 
     @property
     def recorded(self) -> dict[str, Any]:
-        """What config.json says of all settings, whatever the data and the code."""
+        """All settings as config.json holds them."""
         parts = {name: asdict(getattr(self.experiment, name)) for name in PARTS}
         return {**self.description, **json.loads(to_json(parts))}
 
 
 def run(options: RunOptions) -> None:
-    """Trains as the options say."""
+    """Runs the command `run`."""
     resolved = resolve_options(options)
     experiment = resolved.experiment
     splits = load_splits(experiment, images=options.images, data_dir=options.data_dir)
@@ -105,7 +104,7 @@ def run(options: RunOptions) -> None:
 
 
 def resolve_options(options: RunOptions) -> ResolvedRun:
-    """The settings of a run: the preset's, or the defaults of a model, and what is given."""
+    """The settings of a run: those of the preset, or a model's defaults, with the given options."""
     overrides = given_overrides(options.experiment, options.training, options.method)
     if options.images and "data" in overrides:
         raise InputError("--images and --data exclude each other")
@@ -119,7 +118,7 @@ def resolve_options(options: RunOptions) -> ResolvedRun:
 def resolve(
     preset: str | None, experiment: Experiment, overrides: Mapping[str, Any]
 ) -> ResolvedRun:
-    """An experiment with overrides, of which those count that change something."""
+    """An experiment with overrides; those that change nothing are dropped."""
     changed = with_overrides(experiment, overrides)
     before, after = flat_settings(experiment), flat_settings(changed)
     return ResolvedRun(
@@ -139,12 +138,12 @@ def _with_given_selection(overrides: dict[str, Any]) -> dict[str, Any]:
 
 def _experiment_of_model(model: str) -> Experiment:
     entry = models.MODELS.get(model)
-    rate = entry.learning_rate if entry else models.DEFAULT_LEARNING_RATE
+    rate = entry.learning_rate if entry else DEFAULT_LEARNING_RATE
     return Experiment(training=training.TrainingConfig(learning_rate=rate))
 
 
 def default_folder(resolved: ResolvedRun, train_set: data.Dataset, root: str = "runs") -> str:
-    """Where a run is written unless it is said: ROOT/PRESET/SEED, or by data and model."""
+    """The default folder of a run: ROOT/PRESET/SEED, or by data and model."""
     name = resolved.preset or f"{train_set.name}-{resolved.experiment.model}"
     safe = name.replace("/", "-").replace(":", "-")
     return f"{root}/{safe}/{resolved.experiment.training.seed}"
@@ -155,11 +154,11 @@ def train_resolved(
     splits: tuple[data.Dataset, data.Dataset],
     out: str,
     *,
-    selection: coreset.Selection | None = None,
+    selection: coreset.Subset | None = None,
     keep_epochs: tuple[int, ...] = (),
     prefix: str = "",
-) -> training.PretrainedNetwork:
-    """Trains, or goes on, or finds the finished run; with progress on standard error.
+) -> PretrainedNetwork:
+    """Trains, resumes, or finds the finished run; shows progress on standard error.
 
     Args:
       resolved: all settings.
@@ -167,7 +166,7 @@ def train_resolved(
       out: folder of the run.
       selection: for selector "given".
       keep_epochs: epochs after which a checkpoint is kept, besides the last.
-      prefix: of the lines of progress.
+      prefix: begins each line of progress.
     """
     experiment = resolved.experiment
     with run_progress(prefix=prefix) as progress:
@@ -189,7 +188,7 @@ def train_resolved(
 
 
 class EpochTeller:
-    """Tells each epoch's loss, accuracy and pace to the progress of a run."""
+    """Shows each epoch's loss, accuracy and pace in the progress of a run."""
 
     def __init__(self, progress: RunProgress, epochs: int):
         """Starts with no epoch.
@@ -202,8 +201,8 @@ class EpochTeller:
         self._examples: int | None = None
         self._accuracy = ""
 
-    def __call__(self, record: training.EpochRecord) -> None:
-        """Tells of one epoch; the test accuracy is that of the last evaluation."""
+    def __call__(self, record: EpochRecord) -> None:
+        """Shows one epoch; the test accuracy is that of the last evaluation."""
         text = f"epoch {record.epoch}/{self._epochs}, loss {record.train_loss:.3f}"
         if record.test_accuracy is not None:
             self._accuracy = f", test accuracy {100 * record.test_accuracy:.1f} %"
@@ -218,8 +217,8 @@ class EpochTeller:
         self._progress.tell(text)
 
 
-def print_result(network: training.PretrainedNetwork) -> None:
-    """Prints the last evaluation, the best beside it, and where the run is."""
+def print_result(network: PretrainedNetwork) -> None:
+    """Prints the last and the best evaluation, and the folder of the run."""
     result = network.run.result()
     last = (result or {}).get("last")
     if result and last:

@@ -1,12 +1,12 @@
-"""What a training run is made of, before any data is loaded: an experiment, and its overrides."""
+"""The settings of a training run, known before any data is loaded."""
 
-import typing
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ntk_aug.checks import check_at_least
 from ntk_aug.errors import InputError
+from ntk_aug.options import setting_names
 from ntk_aug.training import MethodConfig, TrainingConfig
 
 
@@ -16,15 +16,14 @@ class Experiment:
 
     Attributes:
       data: data set by name.
-      classes: that are kept, by name or number; none: all.
-      imbalance: of a long tail: the largest class's size over the smallest's. None: all training
-        images.
-      label_noise: share of the training labels that are made wrong, in [0, 1].
-      data_seed: of the images that a long tail keeps and of the wrong labels; the runs of a sweep
-        share them.
+      classes: classes to keep, by name or number; none keeps all.
+      imbalance: of a long tail, the largest class's size over the smallest's; None keeps all
+        training images.
+      label_noise: share of the training labels to make wrong, in [0, 1].
+      data_seed: seed of the long tail and of the wrong labels, which the runs of a sweep share.
       model: network by name, or module:function for your own.
-      width: hidden units of the MLP. None: the model's default.
-      activation: of the MLP, relu or tanh. None: the model's default.
+      width: hidden units of the MLP; None takes the model's default.
+      activation: of the MLP, relu or tanh; None takes the model's default.
       training: settings of the training.
       method: settings of selection and augmentation.
     """
@@ -59,8 +58,8 @@ class Preset:
 
     Attributes:
       experiment: all of its settings.
-      reproduces: the table row or figure that it stands behind; empty: none.
-      description: what it trains, in one line.
+      reproduces: the table row or figure of the paper that it reproduces, or empty.
+      description: one line.
     """
 
     experiment: Experiment
@@ -80,11 +79,6 @@ _RESETS = {
 }
 
 
-def setting_names(kind: type) -> list[str]:
-    """The fields of a configuration that are values, and not configurations themselves."""
-    return [field.name for field in fields(kind) if field.name not in PARTS]
-
-
 def flat_settings(experiment: Experiment) -> dict[str, Any]:
     """Every setting of an experiment by name; the names of its parts do not collide."""
     flat: dict[str, Any] = {}
@@ -96,16 +90,15 @@ def flat_settings(experiment: Experiment) -> dict[str, Any]:
 def with_overrides(experiment: Experiment, overrides: Mapping[str, Any]) -> Experiment:
     """The experiment with other values of some settings.
 
-    A budget as a fraction replaces one as a count, and the other way round; another proxy has no
-    dimension, another model no width and activation, another schedule no decay epochs, unless they
-    are given as well.
+    A fraction replaces a count and a count a fraction. A new proxy resets the dimension, a new
+    model the width and activation, a new schedule the decay epochs, unless they are given, too.
 
     Args:
       experiment: any.
       overrides: values by the name of the setting, of any part.
 
     Raises:
-      InputError: values that do not fit, or do not fit together.
+      InputError: a value is out of range, or two do not go together.
     """
     values = dict(overrides)
     for name, others in _RESETS.items():
@@ -118,19 +111,3 @@ def with_overrides(experiment: Experiment, overrides: Mapping[str, Any]) -> Expe
         own = {key: values.pop(key) for key in setting_names(kind) if key in values}
         changed[name] = replace(getattr(experiment, name), **own)
     return replace(experiment, **values, **changed)
-
-
-def attribute_texts(kind: type) -> dict[str, str]:
-    """What the "Attributes:" of a class's docstring say of each, in one line each."""
-    texts: dict[str, str] = {}
-    name, indent = None, None
-    _, _, section = typing.cast(str, kind.__doc__).partition("Attributes:\n")
-    for line in section.splitlines():
-        depth = len(line) - len(line.lstrip())
-        indent = depth if indent is None else indent
-        if line.strip() and depth == indent:
-            name, _, text = line.strip().partition(": ")
-            texts[name] = text
-        elif line.strip() and name is not None:
-            texts[name] += " " + line.strip()
-    return texts

@@ -1,4 +1,4 @@
-"""`python -m experiments show`: what a run is and how it went, from its folder alone."""
+"""`python -m experiments show`: the settings and results of a run, from its folder alone."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from rich.table import Table
 from experiments.dry_run import format_setting
 from ntk_aug import training
 from ntk_aug.aliases import Int
+from ntk_aug.training.history import EpochRecord, summarize_history
 
 SHOWN_ROWS = 12
 """Of a table by epoch; the first and the last row are among them."""
@@ -23,7 +24,7 @@ _SHOWN_BEFORE = ("data", "model", "width", "activation")
 
 @dataclass(frozen=True)
 class ShowOptions:
-    """Shows what a run is and how it went: settings, result, epochs, selections, seconds."""
+    """Shows a run: settings, result, epochs, selections, seconds."""
 
     run: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """Folder of the run."""
@@ -45,7 +46,7 @@ def show_run(options: ShowOptions) -> None:
         return
     print_history(history)
     print_selections(run)
-    summary = training.summarize_history(history)
+    summary = summarize_history(history)
     for which in ("last", "best"):
         if summary[which]:
             print(f"{which:<9} {evaluation_text(summary[which])}")
@@ -78,8 +79,8 @@ def print_identity(config: Mapping[str, Any]) -> None:
     )
 
 
-def print_history(history: Sequence[training.EpochRecord]) -> None:
-    """Prints a line for some of the epochs; of many, for those that were evaluated."""
+def print_history(history: Sequence[EpochRecord]) -> None:
+    """Prints a line for some of the epochs; if there are many, for those with an evaluation."""
     evaluated = [record for record in history if record.test_accuracy is not None]
     shown = shortened(evaluated if evaluated and len(history) > SHOWN_ROWS else list(history))
     table = Table(box=None)
@@ -107,7 +108,7 @@ def print_history(history: Sequence[training.EpochRecord]) -> None:
 
 
 def print_selections(run: training.RunFolder) -> None:
-    """Prints a line for some of the selections, and how far others chose the same."""
+    """Prints a line for some of the selections, and their overlap with other selectors' choices."""
     epochs = run.selection_epochs()
     if not epochs:
         return
@@ -161,15 +162,15 @@ def evaluation_text(evaluation: Mapping[str, Any]) -> str:
 
 
 def shortened(rows: Sequence[Any]) -> list[Any]:
-    """At most `SHOWN_ROWS` of the rows, evenly spaced, with the first and the last."""
+    """At most `SHOWN_ROWS` evenly spaced rows, among them the first and the last."""
     if len(rows) <= SHOWN_ROWS:
         return list(rows)
     places = np.linspace(0, len(rows) - 1, SHOWN_ROWS).round().astype(int)
     return [rows[place] for place in places]
 
 
-def seconds_of(record: training.EpochRecord) -> float:
-    """Seconds of an epoch in all."""
+def seconds_of(record: EpochRecord) -> float:
+    """All seconds of an epoch."""
     names = (name for name in record._fields if name.startswith("seconds_"))
     return float(sum(getattr(record, name) for name in names))
 

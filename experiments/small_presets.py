@@ -61,7 +61,7 @@ def of_mlps(prefix: str, data: str, training: TrainingConfig) -> Iterator[tuple[
 
 
 def digits_by_network() -> Iterator[tuple[str, Preset]]:
-    """Selection by the exact gradients of the whole network, inside of the run."""
+    """Selection by exact gradients of the whole network."""
     for proxy, dimension in (("network", None), ("network-projected", 512)):
         method = {**SMALL_METHODS["coreset-10"], "proxy": proxy, "dimension": dimension}
         yield (

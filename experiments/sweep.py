@@ -16,17 +16,13 @@ from experiments.cost import estimate_cost
 from experiments.figure import draw_accuracies
 from experiments.inputs import data_line, load_splits
 from experiments.known_data import KNOWN_DATA, known_sizes, sizes_of
-from experiments.overrides import (
-    ExperimentOverrides,
-    MethodOverrides,
-    given_overrides,
-    override_options,
-)
+from experiments.overrides import ExperimentOverrides, MethodOverrides
 from experiments.presets import find_presets
 from experiments.run import ResolvedRun, resolve, train_resolved
 from ntk_aug import data, training
 from ntk_aug.checks import check_at_least, check_writable_folder
 from ntk_aug.errors import InputError, NtkAugError, UserCodeError
+from ntk_aug.options import given_overrides, override_options
 
 SweepTrainingOverrides = override_options(
     training.TrainingConfig, "Training, in place of the presets'.", leave_out=("seed",)
@@ -37,7 +33,7 @@ SweepTrainingOverrides = override_options(
 class SweepOptions:
     """Trains a preset, or each of a group, at several seeds; prints mean and standard deviation.
 
-    Finished runs are kept, stopped ones go on. A run that fails is told, and the others go on.
+    Finished runs are kept, stopped ones resume. A run that fails is reported; the others go on.
     """
 
     preset: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="PRESET-or-GROUP")]
@@ -80,7 +76,7 @@ class Spread(NamedTuple):
 
 
 def sweep(options: SweepOptions) -> None:
-    """Trains all runs and prints the table; raises InputError at the end if some have failed."""
+    """Runs the command `sweep`; raises InputError at the end if some runs have failed."""
     check_at_least(options.seeds, 1, "--seeds")
     if options.figure is not None:
         check_writable_folder(Path(options.figure).parent)
@@ -135,12 +131,12 @@ def resolve_sweep(options: SweepOptions) -> list[ResolvedRun]:
 
 
 def run_folder(options: SweepOptions, resolved: ResolvedRun) -> Path:
-    """Where a run of a sweep is written."""
+    """The folder of a run of a sweep."""
     return Path(options.out) / str(resolved.preset) / str(resolved.experiment.training.seed)
 
 
 def finished_result(folder: Path, resolved: ResolvedRun) -> dict[str, Any] | None:
-    """The result of this run if the folder holds it and it has ended; no data are loaded."""
+    """The result of this run if its folder holds a finished one; loads no data."""
     if not (folder / "result.json").exists():
         return None
     run = training.RunFolder.read(folder)
@@ -149,7 +145,7 @@ def finished_result(folder: Path, resolved: ResolvedRun) -> dict[str, Any] | Non
 
 
 class _Splits:
-    """The data of runs, one after the other; those of the last run are kept."""
+    """Loads the data of runs; keeps those of the last run."""
 
     def __init__(self, data_dir: str | None):
         self._data_dir = data_dir
@@ -213,12 +209,12 @@ def print_results(results: dict[str, list[dict[str, Any]]]) -> None:
 
 
 def accuracies_of(results: Sequence[dict[str, Any]], which: str = "last") -> list[float]:
-    """The test accuracies in per cent, of the "last" or "best" epoch, where there is a test set."""
+    """The test accuracies in per cent of the "last" or "best" epoch."""
     return [100 * result[which]["test_accuracy"] for result in results if result[which]]
 
 
 def format_spread(value: Spread, digits: int = 2) -> str:
-    """Mean +- standard deviation; "-" of what is not known."""
+    """Mean +- standard deviation; "-" if unknown."""
     if np.isnan(value.mean):
         return "-"
     std = "" if np.isnan(value.std) else f" +- {value.std:.{digits}f}"

@@ -7,6 +7,9 @@ import tempfile
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # Set before workers start: threads of BLAS in two of them would wait for each other.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# Most programs run once, on small arrays: a quick compilation saves more than it costs. Processes
+# that tests start inherit it.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
 from jaxtyping import install_import_hook
 from typechecking import checked_modules
@@ -32,8 +35,6 @@ if PROGRAMS is not None:
     os.environ[SHARED] = PROGRAMS.name  # before workers start
 jax.config.update("jax_compilation_cache_dir", os.environ[SHARED])
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-# Most programs run once, on small arrays: a quick compilation saves more than it costs.
-jax.config.update("jax_disable_most_optimizations", True)
 
 
 def pytest_configure(config):

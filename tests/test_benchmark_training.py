@@ -13,7 +13,9 @@ from benchmarks import training as benchmark
 from benchmarks.training_contestants import BareLoop, BareStep, TorchLoop, TrainingRun
 from ntk_aug import models, training
 from ntk_aug.errors import InputError
+from ntk_aug.training.initial import initial_state
 from ntk_aug.training.plan import shuffle
+from ntk_aug.training.step import Keys
 
 CONFIG = training.TrainingConfig(epochs=1, batch_size=4, learning_rate=0.05, weight_decay=0.01)
 
@@ -27,8 +29,8 @@ def check_close(one, other, rtol=1e-4):
 def test_the_bare_loop_trains_as_ours(model, digits):
     module = models.MLP(3, 8) if model == "mlp" else models.CifarResNet(3, (1,), 4)
     network = models.linen_network(module)
-    start = training.initial_state(network, digits.example, CONFIG)
-    order = shuffle(training.Keys.of_seed(CONFIG.seed).order, 0, len(digits))
+    start = initial_state(network, digits.example, CONFIG)
+    order = shuffle(Keys.of_seed(CONFIG.seed).order, 0, len(digits))
     step = BareStep(module, digits, CONFIG)
     bare = BareLoop(step, digits, CONFIG.batch_size, (start.params, start.state), order)
     assert bare.epoch() > 0

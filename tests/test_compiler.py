@@ -46,6 +46,7 @@ def test_the_compiler_of_this_environment_is_right():
     # In a process of their own: a faulty compiler ends it.
     run = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(PROGRAMS)],
+        env={**os.environ, "JAX_DISABLE_MOST_OPTIMIZATIONS": "0"},
         capture_output=True,
         text=True,
         timeout=300,

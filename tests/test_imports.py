@@ -7,8 +7,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 # One way: each may import those before it (and its own files).
 BASE = (
-    *("aliases", "errors", "checks", "compiler", "imports", "inputs", "losses", "precision"),
-    *("programs", "progress", "randomness", "records", "threads"),
+    *("aliases", "errors", "checks", "compiler", "imports", "inputs", "losses", "options"),
+    *("precision", "programs", "progress", "randomness", "records", "threads"),
 )
 LAYERS = ("data", "augment", "models", "jacobian", "ntk", "spectrum", "coreset", "training")
 ORDER = (*BASE, *LAYERS)

@@ -21,6 +21,16 @@ import ntk_aug
 from ntk_aug import augment, data, jacobian, models, spectrum, theory, training
 from ntk_aug.augment import Policy, WuAugmentation, parse_table
 from ntk_aug.augment.batches import candidates
+from ntk_aug.augment.batches import candidates as candidates_module
+from ntk_aug.augment.batches.mixing import draw_cutmix, draw_mixup
+from ntk_aug.augment.floats.cropping import draw_crop_offset, random_crop
+from ntk_aug.augment.floats.geometry import random_flip_vertical
+from ntk_aug.augment.floats.noise import random_noise_on_sphere
+from ntk_aug.augment.pixels.operations import place_operation
+from ntk_aug.augment.pixels.resizing import draw_resized_crop, random_resized_crop
+from ntk_aug.augment.policies.sampling import draw_policy
+from ntk_aug.augment.weak import random_part, random_shift, random_window, random_zoom
+from ntk_aug.training.step import Keys
 
 KEY = jax.random.key(3)
 RNG = np.random.default_rng(0)
@@ -53,39 +63,39 @@ PARTNERS = (IMAGES, LABELS)
 TRACED = {
     "augment_batch": lambda key: augment.augment_batch(WU, key, IMAGES, np.arange(6)),
     "augment_by_loss": by_loss,
-    "draw_crop_offset": lambda key: augment.draw_crop_offset(key, 4),
-    "draw_cutmix": lambda key: augment.draw_cutmix(key, 9, 8, 8, alpha=0.5, probability=0.5),
-    "draw_mixup": lambda key: augment.draw_mixup(key, 9, 8, 8),
-    "draw_policy": lambda key: augment.draw_policy(key, POLICY, 8, 8),
-    "draw_resized_crop": lambda key: augment.draw_resized_crop(key, 12, 16),
+    "draw_crop_offset": lambda key: draw_crop_offset(key, 4),
+    "draw_cutmix": lambda key: draw_cutmix(key, 9, 8, 8, alpha=0.5, probability=0.5),
+    "draw_mixup": lambda key: draw_mixup(key, 9, 8, 8),
+    "draw_policy": lambda key: draw_policy(key, POLICY, 8, 8),
+    "draw_resized_crop": lambda key: draw_resized_crop(key, 12, 16),
     "example_key": lambda key: jax.random.bits(augment.example_key(key, 1, 2, 3)),
     "mix_batch": partial(mixed, augment.random_cutmix),
-    "place_operation": lambda key: augment.place_operation(
+    "place_operation": lambda key: place_operation(
         key, 1, np.zeros(13, int), 8, 8, operations=("Cutout", "Cutout-shifted")
     ),
     "random_color_jitter": lambda key: augment.random_color_jitter(key, IMAGE, brightness=0.5),
-    "random_crop": lambda key: augment.random_crop(key, IMAGE, 4, 4),
+    "random_crop": lambda key: random_crop(key, IMAGE, 4, 4),
     "random_crop_padded": lambda key: augment.random_crop_padded(key, IMAGE, 2),
     "random_cutmix": lambda key: augment.random_cutmix(
         key, IMAGES[0], 1, *PARTNERS, num_classes=3, probability=0.5
     ),
     "random_flip_horizontal": lambda key: augment.random_flip_horizontal(key, IMAGE),
-    "random_flip_vertical": lambda key: augment.random_flip_vertical(key, IMAGE),
+    "random_flip_vertical": lambda key: random_flip_vertical(key, IMAGE),
     "random_gaussian_blur": lambda key: augment.random_gaussian_blur(key, IMAGE),
     "random_gaussian_noise": lambda key: augment.random_gaussian_noise(key, IMAGE, 0.1),
     "random_mixup": lambda key: augment.random_mixup(key, IMAGES[0], 1, *PARTNERS, num_classes=3),
     "random_noise_in_ball": lambda key: augment.random_noise_in_ball(key, IMAGE, 0.1),
-    "random_noise_on_sphere": lambda key: augment.random_noise_on_sphere(key, IMAGE, 0.1),
+    "random_noise_on_sphere": lambda key: random_noise_on_sphere(key, IMAGE, 0.1),
     "random_operation": lambda key: augment.random_operation(key, IMAGE, "Cutout", maximum=8),
-    "random_part": lambda key: augment.random_part(key, IMAGE),
-    "random_resized_crop": lambda key: augment.random_resized_crop(
+    "random_part": lambda key: random_part(key, IMAGE),
+    "random_resized_crop": lambda key: random_resized_crop(
         key, (IMAGE * 255).astype(np.uint8), 8, 8
     ),
     "random_rotate": lambda key: augment.random_rotate(key, IMAGE, 30),
-    "random_shift": lambda key: augment.random_shift(key, IMAGE),
-    "random_window": lambda key: augment.random_window(key, IMAGE),
-    "random_zoom": lambda key: augment.random_zoom(key, IMAGE),
-    "select_candidates": lambda key: augment.select_candidates(key, jnp.arange(4.0), 2),
+    "random_shift": lambda key: random_shift(key, IMAGE),
+    "random_window": lambda key: random_window(key, IMAGE),
+    "random_zoom": lambda key: random_zoom(key, IMAGE),
+    "select_candidates": lambda key: candidates_module.select_candidates(key, jnp.arange(4.0), 2),
     "PolicyAugmentation.draw": lambda key: augment.PolicyAugmentation(POLICY).draw(key, 8, 8),
     "ComposedAugmentation.__call__": lambda key: COMPOSED(key, IMAGE),
     "AugMixAugmentation.draw": lambda key: AUGMIX.draw(key, 8, 8),
@@ -108,7 +118,9 @@ ON_HOST = {
     "measure_perturbed": lambda key: theory.measure_perturbed(key, [2.0, 1.0], 3, 0.1, draws=2),
     "projected_rows": lambda key: jacobian.projected_rows(
         key,
-        jacobian.JacobianRows(lambda w, x: x[:, 0, 0] @ w, np.ones((1, 2), np.float32), (1, 1, 1)),
+        jacobian.JacobianRows(
+            (lambda w, x: x[:, 0, 0] @ w, np.ones((1, 2), np.float32)), (1, 1, 1)
+        ),
         IMAGES[:, :1, :1],
         dimension=3,
     ),
@@ -131,17 +143,23 @@ SEEDS_NUMPY = {
 """They seed NumPy's generator with the key: see `AXES`, and `coreset/test_randomness.py`."""
 
 # To projected_rows, and to augment_batch.
-HANDS_ON = {"network_examples", "ExamplesProgram", "AugmentedVersions"}
+HANDS_ON = {"network_examples", "ExamplesProgram", "AugmentedVersions", "study_spectrum"}
+# Parts of functions in the tables above, and what draws nothing by itself.
+PARTS = {
+    *("KrylovBasis", "StochasticGreedy", "two_stage_greedy"),
+    *("draw_plan", "draw_steps", "place_cutout", "shuffle"),
+    *("as_key", "generator", "check_algorithm"),
+}
 ELSEWHERE = {"width_convergence"}  # tested with the kernels of infinite width
 
 
 def public_functions_of_a_key():
-    for package in pkgutil.iter_modules(ntk_aug.__path__):
-        module = importlib.import_module(f"ntk_aug.{package.name}")
-        for name in getattr(module, "__all__", ()):
-            public = getattr(module, name)
+    for found in pkgutil.walk_packages(ntk_aug.__path__, "ntk_aug."):
+        module = importlib.import_module(found.name)
+        for name, public in vars(module).items():
+            is_own = not name.startswith("_") and getattr(public, "__module__", "") == found.name
             is_class = inspect.isclass(public) and not issubclass(public, Exception)
-            if inspect.isfunction(public) or is_class:
+            if is_own and (inspect.isfunction(public) or is_class):
                 parameters = inspect.signature(public).parameters
                 if any(p == "key" or p.endswith("_key") for p in parameters):
                     yield name
@@ -149,7 +167,7 @@ def public_functions_of_a_key():
 
 def test_the_tables_name_every_public_function_that_takes_a_key():
     named = {name for name in {**TRACED, **ON_HOST} if "." not in name}
-    assert set(public_functions_of_a_key()) == named | SEEDS_NUMPY | HANDS_ON | ELSEWHERE
+    assert set(public_functions_of_a_key()) == named | SEEDS_NUMPY | HANDS_ON | PARTS | ELSEWHERE
 
 
 def check_no_key_is_used_twice(run):
@@ -356,7 +374,7 @@ def test_epochs_steps_and_versions_of_a_training_have_keys_of_their_own():
 
 
 def test_what_a_training_run_draws_has_six_keys():
-    keys = [key for seed in (0, 1) for key in training.Keys.of_seed(seed)]
+    keys = [key for seed in (0, 1) for key in Keys.of_seed(seed)]
     bits = [tuple(np.asarray(jax.random.key_data(key))) for key in keys]
     assert len(set(bits)) == 12
 
@@ -368,7 +386,7 @@ def test_signs_and_places_of_a_projection_are_independent():
     """The rows of the identity are those of S: one random sign at one random place each."""
     size, dimension = 1000, 5
     rows = jacobian.JacobianRows(
-        lambda w, x: x.reshape(len(x), -1) @ w, jnp.zeros((size, 1), jnp.float32), (size, 1, 1)
+        (lambda w, x: x.reshape(len(x), -1) @ w, jnp.zeros((size, 1), jnp.float32)), (size, 1, 1)
     )
     identity = np.eye(size, dtype=np.float32)[:, :, None, None]
     S = jacobian.projected_rows(KEY, rows, identity, dimension=dimension)

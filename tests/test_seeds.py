@@ -9,6 +9,15 @@ import pytest
 from scipy.sparse.linalg import aslinearoperator
 
 from ntk_aug import augment, coreset, data, jacobian, spectrum, theory
+from ntk_aug.augment.batches.candidates import select_candidates
+from ntk_aug.augment.batches.mixing import draw_cutmix, draw_mixup
+from ntk_aug.augment.floats.cropping import draw_crop_offset, random_crop
+from ntk_aug.augment.floats.geometry import random_flip_vertical
+from ntk_aug.augment.floats.noise import random_noise_on_sphere
+from ntk_aug.augment.pixels.resizing import random_resized_crop
+from ntk_aug.augment.policies.sampling import draw_policy
+from ntk_aug.augment.weak import random_shift
+from ntk_aug.coreset.baselines import random_subset
 
 IMAGE = jnp.asarray(np.random.default_rng(0).integers(0, 256, (8, 8, 3)) / 255, jnp.float32)
 GRADIENTS = np.random.default_rng(1).normal(size=(90, 4))
@@ -41,25 +50,25 @@ def of_examples(**options):
 DRAWS = {
     "example_key": lambda key: jax.random.key_data(augment.example_key(key, 1, 2)),
     "rotation": lambda key: augment.random_rotate(key, IMAGE, 30.0),
-    "flips": lambda key: augment.random_flip_vertical(key, augment.random_shift(key, IMAGE)),
-    "crop": lambda key: augment.random_crop(key, IMAGE, 4, 4),
-    "offset": lambda key: augment.draw_crop_offset(key, 400),
-    "resized crop": lambda key: augment.random_resized_crop(key, PIXELS[0], 8, 8),
+    "flips": lambda key: random_flip_vertical(key, random_shift(key, IMAGE)),
+    "crop": lambda key: random_crop(key, IMAGE, 4, 4),
+    "offset": lambda key: draw_crop_offset(key, 400),
+    "resized crop": lambda key: random_resized_crop(key, PIXELS[0], 8, 8),
     "noise": lambda key: (
         augment.random_gaussian_noise(key, IMAGE, 0.1),
-        augment.random_noise_on_sphere(key, IMAGE, 0.1),
+        random_noise_on_sphere(key, IMAGE, 0.1),
         augment.random_noise_in_ball(key, IMAGE, 0.1),
     ),
     "blur": lambda key: augment.random_gaussian_blur(key, IMAGE),
     "jitter": lambda key: augment.random_color_jitter(key, IMAGE, brightness=0.5),
     "mixed batch": mixed,
-    "mixing": lambda key: (augment.draw_mixup(key, 9, 8, 8), augment.draw_cutmix(key, 9, 8, 8)),
-    "candidates": lambda key: augment.select_candidates(key, np.arange(9.0), 4),
-    "policy": lambda key: augment.draw_policy(key, POLICY, 8, 8),
+    "mixing": lambda key: (draw_mixup(key, 9, 8, 8), draw_cutmix(key, 9, 8, 8)),
+    "candidates": lambda key: select_candidates(key, np.arange(9.0), 4),
+    "policy": lambda key: draw_policy(key, POLICY, 8, 8),
     "projection": lambda key: jacobian.projected_rows(
         key, linear_rows(), np.float32(PIXELS) / 255, dimension=3
     ),
-    "random subset": lambda key: coreset.random_subset(key, 50, 9).indices,
+    "random subset": lambda key: random_subset(key, 50, 9).indices,
     "random errors": lambda key: coreset.random_gradient_errors(
         key, GRADIENTS, LABELS, np.full(3, 2), draws=3
     ),
@@ -88,7 +97,7 @@ def linear_rows():
     def apply_fn(params, images):
         return images.reshape(len(images), -1) @ params
 
-    return jacobian.JacobianRows(apply_fn, np.ones((192, 2), np.float32), (8, 8, 3))
+    return jacobian.JacobianRows((apply_fn, np.ones((192, 2), np.float32)), (8, 8, 3))
 
 
 @pytest.mark.parametrize("name", DRAWS)

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from analysis.__main__ import COMMANDS
-from ntk_aug import augment, coreset, imports, models
+from ntk_aug import augment, imports, models
+from ntk_aug.coreset.selectors import find_selector
 from ntk_aug.errors import InputError, UserCodeError
 from ntk_aug.programs import run_program
 
@@ -57,7 +58,7 @@ def reads_badly(key, examples, count):
     return examples.logits[:, 99]
 
 def asks_too_much(key, image):
-    return augment.rotate(image, 30, interpolation="cubic")
+    return augment.random_rotate(key, image, 30, interpolation="cubic")
 
 policy = augment.PolicyAugmentation(augment.POLICIES["trivialaugment"])
 '''
@@ -108,7 +109,7 @@ SMALL = ("--epochs", "0", "--width", "4", "--out", "out")
             ["with_numpy"],
         ),
         (
-            ("augment", "--policy", "own_parts:with_numpy"),
+            ("augment", "--augment", "own_parts:with_numpy"),
             "error: own_parts:with_numpy raised TracerArrayConversionError: ",
             ["with_numpy"],
         ),
@@ -128,7 +129,7 @@ SMALL = ("--epochs", "0", "--width", "4", "--out", "out")
             None,
         ),
         (("select", "--model", "own_absent:f"), "ModuleNotFoundError: No module named", []),
-        (("augment", "--policy", "own_parts:asks_too_much"), "unknown interpolation 'cubic'", []),
+        (("augment", "--augment", "own_parts:asks_too_much"), "unknown interpolation 'cubic'", []),
     ],
 )
 def test_a_users_error_is_their_traceback_and_one_line(arguments, line, frames, capsys):
@@ -161,7 +162,7 @@ def test_in_a_program_the_users_error_is_the_cause():
 
 
 def test_a_guarded_function_is_otherwise_itself():
-    select = coreset.find_selector("own_parts:reads_badly").select
+    select = find_selector("own_parts:reads_badly").select
     assert list(inspect.signature(select).parameters) == ["key", "examples", "count"]
     assert select.__doc__ == "Its docstring."
     policy = augment.build_augmentation("own_parts:policy")

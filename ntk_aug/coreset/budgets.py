@@ -8,7 +8,7 @@ from ntk_aug.aliases import Array, Int
 from ntk_aug.checks import check_choice, check_count
 from ntk_aug.errors import InputError
 
-SPLITS = ("equal", "proportional")
+ALLOCATIONS = ("equal", "proportional")
 
 
 def class_budgets(
@@ -16,7 +16,7 @@ def class_budgets(
     *,
     fraction: float | None = None,
     count: int | None = None,
-    split: str = "proportional",
+    allocation: str = "proportional",
 ) -> Int[np.ndarray, " classes"]:
     """Divides a budget among classes; the parts sum to it exactly.
 
@@ -25,13 +25,13 @@ def class_budgets(
       fraction: the budget as a share of all examples, in (0, 1]; rounded to the nearest count
         (halves up), and at least 1. Either this or `count`.
       count: the budget in examples.
-      split: `proportional` to the sizes, rounded by largest remainder; or `equal`, where a class
-        smaller than its share gives all it has and the rest is shared by the others. What is left
+      allocation: `proportional` to the sizes, rounded by largest remainder; or `equal`, where a
+        class smaller than its share gives all it has and the others share the rest. What is left
         over goes to the classes of lower number.
 
     Raises:
       InputError: both or neither of fraction and count, one out of range, an empty class, an
-        unknown split.
+        unknown allocation.
     """
     sizes = np.asarray(class_sizes, np.int64)
     if len(sizes) == 0:
@@ -39,9 +39,9 @@ def class_budgets(
     if (sizes < 1).any():
         number = int(np.argmax(sizes < 1))
         raise InputError(f"class {number} has {sizes[number]} examples, expected at least 1")
-    check_choice(split, SPLITS, "split of a budget")
+    check_choice(allocation, ALLOCATIONS, "allocation of a budget")
     total = budget_of(int(sizes.sum()), fraction=fraction, count=count)
-    return _proportional(sizes, total) if split == "proportional" else _equal(sizes, total)
+    return _proportional(sizes, total) if allocation == "proportional" else _equal(sizes, total)
 
 
 def check_budgets_reach_all(

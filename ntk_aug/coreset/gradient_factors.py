@@ -38,7 +38,14 @@ class GradientFactors:
     def take(self, positions: Int[np.ndarray, " m"]) -> "GradientFactors":
         """The gradients of some examples, in the order given."""
         inner = None if self.inner is None else self.inner[positions]
-        return GradientFactors(self.outer[positions], inner)
+        part = GradientFactors(self.outer[positions], inner)
+        vars(part)["is_checked"] = self.is_checked
+        return part
+
+    @cached_property
+    def is_checked(self) -> bool:
+        """Whether `as_factors` has looked at these gradients, or at those they are part of."""
+        return False
 
     def combination(self, weights: Float[np.ndarray, " n"]) -> Float64[np.ndarray, "..."]:
         """sum_i weights_i g_i, as an array [a], or [a, b] with two factors."""
@@ -162,6 +169,8 @@ def as_factors(gradients: Gradients) -> GradientFactors:
       InputError: there are none, they are no rows, or one is NaN, infinite, or longer than 1e150
         (the first is named).
     """
+    if isinstance(gradients, GradientFactors) and gradients.is_checked:
+        return gradients
     if not isinstance(gradients, GradientFactors):
         rows = np.ascontiguousarray(gradients, np.float64)
         if rows.ndim != 2:
@@ -179,6 +188,7 @@ def as_factors(gradients: Gradients) -> GradientFactors:
             f"the gradient of example {int(np.argmin(fits))} is longer than {_MAX_LENGTH:g}: its "
             "square is no float64 number that can be added to others"
         )
+    vars(gradients)["is_checked"] = True
     return gradients
 
 

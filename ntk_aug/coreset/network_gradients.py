@@ -14,13 +14,16 @@ from ntk_aug.checks import check_at_least, check_choice, check_finite_rows
 from ntk_aug.coreset.examples import Examples, loss_sources
 from ntk_aug.coreset.facility.facility_location import DEFAULT_MEMORY_BYTES
 from ntk_aug.coreset.gradient_factors import GradientFactors
-from ntk_aug.coreset.proxies import PROXIES
+from ntk_aug.coreset.proxies import PROXIES, layer_gradients
 from ntk_aug.data import Dataset, normalize, unit_range
 from ntk_aug.errors import InputError, NotFiniteError
 from ntk_aug.inputs import take_examples
 from ntk_aug.jacobian import JacobianRows, LastLayer, projected_rows, row_norms
 from ntk_aug.losses import check_targets
-from ntk_aug.models import ModelView, StreamedProgram, as_view, count_outputs, num_params
+from ntk_aug.models import ModelView, as_view
+from ntk_aug.models.evaluation import StreamedProgram
+from ntk_aug.models.network import num_params
+from ntk_aug.models.outputs import count_outputs
 from ntk_aug.randomness import as_key
 
 # Images whose inputs are held as floats at once, and bytes of their gradients.
@@ -110,7 +113,7 @@ class ExamplesProgram:
             computed later raises one for values that are not finite.
         """
         data, proxy = self._dataset, self._proxy
-        outputs = count_outputs(self._apply_fn, variables, data.example)
+        outputs = count_outputs((self._apply_fn, variables), data.example)
         if outputs != data.num_classes:
             raise InputError(
                 f"the network has {outputs} outputs, expected one for each of the "
@@ -125,7 +128,7 @@ class ExamplesProgram:
         if proxy.startswith("last-layer-weight"):
             if self._last_layer is None:
                 self._last_layer = LastLayer(
-                    self._apply_fn, variables, self._dataset.example, layer=self._layer_name
+                    (self._apply_fn, variables), self._dataset.example, layer=self._layer_name
                 )
             sources["last_layer"] = lambda examples: self._stream(
                 self._layer, variables, "last layer", self._targets
@@ -158,11 +161,8 @@ class ExamplesProgram:
             outer = examples.residuals
         # What is added to them after something else (a ReLU) is no bias of the layer.
         with_bias = self._proxy == "last-layer-weight" and self._last_layer.bias is not None
-        if with_bias and _agree(found.of_bias, found.cotangents):
-            inner = np.hstack([inner, np.ones((len(inner), 1))])
-        check_finite_rows(inner, "the last layer's inputs")
-        check_finite_rows(outer, "the last layer's gradients")
-        return GradientFactors(outer, inner)
+        bias = with_bias and _agree(found.of_bias, found.cotangents)
+        return layer_gradients(outer, inner, bias=bias)
 
     def _check_memory(self, num_params):
         n = len(self._dataset)
@@ -180,7 +180,7 @@ class ExamplesProgram:
 
     def _rows(self, variables):
         view = self._view_of(variables)
-        return JacobianRows(view.apply_fn, view.params, self._dataset.example, rows=self._loss)
+        return JacobianRows(view, self._dataset.example, rows=self._loss)
 
     def _fill(self, results, rows, stage, compute):
         """Computes results [n, ...] of (network inputs, targets, progress), by parts of images."""
@@ -280,4 +280,6 @@ def _finite(logits):
 
 
 def _agree(a, b, floor=0.0):
-    return a.shape == b.shape and np.abs(a - b).max() <= _ROUNDING * np.abs(b).max() + floor
+    if a.shape != b.shape:
+        return False
+    return bool(np.abs(a - b).max() <= _ROUNDING * np.abs(b).max() + floor)

@@ -68,10 +68,27 @@ def last_layer_weight_gradients(
     residuals = _residuals(logits, targets, loss)
     inputs = np.asarray(inputs, np.float64)
     check_same_shape(inputs.shape, (len(residuals), *inputs.shape[1:]), "the last layer's inputs")
+    return layer_gradients(residuals, inputs, bias=bias)
+
+
+def layer_gradients(
+    cotangents: Float64[np.ndarray, "n C"], inputs: Float64[np.ndarray, "n d"], *, bias: bool
+) -> GradientFactors:
+    """The gradients by a dense layer's kernel, and by its bias, in factors.
+
+    Args:
+      cotangents: of the layer's results.
+      inputs: what the layer is applied to.
+      bias: <g_i, g_j> = <r_i, r_j> (<h_i, h_j> + 1).
+
+    Raises:
+      InputError: values that are not finite.
+    """
     check_finite_rows(inputs, "the last layer's inputs")
+    check_finite_rows(cotangents, "the last layer's gradients")
     if bias:
         inputs = np.hstack([inputs, np.ones((len(inputs), 1))])
-    return GradientFactors(residuals, inputs)
+    return GradientFactors(cotangents, inputs)
 
 
 def _residuals(logits, targets, loss) -> Float64[np.ndarray, "n C"]:

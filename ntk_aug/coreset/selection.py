@@ -1,12 +1,12 @@
 """Selecting from labelled examples by any selector: groups, budgets, and weights of the whole."""
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
 
-from ntk_aug.aliases import Float64, Int, KeyLike, Labels, Progress
+from ntk_aug.aliases import Int, KeyLike, Labels, Progress
 from ntk_aug.checks import check_at_least, check_labels, check_same_shape
 from ntk_aug.coreset.budgets import check_budgets_reach_all, class_budgets
 from ntk_aug.coreset.examples import Examples
@@ -15,37 +15,17 @@ from ntk_aug.coreset.facility.facility_location import (
     DEFAULT_EPSILON,
     check_algorithm,
 )
-from ntk_aug.coreset.facility.per_class import check_backend, facility_location_per_class
+from ntk_aug.coreset.facility.per_class import check_backend
+from ntk_aug.coreset.gradient_errors import error_of_checked
 from ntk_aug.coreset.selectors import (
     DEFAULT_SELECTOR,
     Selector,
     find_selector,
-    select_coreset,
 )
 from ntk_aug.coreset.subset import Subset, places_by_class
 from ntk_aug.errors import InputError
 from ntk_aug.randomness import as_key
 from ntk_aug.threads import map_classes, usable_threads
-
-
-class Selection(NamedTuple):
-    """The selected examples: those of the first group in their order, then of the next.
-
-    Attributes:
-      indices: places among the examples.
-      weights: how many examples each stands for. They sum to the size of each group, and so to n;
-        except those of gradient matching, which are what it found.
-      gains: what each added to the selector's objective, or its score; NaN where it has none.
-      labels: of each selected example.
-      estimate: of the selector "coreset", the sum over groups of sum_i min_j ||g_i - g_j||, which
-        bounds the gradient error (see `FacilityLocation`); NaN of all others.
-    """
-
-    indices: Int[np.ndarray, " k"]
-    weights: Float64[np.ndarray, " k"]
-    gains: Float64[np.ndarray, " k"]
-    labels: Int[np.ndarray, " k"]
-    estimate: float = math.nan
 
 
 def select(
@@ -55,12 +35,12 @@ def select(
     *,
     fraction: float | None = None,
     count: int | None = None,
-    split: str = "proportional",
+    allocation: str = "proportional",
     per_class: bool | None = None,
     num_threads: int | None = None,
     progress: Progress | None = None,
     **options: Any,
-) -> Selection:
+) -> Subset:
     """Selects from each class, or from all examples at once, by one selector.
 
     Groups are selected from side by side in threads, each with a key of its own, folded from its
@@ -74,7 +54,7 @@ def select(
         Either this or the count; "all" and "none" need neither, and do not keep to it. Gradient
         matching can end with fewer: see `match_gradients`.
       count: the budget in examples.
-      split: `proportional` or `equal`, where each class is selected from.
+      allocation: `proportional` or `equal`, where each class is selected from.
       per_class: from each class, or from all at once. None: the selector's own convention.
       num_threads: None takes the cores that this process may use.
       progress: called with ("classes", done, in all); all examples at once count as one.
@@ -96,34 +76,27 @@ def select(
         selector,
         fraction=fraction,
         count=count,
-        split=split,
+        allocation=allocation,
         per_class=per_class,
         **options,
     )
     key = as_key(key)
     threads = usable_threads(num_threads, len(budgets))
     groups = examples.labels if per_class else np.zeros(len(examples), np.int32)
-    if entry.select is select_coreset:
-        # All groups at once: small ones in step, or on a device
-        coreset = facility_location_per_class(
-            examples.gradients,
+    if entry.takes_groups:
+        found = entry.select(
+            key,
+            examples,
             groups,
             num_classes=len(budgets),
             fraction=fraction,
             count=count,
-            split=split,
-            algorithm_key=key,
+            allocation=allocation,
             num_threads=threads,
             progress=progress,
             **options,
         )
-        return Selection(
-            coreset.indices,
-            coreset.weights.astype(np.float64),
-            coreset.gains,
-            examples.labels[coreset.indices],
-            coreset.estimate,
-        )
+        return found._replace(labels=examples.labels[found.indices])
     if entry.uses is not None:
         getattr(examples, entry.uses)  # here, where it can be interrupted, and not in a thread
     keys = [jax.random.fold_in(key, number) for number in range(len(budgets))]
@@ -134,11 +107,14 @@ def select(
         part = examples.take(own) if per_class else examples
         subset = entry.select(keys[number], part, budget, **options)
         indices, weights, gains = _complete(subset, len(own), budget, name)
-        return own[indices], weights, gains, part.labels[indices]
+        return own[indices], weights, gains
 
-    found = map_classes(select_of_group, [1] * len(budgets), num_threads=threads, progress=progress)
-    indices, weights, gains, labels = map(np.concatenate, zip(*found, strict=True))
-    return Selection(indices, weights, gains, labels)
+    parts = map_classes(select_of_group, [1] * len(budgets), num_threads=threads, progress=progress)
+    indices, weights, gains = map(np.concatenate, zip(*parts, strict=True))
+    error = math.nan
+    if entry.uses == "gradients":
+        error = error_of_checked(examples.gradients, indices, weights)
+    return Subset(indices, weights, gains, examples.labels[indices], gradient_error=error)
 
 
 def selection_budgets(
@@ -148,7 +124,7 @@ def selection_budgets(
     *,
     fraction: float | None = None,
     count: int | None = None,
-    split: str = "proportional",
+    allocation: str = "proportional",
     per_class: bool | None = None,
     **options: Any,
 ) -> Int[np.ndarray, " groups"]:
@@ -170,13 +146,13 @@ def selection_budgets(
     sizes = np.bincount(labels, minlength=num_classes) if per_class else np.array([len(labels)])
     by_tolerance = entry.options is not None and "tolerance" in options
     if fraction is None and count is None and (by_tolerance or not entry.takes_budget):
-        budgets = class_budgets(sizes, count=int(sizes.sum()), split=split)
+        budgets = class_budgets(sizes, count=int(sizes.sum()), allocation=allocation)
     else:
-        budgets = class_budgets(sizes, fraction=fraction, count=count, split=split)
+        budgets = class_budgets(sizes, fraction=fraction, count=count, allocation=allocation)
         if not entry.takes_budget:
             return sizes
         check_budgets_reach_all(budgets, sizes)
-    if entry.select is select_coreset:
+    if entry.takes_groups:
         algorithm = options.get("algorithm", DEFAULT_ALGORITHM)
         if "epsilon" in options and algorithm != "stochastic":
             raise InputError(f"epsilon is of algorithm 'stochastic', not {algorithm!r}")

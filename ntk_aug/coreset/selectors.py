@@ -1,15 +1,13 @@
 """Selectors by name: one table; one more selector is one more entry."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from ntk_aug.aliases import KeyLike
 from ntk_aug.checks import check_choice
 from ntk_aug.coreset.baselines import herd, k_center_greedy, largest_scores, random_subset
-from ntk_aug.coreset.examples import Examples
-from ntk_aug.coreset.facility.facility_location import facility_location
+from ntk_aug.coreset.facility.per_class import facility_location_per_class
 from ntk_aug.coreset.gradient_matching import match_gradients
 from ntk_aug.coreset.subset import Subset
 from ntk_aug.imports import guarded, import_function, is_import_path
@@ -23,12 +21,14 @@ class SelectorEntry(NamedTuple):
 
     Attributes:
       select: select(key, examples, count, **options) -> Subset, of one group of examples.
-      description: what of the selected is so, in one line.
+      description: what it selects, in one line.
       source: who published it.
       uses: the property of `Examples` that it selects by; None: none, or not known.
       per_class: each class is a group, with a budget of its own; otherwise all are one.
       options: names of the options that it takes; None: whatever it is given.
       takes_budget: False: how many are selected is for it to say.
+      takes_groups: select(key, examples, groups, **options) -> Subset selects from all groups at
+        once; options are those of `facility_location_per_class`.
     """
 
     select: Selector
@@ -38,16 +38,12 @@ class SelectorEntry(NamedTuple):
     per_class: bool = False
     options: tuple[str, ...] | None = ()
     takes_budget: bool = True
+    takes_groups: bool = False
 
 
-def select_coreset(key: KeyLike, examples: Examples, count: int, **options: Any) -> Subset:
-    """Facility location on the gradients of one group; options as `facility_location` takes them.
-
-    Reference:
-      Liu, Mirzasoleiman: Data-efficient augmentation for training neural networks, 2022.
-    """
-    found = facility_location(examples.gradients, count=count, algorithm_key=key, **options)
-    return Subset(found.indices, found.weights.astype(np.float64), found.gains)
+def _coreset(key, examples, groups, **options):
+    """Liu, Mirzasoleiman: Data-efficient augmentation for training neural networks, 2022."""
+    return facility_location_per_class(examples.gradients, groups, algorithm_key=key, **options)
 
 
 def _by_gradients(function):
@@ -85,12 +81,13 @@ DEFAULT_SELECTOR = "coreset"
 
 SELECTORS = {
     "coreset": SelectorEntry(
-        select_coreset,
+        _coreset,
         "facility location: each example has one that is near it",
         "Liu and Mirzasoleiman 2022",
         uses="gradients",
         per_class=True,
         options=("tolerance", "algorithm", "epsilon", "memory_bytes", "backend", "mesh"),
+        takes_groups=True,
     ),
     "random": SelectorEntry(_random, "uniformly, without replacement", "a baseline"),
     "max-loss": SelectorEntry(

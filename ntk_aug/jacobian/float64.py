@@ -11,16 +11,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from flax import nnx
 from jax.extend import core
 
 from ntk_aug.aliases import ApplyFn
-from ntk_aug.errors import InputError, PrecisionError
+from ntk_aug.errors import PrecisionError
 from ntk_aug.jacobian.sites import apply_operation, inside_wrapper, shape_of
-from ntk_aug.models import ModelView
 
 _SCATTERS = {
     "scatter": jax.lax.scatter,
@@ -56,18 +53,8 @@ class InFloat64:
         return jax.tree.unflatten(jax.tree.structure(shape), results)
 
 
-def network_in(apply_fn: Any, dtype: str) -> ApplyFn:
-    """The network as it is for "float32"; in float64 throughout, its own precisions included.
-
-    Raises:
-      InputError: a module or a view in place of its function (params, inputs) -> logits.
-    """
-    if isinstance(apply_fn, nn.Module | nnx.Module | ModelView) or not callable(apply_fn):
-        raise InputError(
-            f"the network is {type(apply_fn).__name__}, expected its function (params, inputs) -> "
-            "logits: make a view of it, models.as_view(network), and hand in its apply_fn and "
-            "its params"
-        )
+def network_in(apply_fn: ApplyFn, dtype: str) -> ApplyFn:
+    """The network as it is for "float32"; in float64 throughout, its own precisions included."""
     return InFloat64(apply_fn) if dtype == "float64" else apply_fn
 
 

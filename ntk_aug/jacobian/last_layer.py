@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from ntk_aug.aliases import ApplyFn, Array, Float, Inputs, Params
+from ntk_aug.aliases import Array, Float, Inputs, Params
 from ntk_aug.errors import InputError
 from ntk_aug.inputs import as_example_shapes
 from ntk_aug.jacobian.layerwise import dense_layers
@@ -17,7 +17,8 @@ from ntk_aug.jacobian.outputs import one_example
 from ntk_aug.jacobian.routes import is_elementwise
 from ntk_aug.jacobian.sites import SiteTrace, shape_of
 from ntk_aug.losses import loss_residuals
-from ntk_aug.models import count_outputs
+from ntk_aug.models import as_view
+from ntk_aug.models.outputs import count_outputs
 
 
 class LayerGradients(NamedTuple):
@@ -47,8 +48,7 @@ class LastLayer:
 
     def __init__(
         self,
-        apply_fn: ApplyFn,
-        params: Params,
+        network: Any,
         example: Any,
         *,
         layer: str | None = None,
@@ -56,8 +56,8 @@ class LastLayer:
         """Traces the network; nothing is computed.
 
         Args:
-          apply_fn: evaluation view of a network.
-          params: pytree of arrays, or of their shapes; others of the same shapes may be used later.
+          network: as `models.as_view` takes it; its parameters may be shapes, and others of the
+            same shapes may be used later.
           example: shape of one input, as `JacobianRows` takes it.
           layer: the path of a kernel, or how it begins, such as "['output']"; None takes the layer
             after which no other operation but sums and products entry by entry has parameters.
@@ -65,11 +65,12 @@ class LastLayer:
         Raises:
           InputError: there is no such layer, or it is not applied once to one vector of an image.
         """
+        apply_fn, params, _ = as_view(network)
         leaves, treedef = jax.tree.flatten(params)
         paths = [jax.tree_util.keystr(p) for p, _ in jax.tree_util.tree_leaves_with_path(params)]
         shapes = [jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in leaves]
         example = as_example_shapes(example, "float32")
-        count_outputs(apply_fn, jax.tree.unflatten(treedef, shapes), example)
+        count_outputs((apply_fn, jax.tree.unflatten(treedef, shapes)), example)
 
         def of_example(leaves, example):
             return apply_fn(jax.tree.unflatten(treedef, leaves), one_example(example))[0]

@@ -5,20 +5,21 @@ that point, two correct computations of a row of J differ by a whole term. A smo
 such units.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.extend import core
 
-from ntk_aug.aliases import ApplyFn, Inputs, Int, Params
+from ntk_aug.aliases import Inputs, Int
 from ntk_aug.checks import check_params
 from ntk_aug.errors import InputError
 from ntk_aug.inputs import cast_inputs, check_inputs, num_examples, take_examples
 from ntk_aug.jacobian.float64 import network_in
 from ntk_aug.jacobian.outputs import one_example
 from ntk_aug.jacobian.sites import apply_operation, shape_of, visit_operations
+from ntk_aug.models import as_view
 from ntk_aug.precision import DTYPES, derivative_precision
 
 _COMPARISONS = ("gt", "ge", "lt", "le", "eq", "ne", "argmax", "argmin")
@@ -42,7 +43,40 @@ class FlippedMasks(NamedTuple):
     units: int
 
 
-def flipped_masks(apply_fn: ApplyFn, params: Params, images: Inputs) -> FlippedMasks:
+class MaskCounter:
+    """Counts flipped masks of one network, for any number of inputs, by programs compiled once."""
+
+    def __init__(self, network: Any):
+        """Takes the network as `flipped_masks` does; nothing is compiled before the first call."""
+        apply_fn, self._params, _ = as_view(network)
+        check_params(self._params)
+        self._choices = {dtype: _choices_program(network_in(apply_fn, dtype)) for dtype in DTYPES}
+
+    def __call__(self, images: Inputs) -> FlippedMasks:
+        """The flipped masks of each image; arguments and errors as `flipped_masks`."""
+        images = check_inputs(images)
+        n = num_examples(images)
+        size = min(_BLOCK, n)
+        flipped = np.zeros(n, int)
+        for first in range(0, n, size):
+            # A block is filled up with its last image, so that one program serves all.
+            members = np.minimum(np.arange(first, first + size), n - 1)
+            inputs = take_examples(images, members)
+            single, double = (self._choices_of(inputs, dtype) for dtype in DTYPES)
+            if [choice.shape for choice in single] != [choice.shape for choice in double]:
+                raise InputError("the network compares other values in float64 than in float32")
+            for one, other in zip(single, double, strict=True):
+                flipped[members] += (one != other).reshape(size, -1).sum(axis=1)
+        return FlippedMasks(flipped, sum(choice[0].size for choice in single))
+
+    def _choices_of(self, inputs, dtype):
+        with derivative_precision(dtype):
+            params = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), self._params)
+            found = self._choices[dtype](params, cast_inputs(inputs, dtype))
+            return [np.asarray(choice) for choice in found]
+
+
+def flipped_masks(network: Any, images: Inputs) -> FlippedMasks:
     """Counts the units that choose differently in float32 and in float64, image by image.
 
     A unit is one result of a comparison, maximum, minimum, clip, absolute value, or maximum over
@@ -52,8 +86,7 @@ def flipped_masks(apply_fn: ApplyFn, params: Params, images: Inputs) -> FlippedM
     that rounds in another order may flip others of the few units that are within rounding.
 
     Args:
-      apply_fn: evaluation view of a network.
-      params: pytree of floating-point arrays.
+      network: as `models.as_view` takes it.
       images: network inputs [n, ...], such as [n, h, w, c]; or a pytree of such arrays.
 
     Raises:
@@ -61,27 +94,7 @@ def flipped_masks(apply_fn: ApplyFn, params: Params, images: Inputs) -> FlippedM
         in float64 than in float32.
       PrecisionError: the network has an operation that cannot be computed in float64.
     """
-    check_params(params)
-    images = check_inputs(images)
-    n = num_examples(images)
-    choices = {dtype: _choices_program(network_in(apply_fn, dtype)) for dtype in DTYPES}
-    size = min(_BLOCK, n)
-    flipped = np.zeros(n, int)
-    for first in range(0, n, size):
-        # A block is filled up with its last image, so that one program serves all.
-        members = np.minimum(np.arange(first, first + size), n - 1)
-        found = []
-        for dtype, program in choices.items():
-            with derivative_precision(dtype):
-                values = jax.tree.map(lambda leaf, dtype=dtype: jnp.asarray(leaf, dtype), params)
-                inputs = cast_inputs(take_examples(images, members), dtype)
-                found.append([np.asarray(choice) for choice in program(values, inputs)])
-        single, double = found
-        if [choice.shape for choice in single] != [choice.shape for choice in double]:
-            raise InputError("the network compares other values in float64 than in float32")
-        for one, other in zip(single, double, strict=True):
-            flipped[members] += (one != other).reshape(size, -1).sum(axis=1)
-    return FlippedMasks(flipped, sum(choice[0].size for choice in single))
+    return MaskCounter(network)(images)
 
 
 def _choices_program(apply_fn):

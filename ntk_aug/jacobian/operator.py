@@ -1,13 +1,14 @@
 """J as a linear operator: products J v and J' u of all images, without any row of J."""
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
-from ntk_aug.aliases import ApplyFn, Float, Inputs, Params, Targets
+from ntk_aug.aliases import Float, Inputs, Targets
 from ntk_aug.checks import check_at_least, check_dtype, check_params, check_same_shape
 from ntk_aug.inputs import (
     as_example_shapes,
@@ -19,7 +20,8 @@ from ntk_aug.inputs import (
 )
 from ntk_aug.jacobian.float64 import network_in
 from ntk_aug.jacobian.outputs import label_shape, output_function, row_labels
-from ntk_aug.models import count_outputs
+from ntk_aug.models import as_view
+from ntk_aug.models.outputs import count_outputs
 from ntk_aug.precision import derivative_precision
 
 
@@ -37,8 +39,7 @@ class JacobianOperator:
 
     def __init__(
         self,
-        apply_fn: ApplyFn,
-        params: Params,
+        network: Any,
         images: Inputs,
         labels: Targets | None = None,
         *,
@@ -49,8 +50,7 @@ class JacobianOperator:
         """Prepares the products; nothing is compiled before the first.
 
         Args:
-          apply_fn: evaluation view of a network.
-          params: pytree of floating-point arrays.
+          network: as `models.as_view` takes it.
           images: network inputs [n, ...], such as [n, h, w, c]; or a pytree of such arrays.
           labels: [n]; or, for rows that are losses, soft labels [n, C]; needed for
             `LABELLED_ROWS` only.
@@ -62,6 +62,7 @@ class JacobianOperator:
           InputError: images, labels or parameters that cannot be used; an unknown kind of rows.
           PrecisionError: as `JacobianRows`.
         """
+        apply_fn, params, _ = as_view(network)
         check_params(params)
         images = check_inputs(images)
         self.dtype = check_dtype(dtype)
@@ -72,7 +73,7 @@ class JacobianOperator:
             params = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), params)
             self._flat, unravel = ravel_pytree(params)
             example = as_example_shapes(example_shapes(images), dtype)
-            num_logits = count_outputs(apply_fn, params, example, dtype=dtype)
+            num_logits = count_outputs((apply_fn, params), example, dtype=dtype)
             label = label_shape(rows, num_logits, dtype)
             k = jax.eval_shape(outputs, params, example, label).shape[0]
         n = num_examples(images)

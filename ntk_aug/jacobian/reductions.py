@@ -4,6 +4,8 @@ With the rows "cross-entropy" these are of per-example gradients J_i' r_i, r_i =
 with the rows "squared", r_i = f - y_i.
 """
 
+from typing import Any
+
 import jax
 import numpy as np
 from scipy import sparse
@@ -11,32 +13,36 @@ from scipy import sparse
 from ntk_aug.aliases import Float, Float64, Inputs, KeyLike, Progress, Targets
 from ntk_aug.checks import check_at_least
 from ntk_aug.inputs import num_examples
-from ntk_aug.jacobian.rows import JacobianRows
+from ntk_aug.jacobian.rows import as_rows
 from ntk_aug.randomness import as_key
 
 
 def row_norms(
-    rows: JacobianRows,
+    network: Any,
     images: Inputs,
     labels: Targets | None = None,
     *,
+    rows: str = "logits",
+    dtype: str = "float32",
     progress: Progress | None = None,
 ) -> Float64[np.ndarray, " N"]:
     """The Euclidean norm of each row of J, which is never held.
 
     Args:
-      rows: of one network.
+      network: as `models.as_view` takes it, or its `JacobianRows`.
       images: network inputs [n, ...], as `JacobianRows.blocks` takes them.
       labels: [n], or soft labels [n, C], as `JacobianRows.blocks` takes them.
+      rows: a key of `jacobian.ROWS`; "cross-entropy" and "squared" give per-example gradients.
+      dtype: "float32" or "float64".
       progress: called with ("norms", images done, images in all).
 
     Raises:
       InputError: as `JacobianRows.blocks` does.
     """
-    k = rows.outputs_per_example
-    n = num_examples(images)
+    engine = as_rows(network, images, rows=rows, dtype=dtype)
+    k, n = engine.outputs_per_example, num_examples(images)
     squares = np.empty(n * k)
-    for span, values in rows.square_blocks(images, labels):
+    for span, values in engine.square_blocks(images, labels):
         squares[span] = values
         if progress:
             progress("norms", span.stop // k, n)
@@ -45,11 +51,13 @@ def row_norms(
 
 def projected_rows(
     key: KeyLike,
-    rows: JacobianRows,
+    network: Any,
     images: Inputs,
     labels: Targets | None = None,
     *,
     dimension: int,
+    rows: str = "logits",
+    dtype: str = "float32",
     progress: Progress | None = None,
 ) -> Float[np.ndarray, "N dimension"]:
     """J S for a random S [P, dimension], which keeps inner products: E <a S, b S> = <a, b>.
@@ -60,10 +68,12 @@ def projected_rows(
 
     Args:
       key: that S is drawn with; the same for whatever is to be compared.
-      rows: of one network.
-      images: network inputs [n, ...], as `JacobianRows.blocks` takes them.
-      labels: [n], or soft labels [n, C], as `JacobianRows.blocks` takes them.
+      network: as for `row_norms`, and so the next two, `rows` and `dtype`.
+      images: [n, ...].
+      labels: [n] or [n, C].
       dimension: columns that are left.
+      rows: a key of `jacobian.ROWS`.
+      dtype: "float32" or "float64".
       progress: called with ("projection", images done, images in all).
 
     Raises:
@@ -73,14 +83,15 @@ def projected_rows(
       Charikar, Chen, Farach-Colton: Finding frequent items in data streams, 2002.
     """
     check_at_least(dimension, 1, "dimension")
-    P, k = rows.num_params, rows.outputs_per_example
+    engine = as_rows(network, images, rows=rows, dtype=dtype)
+    P, k = engine.num_params, engine.outputs_per_example
     place_key, sign_key = jax.random.split(as_key(key))
     places = np.asarray(jax.random.randint(place_key, (P,), 0, dimension))
-    signs = np.asarray(jax.random.rademacher(sign_key, (P,), rows.dtype))
+    signs = np.asarray(jax.random.rademacher(sign_key, (P,), engine.dtype))
     transposed = sparse.csr_array((signs, (places, np.arange(P))), shape=(dimension, P))
     n = num_examples(images)
-    result = np.empty((n * k, dimension), rows.dtype)
-    for span, projected in rows.reduced_blocks(
+    result = np.empty((n * k, dimension), engine.dtype)
+    for span, projected in engine.reduced_blocks(
         lambda values: (transposed @ values.T).T, images, labels
     ):
         result[span] = projected

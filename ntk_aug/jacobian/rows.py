@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ntk_aug.aliases import ApplyFn, Array, Float, Float64, Inputs, Params, Targets
+from ntk_aug.aliases import Array, Float, Float64, Inputs, Targets
 from ntk_aug.checks import check_at_least, check_dtype, check_params, check_same_shape
 from ntk_aug.errors import InputError, NotFiniteError
 from ntk_aug.inputs import (
@@ -16,6 +16,7 @@ from ntk_aug.inputs import (
     cast_inputs,
     check_inputs,
     check_same_examples,
+    example_shapes,
     num_examples,
     take_examples,
 )
@@ -29,7 +30,8 @@ from ntk_aug.jacobian.outputs import label_shape, output_function, row_labels
 from ntk_aug.jacobian.routes import routes_of, share_on_slow_route
 from ntk_aug.jacobian.row_factors import RowFactors
 from ntk_aug.jacobian.sites import SiteTrace
-from ntk_aug.models import count_outputs
+from ntk_aug.models import as_view
+from ntk_aug.models.outputs import count_outputs
 from ntk_aug.precision import derivative_precision
 from ntk_aug.records import fingerprint
 from ntk_aug.threads import map_in_threads, num_cores
@@ -64,8 +66,7 @@ class JacobianRows:
 
     def __init__(
         self,
-        apply_fn: ApplyFn,
-        params: Params,
+        network: Any,
         example: Any,
         *,
         rows: str = "logits",
@@ -76,8 +77,7 @@ class JacobianRows:
         """Prepares the computation; nothing is compiled before the first block.
 
         Args:
-          apply_fn: evaluation view of a network.
-          params: pytree of floating-point arrays.
+          network: as `models.as_view` takes it.
           example: shape of one input, such as (h, w, c); for integer inputs and pytrees
             `jax.ShapeDtypeStruct`s, as `inputs.example_shapes` gives them.
           rows: a key of `jacobian.ROWS`.
@@ -91,6 +91,7 @@ class JacobianRows:
             selection of none, or a network that does not return logits [n, C].
           PrecisionError: float64 of a network with an operation that cannot be computed in it.
         """
+        apply_fn, params, _ = as_view(network)
         check_params(params)
         self.dtype = check_dtype(dtype)
         apply_fn = network_in(apply_fn, dtype)
@@ -112,7 +113,7 @@ class JacobianRows:
 
             self._example = as_example_shapes(example, dtype)
             whole = jax.tree.unflatten(treedef, all_leaves)
-            self._num_logits = count_outputs(apply_fn, whole, self._example, dtype=dtype)
+            self._num_logits = count_outputs((apply_fn, whole), self._example, dtype=dtype)
             label = label_shape(rows, self._num_logits, dtype)
             k = jax.eval_shape(outputs, whole, self._example, label).shape[0]
 
@@ -176,8 +177,14 @@ class JacobianRows:
         """
         k = self.outputs_per_example
         stop = num_examples(images) if stop is None else stop
-        for first, last, pieces in self._blocks(self._whole, images, labels, start, stop):
-            yield slice(first * k, last * k), np.concatenate(pieces, axis=1)
+        images, labels = self.checked(images, labels, start=start, stop=stop)
+
+        def compute(first):
+            last = min(first + self.block_size, stop)
+            pieces = self._block(self._whole, images, labels, first, last)
+            return slice(first * k, last * k), np.concatenate(pieces, axis=1)
+
+        return map(compute, range(start, stop, self.block_size))
 
     def __call__(
         self,
@@ -243,6 +250,18 @@ class JacobianRows:
         check_same_shape(
             out.rows.shape[:1], ((stop - start) * self.outputs_per_example,), "rows of out"
         )
+        return self.fill_factors(out, images, labels, start, stop, report)
+
+    def fill_factors(
+        self,
+        out: RowFactors,
+        images: Inputs,
+        labels: np.ndarray,
+        start: int,
+        stop: int,
+        report: Callable[[int], None],
+    ) -> RowFactors:
+        """As `factors`, for what `checked` has returned and an `out` of the right size."""
         columns = _columns(out.rows, [size for _, size in self._factor_shapes[: self._num_rest]])
         pieces = [*columns, *out.inputs, *out.cotangents]
         self._fill(pieces, self.factor_program, images, labels, start, stop, report)
@@ -304,7 +323,7 @@ class JacobianRows:
             pieces = self._block(program, images, labels, first, last)
             return slice(first * k, last * k), of_pieces(pieces)
 
-        yield from self._in_threads(compute, range(0, n, self.block_size))
+        return self._in_threads(compute, range(0, n, self.block_size))
 
     def _in_threads(self, compute, starts):
         """One small block does not keep several cores busy; blocks beside each other do."""
@@ -331,13 +350,6 @@ class JacobianRows:
         for count in self._in_threads(compute, range(start, stop, self.block_size)):
             report(count)
 
-    def _blocks(self, program, images, labels, start, stop):
-        """Yields (first image, the one after the last, their pieces) block by block."""
-        images, labels = self.checked(images, labels, start=start, stop=stop)
-        for first in range(start, stop, self.block_size):
-            last = min(first + self.block_size, stop)
-            yield first, last, self._block(program, images, labels, first, last)
-
     def checked(
         self, images: Inputs, labels: Array | None, *, start: int = 0, stop: int | None = None
     ) -> tuple[Inputs, np.ndarray]:
@@ -361,6 +373,37 @@ class JacobianRows:
         pieces = [np.asarray(piece)[: last - first] for piece in block]
         _check_finite(pieces, first)
         return [piece.reshape(-1, piece.shape[-1]) for piece in pieces]
+
+
+def as_rows(
+    network: Any,
+    images: Inputs,
+    *,
+    rows: str = "logits",
+    dtype: str = "float32",
+    select: Callable[[str], bool] | None = None,
+) -> JacobianRows:
+    """The `JacobianRows` of a network for examples such as these; of one, itself.
+
+    Args:
+      network: a `JacobianRows`, or as `models.as_view` takes it.
+      images: network inputs [n, ...], or a pytree of them.
+      rows: as `JacobianRows` takes it, and so the next two; of a network alone.
+      dtype: "float32" or "float64".
+      select: which parameters J has columns for.
+
+    Raises:
+      InputError: what `JacobianRows` refuses; options beside a `JacobianRows`, which has its own.
+    """
+    if not isinstance(network, JacobianRows):
+        example = example_shapes(check_inputs(images))
+        return JacobianRows(network, example, rows=rows, dtype=dtype, select=select)
+    if (rows, dtype, select) != ("logits", "float32", None):
+        raise InputError(
+            f"rows={rows!r}, dtype={dtype!r} or a selection is given beside a JacobianRows, which "
+            "has its own: give them to JacobianRows, or hand in the network"
+        )
+    return network
 
 
 def _columns(matrix: np.ndarray, sizes: Sequence[int]) -> list[np.ndarray]:

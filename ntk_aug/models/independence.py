@@ -1,24 +1,26 @@
 """Detects a network whose output for one example depends on the others of its batch."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ntk_aug.aliases import ApplyFn, Inputs, Params
+from ntk_aug.aliases import Inputs
 from ntk_aug.errors import InputError
 from ntk_aug.inputs import num_examples, take_examples
+from ntk_aug.models.network import as_view
 from ntk_aug.models.outputs import check_logits, network_takes
 
 
-def check_examples_independent(apply_fn: ApplyFn, params: Params, images: Inputs) -> int:
-    """Checks that apply_fn maps each example to its logits, whatever the rest of the batch is.
+def check_examples_independent(network: Any, images: Inputs) -> int:
+    """Checks that a network maps each example to its logits, whatever the rest of the batch is.
 
     The same example is put through with two sets of neighbours, in batches of the same shape, so
     that a network without mixing runs the very same program on the same numbers.
 
     Args:
-      apply_fn: evaluation view of a network.
-      params: its parameters.
+      network: a `ModelView`, or what `models.as_view` makes one of.
       images: network inputs, an array [n, ...] or a pytree of them with one n. The first few are
         used. Other neighbours are changed numbers, and of integers, such as token ids, those of
         another example, since not every integer is an id.
@@ -35,7 +37,8 @@ def check_examples_independent(apply_fn: ApplyFn, params: Params, images: Inputs
     first = list(range(min(n, 4)))
     batch = take_examples(images, np.array([*first, 0]))
     batch = _with_neighbours(batch, lambda x: x.at[-1].set(x[-1] * 0.5 + 0.25), lambda x: x)
-    apply = jax.jit(apply_fn)
+    view = as_view(network)
+    apply, params = jax.jit(view.apply_fn), view.params
     with network_takes(batch):
         logits = apply(params, batch)
     num_outputs = check_logits(logits, len(first) + 1)

@@ -8,9 +8,10 @@ import jax
 import jax.numpy as jnp
 from flax.errors import FlaxError
 
-from ntk_aug.aliases import ApplyFn, Inputs, Params
+from ntk_aug.aliases import Inputs
 from ntk_aug.errors import InputError
 from ntk_aug.inputs import as_example_shapes
+from ntk_aug.models.network import as_view
 
 
 def check_logits(output: Any, n: int) -> int:
@@ -73,14 +74,11 @@ def _described(inputs):
     return "examples of " + ", ".join(told)
 
 
-def count_outputs(
-    apply_fn: ApplyFn, params: Params, example: Any, *, dtype: str = "float32"
-) -> int:
+def count_outputs(network: Any, example: Any, *, dtype: str = "float32") -> int:
     """C, the outputs of a network for one example, without running it.
 
     Args:
-      apply_fn: evaluation view of a network.
-      params: its parameters.
+      network: a `ModelView`, or what `models.as_view` makes one of.
       example: (h, w, c), or shape and type of one example of another kind.
       dtype: of its floating-point inputs.
 
@@ -91,6 +89,7 @@ def count_outputs(
         lambda leaf: jax.ShapeDtypeStruct((1, *leaf.shape), leaf.dtype),
         as_example_shapes(example, dtype),
     )
+    view = as_view(network)
     with network_takes(batch):
-        output = jax.eval_shape(apply_fn, params, batch)
+        output = jax.eval_shape(view.apply_fn, view.params, batch)
     return check_logits(output, 1)

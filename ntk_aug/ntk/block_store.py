@@ -16,7 +16,7 @@ from ntk_aug.records import StrPath, fingerprint, replacing
 Block = Sequence[Float64[np.ndarray, "A B"]]
 
 
-class FinishedBlocks:
+class BlockStore:
     """Blocks of one kernel, each in a file of its own that is written whole or not at all.
 
     They lie in a folder that is named after all that decides the kernel, so blocks of other

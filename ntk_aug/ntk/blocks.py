@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator, Sequence
 
 from ntk_aug.aliases import Progress
-from ntk_aug.jacobian import RowFactors
-from ntk_aug.ntk.block_store import Block, FinishedBlocks
+from ntk_aug.jacobian.row_factors import RowFactors
+from ntk_aug.ntk.block_store import Block, BlockStore
 
 # Images to a side of a block that is kept: what is lost when a computation is stopped.
 _KEPT_SIDE = 256
@@ -50,7 +50,7 @@ def kernel_blocks(
     held: Callable[[slice], Rows],
     passing: Callable[[slice], Rows],
     products: Callable[..., Block],
-    finished: FinishedBlocks,
+    finished: BlockStore,
     *,
     symmetric: bool,
     progress: Progress | None,

@@ -33,8 +33,8 @@ from ntk_aug.ntk.output_kernels import (
 from ntk_aug.precision import derivative_precision
 
 DYNAMICS_LOSSES = {
-    "mse": "sum of (f - y)^2 over examples and outputs, divided by 2 n C; closed form",
-    "cross-entropy": "-sum of y log softmax(f), divided by n; an ODE solver",
+    "squared": "the mean over examples of ||f - y||^2 / (2 C); closed form",
+    "cross-entropy": "the mean over examples of -sum_c y_c log softmax(f)_c; an ODE solver",
 }
 
 LossFn = Callable[[Float[Array, "n C"], Float[Array, "n C"]], Float[Array, ""]]
@@ -66,7 +66,7 @@ def linearized_predictions(
     test_kernel: Float[Array, "M N"] | None = None,
     test_outputs: Float[Array, "m C"] | None = None,
     traced: bool | None = None,
-    loss: str | LossFn = "mse",
+    loss: str | LossFn = "squared",
     momentum: float = 0.0,
 ) -> LinearizedPredictions:
     """Outputs at the given times of full-batch gradient descent with small steps.
@@ -131,7 +131,7 @@ def linearized_predictions(
     with derivative_precision("float64"):
         predict = load_neural_tangents().predict
         options = {"learning_rate": learning_rate, "trace_axes": (-1,) if alike else ()}
-        if loss == "mse" and momentum == 0:
+        if loss == "squared" and momentum == 0:
             solution = predict.gradient_descent_mse(jnp.asarray(kernel), jnp.asarray(y), **options)
         else:
             solution = predict.gradient_descent(
@@ -178,7 +178,7 @@ def _cross_entropy(f, y):
     return jnp.mean(per_example_loss("cross-entropy")(f, y))
 
 
-_LOSS_FUNCTIONS = {"mse": _mean_squared_error, "cross-entropy": _cross_entropy}
+_LOSS_FUNCTIONS = {"squared": _mean_squared_error, "cross-entropy": _cross_entropy}
 
 
 def _loss_function(loss):

@@ -1,12 +1,16 @@
 """The empirical neural tangent kernel J J' in the forms that are asked for, in float64."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from jax.sharding import Mesh
 
 from ntk_aug.aliases import Array, Float64, Inputs, Int, Labels, Progress
 from ntk_aug.inputs import num_examples
-from ntk_aug.jacobian import JacobianRows, row_norms
-from ntk_aug.ntk.block_store import FinishedBlocks
+from ntk_aug.jacobian import row_norms
+from ntk_aug.jacobian.rows import as_rows
+from ntk_aug.ntk.block_store import BlockStore
 from ntk_aug.ntk.blocks import (
     counter,
     images_computed,
@@ -22,12 +26,15 @@ from ntk_aug.records import StrPath
 
 
 def empirical_kernel(
-    rows: JacobianRows,
+    network: Any,
     images: Inputs,
     others: Inputs | None = None,
     *,
     labels: Labels | None = None,
     other_labels: Int[Array, " m"] | None = None,
+    rows: str = "logits",
+    dtype: str = "float32",
+    select: Callable[[str], bool] | None = None,
     traced: bool = False,
     memory_bytes: int = DEFAULT_MEMORY_BYTES,
     mesh: Mesh | None = None,
@@ -37,11 +44,15 @@ def empirical_kernel(
     """K(X, X), or K(X, X') between two sets of images.
 
     Args:
-      rows: of one network, with columns for all parameters or for a selection.
+      network: as `models.as_view` takes it, or its `JacobianRows`, which are compiled once for
+        several calls.
       images: network inputs [n, ...], such as [n, h, w, c]; or a pytree of such arrays.
       others: [m, ...]; defaults to `images`; then only the upper triangle is computed.
       labels: [n]; needed for `jacobian.LABELLED_ROWS` only.
       other_labels: [m]; of the others.
+      rows: a key of `jacobian.ROWS`; this and the next two are for a network alone.
+      dtype: "float32" or "float64", in which the network is run and differentiated.
+      select: from a parameter's path to whether J has columns for it; None takes all.
       traced: sum over the outputs, sum_c K[(i, c), (j, c)], as many works define the kernel.
       memory_bytes: budget of the Jacobian rows held at once.
       mesh: as `kernel_triples` takes it.
@@ -55,18 +66,19 @@ def empirical_kernel(
       InputError: as `JacobianRows.blocks` and `images_per_tile` do.
     """
     symmetric = others is None
-    images, _ = rows.checked(images, labels)
+    engine = as_rows(network, images, rows=rows, dtype=dtype, select=select)
+    images, own_labels = engine.checked(images, labels)
     if others is None:
-        others, other_labels = images, labels
+        others, passing_labels, other_labels = images, own_labels, labels
     else:
-        others, _ = rows.checked(others, other_labels)
-    n, m, outputs = num_examples(images), num_examples(others), rows.outputs_per_example
+        others, passing_labels = engine.checked(others, other_labels)
+    n, m, outputs = num_examples(images), num_examples(others), engine.outputs_per_example
     k = 1 if traced else outputs
     # Two sets are held whole where both fit.
     in_all = n if symmetric else n + m
-    tile, streaming = images_per_tile(rows, in_all, memory_bytes, versions=1)
+    tile, streaming = images_per_tile(engine, in_all, memory_bytes, versions=1)
     pairs = tile_pairs(n, m, tile, streaming or m, symmetric=symmetric)
-    tiles = tiles_of(rows, mesh)
+    tiles = tiles_of(engine, mesh)
     held, passing = HeldRows(tiles, min(tile, n)), HeldRows(tiles, min(streaming or m, m))
     report_rows = counter(progress, "Jacobian", images_computed(pairs, symmetric=symmetric))
 
@@ -78,12 +90,12 @@ def empirical_kernel(
     kernel = np.empty((n * k, m * k))
     for a, b, (block,) in kernel_blocks(
         pairs,
-        lambda span: [held(images, labels, span, report_rows)],
-        lambda span: [passing(others, other_labels, span, report_rows)],
+        lambda span: [held(images, own_labels, span, report_rows)],
+        lambda span: [passing(others, passing_labels, span, report_rows)],
         products,
-        FinishedBlocks(
+        BlockStore(
             blocks_folder,
-            rows,
+            engine,
             f"{symmetric=} {traced=}",
             [images, labels, others, other_labels],
         ),
@@ -98,24 +110,33 @@ def empirical_kernel(
 
 
 def kernel_diagonal(
-    rows: JacobianRows,
+    network: Any,
     images: Inputs,
     labels: Labels | None = None,
     *,
+    rows: str = "logits",
+    dtype: str = "float32",
     progress: Progress | None = None,
 ) -> Float64[np.ndarray, " N"]:
     """The diagonal of K(X, X) alone, the squared norm of each row; arguments as `row_norms`."""
-    return row_norms(rows, images, labels, progress=progress) ** 2
+    norms = row_norms(network, images, labels, rows=rows, dtype=dtype, progress=progress)
+    return norms**2
 
 
 def parameter_kernels(
-    rows: JacobianRows, images: Inputs, labels: Labels | None = None
+    network: Any,
+    images: Inputs,
+    labels: Labels | None = None,
+    *,
+    rows: str = "logits",
+    dtype: str = "float32",
 ) -> dict[str, Float64[np.ndarray, "N N"]]:
     """K(X, X) of each parameter by its path; together they are the whole.
 
     All rows are held, as `RowFactors`, and as many kernels as there are parameters.
     """
-    by_parameter = rows.by_parameter(rows.factors(images, labels))
+    engine = as_rows(network, images, rows=rows, dtype=dtype)
+    by_parameter = engine.by_parameter(engine.factors(images, labels))
     return {path: factor_products(A, A) for path, A in by_parameter.items()}
 
 

@@ -165,7 +165,7 @@ def _distance(key, build, images, width, seeds, report):
         own = jax.random.fold_in(jax.random.fold_in(key, width), seed)
         params = init_fn(own, (1, *images.shape[1:]))[1]
         if rows is None:
-            rows = JacobianRows(apply_fn, params, images.shape[1:], dtype="float64")
+            rows = JacobianRows((apply_fn, params), images.shape[1:], dtype="float64")
             limit = np.kron(theta, np.eye(rows.outputs_per_example))
         # One compiled program for all networks of a width.
         with derivative_precision("float64"):

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ntk_aug.aliases import Float, Float64
-from ntk_aug.jacobian import RowFactors
+from ntk_aug.jacobian.row_factors import RowFactors
 
 # Columns converted to float64 at a time: many enough for a fast product, few beside the rows.
 _CHUNK = 8192

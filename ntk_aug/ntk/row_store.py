@@ -14,9 +14,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from ntk_aug.aliases import Float64, Inputs, Labels
+from ntk_aug.aliases import Float64, Inputs
 from ntk_aug.errors import InputError
-from ntk_aug.jacobian import JacobianRows, RowFactors, ShardedRows
+from ntk_aug.jacobian import JacobianRows
+from ntk_aug.jacobian.row_factors import RowFactors
+from ntk_aug.jacobian.sharded import ShardedRows
 from ntk_aug.ntk.products import add_products, mirror
 
 Report = Callable[[Any], None]
@@ -63,7 +65,13 @@ def images_per_tile(
 
 
 class Tiles(abc.ABC):
-    """What computes the rows of tiles and multiplies them."""
+    """Computes the rows of tiles of images, and multiplies them.
+
+    Attributes:
+      outputs_per_example: k, the rows of one image.
+    """
+
+    outputs_per_example: int
 
     @abc.abstractmethod
     def empty(self, n: int) -> Any:
@@ -71,7 +79,7 @@ class Tiles(abc.ABC):
 
     @abc.abstractmethod
     def compute(
-        self, out: Any, images: Inputs, labels: Labels | None, span: slice, report: Report
+        self, out: Any, images: Inputs, labels: np.ndarray, span: slice, report: Report
     ) -> RowFactors:
         """The rows of the images in span; reports how many images more are done."""
 
@@ -97,19 +105,18 @@ class HostTiles(Tiles):
 
     def __init__(self, rows: JacobianRows):
         self._rows = rows
+        self.outputs_per_example = rows.outputs_per_example
 
     def empty(self, n: int) -> RowFactors:
         """Arrays that are written to."""
         return self._rows.empty_factors(n)
 
     def compute(
-        self, out: RowFactors, images: Inputs, labels: Labels | None, span: slice, report: Report
+        self, out: RowFactors, images: Inputs, labels: np.ndarray, span: slice, report: Report
     ) -> RowFactors:
         """By blocks, on all cores."""
         part = out.part(0, span.stop - span.start)
-        return self._rows.factors(
-            images, labels, start=span.start, stop=span.stop, out=part, report=report
-        )
+        return self._rows.fill_factors(part, images, labels, span.start, span.stop, report)
 
     def products(
         self,
@@ -129,6 +136,7 @@ class DeviceTiles(Tiles):
 
     def __init__(self, rows: JacobianRows, mesh: Mesh):
         self._sharded = ShardedRows(rows, mesh)
+        self.outputs_per_example = rows.outputs_per_example
         self._product = jax.jit(_product)
 
     def empty(self, n: int) -> None:
@@ -136,7 +144,7 @@ class DeviceTiles(Tiles):
         return None
 
     def compute(
-        self, out: None, images: Inputs, labels: Labels | None, span: slice, report: Report
+        self, out: None, images: Inputs, labels: np.ndarray, span: slice, report: Report
     ) -> RowFactors:
         """A share of the images on each device."""
         factors = self._sharded(images, labels, start=span.start, stop=span.stop)
@@ -196,7 +204,7 @@ class HeldRows:
         self._current: Any = None
 
     def __call__(
-        self, images: Inputs, labels: Labels | None, span: slice, report: Report
+        self, images: Inputs, labels: np.ndarray, span: slice, report: Report
     ) -> RowFactors:
         """The rows of the images in span; computed unless they are those that are held."""
         if self._current is None:

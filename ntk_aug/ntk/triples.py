@@ -5,18 +5,19 @@ Rows may be float32; their products are converted to float64 before they are sum
 float32 Gram matrix is blind to singular values below 3e-4 of the largest.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from jax.sharding import Mesh
 
 from ntk_aug.aliases import Float64, Inputs, Labels, Progress
+from ntk_aug.checks import check_writable_folder
 from ntk_aug.inputs import check_same_batch, num_examples
-from ntk_aug.jacobian import JacobianRows
-from ntk_aug.ntk.block_store import FinishedBlocks
+from ntk_aug.jacobian.rows import as_rows
+from ntk_aug.ntk.block_store import BlockStore
 from ntk_aug.ntk.blocks import (
     counter,
     images_computed,
@@ -46,27 +47,34 @@ class KernelTriple(NamedTuple):
 
 
 def kernel_triples(
-    rows: JacobianRows,
+    network: Any,
     images: Inputs,
     augmented: Iterable[Inputs],
     labels: Labels | None = None,
     *,
+    rows: str = "logits",
+    dtype: str = "float32",
+    select: Callable[[str], bool] | None = None,
     memory_bytes: int = DEFAULT_MEMORY_BYTES,
     mesh: Mesh | None = None,
     blocks_folder: StrPath | None = None,
     progress: Progress | None = None,
 ) -> Iterator[KernelTriple]:
-    """Yields the three kernels for each augmented version of the same images; K is one array.
+    """Computes the three kernels for each augmented version of the same images; K is one array.
 
     If both Jacobians fit the budget, J is computed once and kept for all versions. Otherwise the
     rows of one tile of images are held while those of the images after it stream past:
     with T tiles, rows are computed (T + 1) / 2 times.
 
     Args:
-      rows: of one network.
+      network: as `models.as_view` takes it, or its `JacobianRows`, which are compiled once for
+        several calls.
       images: network inputs [n, ...], such as [n, h, w, c]; or a pytree of such arrays.
       augmented: each of the same shape, in the same order.
       labels: [n]; needed for `jacobian.LABELLED_ROWS` only.
+      rows: a key of `jacobian.ROWS`; this and the next two are for a network alone.
+      dtype: "float32" or "float64", in which the network is run and differentiated.
+      select: from a parameter's path to whether J has columns for it; None takes all.
       memory_bytes: budget of the Jacobian rows held at once; the kernels, 3 * 8 * N^2 bytes,
         about as much for the products, and the blocks being computed come on top.
       mesh: devices that compute, keep and multiply the rows, divided by images; None takes the
@@ -75,14 +83,37 @@ def kernel_triples(
       progress: called with ("Jacobian", images done, images in all) and with ("kernel", entries
         done, entries in all) in images x images, for each version.
 
+    Returns:
+      An iterator; the images are checked before its first kernel is asked for.
+
     Raises:
       InputError: shapes that differ, a budget that is too small, rows that are not finite.
     """
-    images, _ = rows.checked(images, labels)
-    n, k = num_examples(images), rows.outputs_per_example
-    tile, streaming = images_per_tile(rows, n, memory_bytes)
+    engine = as_rows(network, images, rows=rows, dtype=dtype, select=select)
+    images, checked_labels = engine.checked(images, labels)
+    tile, streaming = images_per_tile(engine, num_examples(images), memory_bytes)
+    tiles = tiles_of(engine, mesh)
+    if blocks_folder is not None:
+        check_writable_folder(blocks_folder)
+
+    def store_of(version):
+        return BlockStore(blocks_folder, engine, "triple", [images, version, labels])
+
+    versions = (_checked_version(engine, version, images, labels) for version in augmented)
+    return _triples(tiles, (tile, streaming), images, versions, checked_labels, store_of, progress)
+
+
+def _checked_version(engine, version, images, labels):
+    # A copy: who draws it may fill the same memory with the next one.
+    version = jax.tree.map(np.array, version)
+    check_same_batch(version, images, "a batch of augmented images")
+    return engine.checked(version, labels)[0]
+
+
+def _triples(tiles, sides, images, versions, labels, store_of, progress):
+    (tile, streaming), k = sides, tiles.outputs_per_example
+    n = num_examples(images)
     pairs = tile_pairs(n, n, tile, streaming, symmetric=True)
-    tiles = tiles_of(rows, mesh)
     held, held_augmented = HeldRows(tiles, tile), HeldRows(tiles, tile)
     passing, passing_augmented = HeldRows(tiles, streaming), HeldRows(tiles, streaming)
     known = None
@@ -103,12 +134,7 @@ def kernel_triples(
             found["augmented"],
         )
 
-    for version in augmented:
-        # A copy: who draws it may fill the same memory with the next one.
-        version = jax.tree.map(np.array, version)
-        check_same_batch(version, images, "a batch of augmented images")
-        version, _ = rows.checked(version, labels)
-        finished = FinishedBlocks(blocks_folder, rows, "triple", [images, version, labels])
+    for version in versions:
         # Rows of plain and augmented images go side by side: one of them tells of both.
         report = counter(progress, "Jacobian", images_computed(pairs, symmetric=True))
 
@@ -124,7 +150,7 @@ def kernel_triples(
             partial(rows_of, held, held_augmented),
             partial(rows_of, passing, passing_augmented),
             products,
-            finished,
+            store_of(version),
             symmetric=True,
             progress=progress,
         ):

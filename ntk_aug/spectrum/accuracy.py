@@ -10,7 +10,6 @@ Measured on networks, the largest values move by a tenth to a half of Weyl's bou
 1 / 10,000 to 1 / 10 of it: rounding does not point where they are.
 """
 
-from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -18,11 +17,13 @@ import numpy as np
 
 from ntk_aug.aliases import Bool, Float64, Inputs, Labels
 from ntk_aug.checks import check_at_least, check_same_shape
-from ntk_aug.errors import InputError
+from ntk_aug.errors import InputError, PrecisionError
 from ntk_aug.inputs import num_examples, take_examples
-from ntk_aug.jacobian import FlippedMasks, JacobianRows, RowFactors, flipped_masks
+from ntk_aug.jacobian import JacobianRows
+from ntk_aug.jacobian.masks import FlippedMasks, MaskCounter
+from ntk_aug.jacobian.row_factors import RowFactors
 from ntk_aug.models import ModelView
-from ntk_aug.ntk import DEFAULT_MEMORY_BYTES
+from ntk_aug.ntk.triples import DEFAULT_MEMORY_BYTES
 from ntk_aug.records import fingerprint
 
 # c of the analysis above: at most 4.2 was measured for kernels of networks with up to 900 rows.
@@ -182,103 +183,79 @@ class InputsRounding(NamedTuple):
     rows: RowsRounding
 
 
-def measure_rounding(
-    view: ModelView,
-    engine: JacobianRows,
-    example: Any,
-    versions: Iterable[Inputs],
-    labels: Labels | None,
-    *,
-    rows: str,
-    memory_bytes: int,
-    report: Callable[[], None],
-) -> list[InputsRounding]:
-    """The rounding of the rows of each version of the inputs, in their order.
+class RoundingMeter:
+    """Measures the rounding of the rows of one network, for any number of versions of its inputs.
 
-    One engine in the other precision serves all versions, and so does one program for the masks, as
-    long as the versions fit into the budget together. Equal versions are measured once. The first
-    version has the sample of `rows_rounding`, the others one of half its size, and up to as many
-    images more in which masks flip.
+    One engine in the other precision and one program for the masks serve all versions; equal
+    versions are measured once. The first version has the sample of `rows_rounding`, the others one
+    of half its size, and up to as many images more in which masks flip.
 
-    Args:
-      view: of the network.
-      engine: its rows.
-      example: the shape of one example, as `JacobianRows` takes it.
-      versions: the inputs, and what augmentations make of them.
-      labels: [n]; needed for `jacobian.LABELLED_ROWS` only.
-      rows: a key of `jacobian.ROWS`.
-      memory_bytes: budget of the rows, or else of the inputs, held at once.
-      report: called when a version is done.
-
-    Raises:
-      PrecisionError: the network cannot be computed in float64.
+    Attributes:
+      unknown: why nothing is known, where the network cannot be computed in float64; or empty.
     """
-    other = "float64" if engine.dtype == "float32" else "float32"
-    second = JacobianRows(view.apply_fn, view.params, example, rows=rows, dtype=other)
-    single, double = (engine, second) if other == "float64" else (second, engine)
-    measured: dict[tuple[str, ...], InputsRounding] = {}
-    order = []
-    for group in _in_groups(versions, memory_bytes):
-        named = [(_name(version), version) for version in group]
-        new = {name: version for name, version in named if name not in measured}
-        masks_of = dict(zip(new, _masks(view, list(new.values())), strict=True))
-        for name, _ in named:
-            if name not in measured:
-                masks = masks_of[name]
-                flips = int((masks.flipped > 0).sum())
-                found = rows_rounding(
-                    single,
-                    double,
-                    masks,
-                    new[name],
-                    labels,
-                    sample=min(_SAMPLE_OF_VERSION + flips, DEFAULT_SAMPLE)
-                    if measured
-                    else DEFAULT_SAMPLE,
-                    memory_bytes=memory_bytes,
-                )
-                # float64 rows round 2^-29 times as much, and masks hardly ever flip.
-                norm = found.norm if engine is single else _RATIO * found.norm_without_flips
-                measured[name] = InputsRounding(norm, masks, found)
-            order.append(name)
-            report()
-    return [measured[name] for name in order]
 
+    def __init__(
+        self,
+        view: ModelView,
+        engine: JacobianRows,
+        example: Any,
+        labels: Labels | None,
+        *,
+        rows: str,
+        memory_bytes: int,
+    ):
+        """Prepares the engine in the other precision.
 
-def unknown_rounding(n: int) -> InputsRounding:
-    """What there is to say where the network cannot be computed in float64: nothing."""
-    nan = float("nan")
-    return InputsRounding(
-        nan, FlippedMasks(np.full(n, -1), -1), RowsRounding(nan, nan, nan, nan, nan, 0)
-    )
+        Args:
+          view: of the network.
+          engine: its rows.
+          example: the shape of one example, as `JacobianRows` takes it.
+          labels: [n]; needed for `jacobian.LABELLED_ROWS` only.
+          rows: a key of `jacobian.ROWS`.
+          memory_bytes: budget of the rows held at once.
+        """
+        self.unknown = ""
+        self._engine, self._labels, self._memory_bytes = engine, labels, memory_bytes
+        self._measured: dict[tuple[str, ...], InputsRounding] = {}
+        other = "float64" if engine.dtype == "float32" else "float32"
+        try:
+            second = JacobianRows(view, example, rows=rows, dtype=other)
+            self._count_masks = MaskCounter(view)
+        except PrecisionError as error:
+            self.unknown = str(error)
+        else:
+            self._pair = (engine, second) if other == "float64" else (second, engine)
 
+    def __call__(self, inputs: Inputs) -> InputsRounding:
+        """The rounding of the rows of these inputs; NaN where it is not known."""
+        if not self.unknown:
+            try:
+                return self._measure(inputs)
+            except PrecisionError as error:
+                self.unknown = str(error)
+        n, nan = num_examples(inputs), float("nan")
+        masks = FlippedMasks(np.full(n, -1), -1)
+        return InputsRounding(nan, masks, RowsRounding(nan, nan, nan, nan, nan, 0))
 
-def _in_groups(versions: Iterable[Inputs], limit: int) -> Iterator[list[Inputs]]:
-    """Consecutive versions that fit into so many bytes together; at least one at a time."""
-    group: list[Inputs] = []
-    held = 0
-    for version in versions:
-        size = sum(leaf.nbytes for leaf in jax.tree.leaves(version))
-        if group and held + size > limit:
-            yield group
-            group, held = [], 0
-        group.append(version)
-        held += size
-    if group:
-        yield group
-
-
-def _name(version: Inputs) -> tuple[str, ...]:
-    return tuple(fingerprint(leaf) for leaf in jax.tree.leaves(version))
-
-
-def _masks(view: ModelView, versions: list[Inputs]) -> list[FlippedMasks]:
-    """The masks of each version, counted in one call: it compiles its programs anew every time."""
-    if not versions:
-        return []
-    together = jax.tree.map(lambda *leaves: np.concatenate(leaves), *versions)
-    found = flipped_masks(view.apply_fn, view.params, together)
-    return [found._replace(flipped=part) for part in np.split(found.flipped, len(versions))]
+    def _measure(self, inputs):
+        name = tuple(fingerprint(leaf) for leaf in jax.tree.leaves(inputs))
+        if name not in self._measured:
+            masks = self._count_masks(inputs)
+            flips = int((masks.flipped > 0).sum())
+            later = min(_SAMPLE_OF_VERSION + flips, DEFAULT_SAMPLE)
+            found = rows_rounding(
+                *self._pair,
+                masks,
+                inputs,
+                self._labels,
+                sample=later if self._measured else DEFAULT_SAMPLE,
+                memory_bytes=self._memory_bytes,
+            )
+            # float64 rows round 2^-29 times as much, and masks hardly ever flip.
+            of_single = self._engine is self._pair[0]
+            norm = found.norm if of_single else _RATIO * found.norm_without_flips
+            self._measured[name] = InputsRounding(norm, masks, found)
+        return self._measured[name]
 
 
 def _factored(engine: JacobianRows) -> dict[str, bool]:

@@ -11,7 +11,8 @@ from flax import linen as nn
 from flax import nnx
 
 from ntk_aug.aliases import Array, Augmentation, Float64, Inputs, Int, KeyLike
-from ntk_aug.augment import augment_batch, build_augmentation, may_leave_unit_range
+from ntk_aug.augment import augment_batch, build_augmentation
+from ntk_aug.augment.value_range import may_leave_unit_range
 from ntk_aug.checks import check_images, check_same_shape
 from ntk_aug.errors import InputError, UserCodeError
 from ntk_aug.inputs import cast_inputs, check_inputs, num_examples

@@ -6,19 +6,15 @@ from dataclasses import dataclass
 from jax.sharding import Mesh
 
 from ntk_aug.aliases import Inputs, Labels, Progress
-from ntk_aug.checks import check_choice, check_dtype, check_writable_folder
+from ntk_aug.checks import check_choice, check_dtype, check_mesh, check_writable_folder
 from ntk_aug.errors import InputError
-from ntk_aug.jacobian import JacobianRows, check_mesh
+from ntk_aug.jacobian import JacobianRows
 from ntk_aug.models import ModelView
-from ntk_aug.ntk import (
-    DEFAULT_IMPLEMENTATION,
-    DEFAULT_MEMORY_BYTES,
-    NEURAL_TANGENTS_IMPLEMENTATIONS,
-    gib_rounded_up,
-    images_per_tile,
-    kernel_triples,
-    neural_tangents_triples,
-)
+from ntk_aug.ntk import kernel_triples
+from ntk_aug.ntk.neural_tangents.blocks import NEURAL_TANGENTS_IMPLEMENTATIONS
+from ntk_aug.ntk.neural_tangents.kernels import DEFAULT_IMPLEMENTATION, neural_tangents_triples
+from ntk_aug.ntk.row_store import gib_rounded_up, images_per_tile
+from ntk_aug.ntk.triples import DEFAULT_MEMORY_BYTES
 from ntk_aug.records import StrPath
 from ntk_aug.spectrum.decomposition import (
     SpectrumPair,
@@ -105,8 +101,7 @@ class Backend:
                 progress=progress,
             )
         return neural_tangents_triples(
-            view.apply_fn,
-            view.params,
+            view,
             inputs,
             versions,
             labels,

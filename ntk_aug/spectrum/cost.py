@@ -2,14 +2,15 @@
 
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ntk_aug.aliases import Inputs, Labels
 from ntk_aug.inputs import num_examples
-from ntk_aug.jacobian import JacobianRows
-from ntk_aug.ntk import DEFAULT_MEMORY_BYTES, images_per_tile
+from ntk_aug.jacobian.rows import as_rows
+from ntk_aug.ntk.row_store import images_per_tile
+from ntk_aug.ntk.triples import DEFAULT_MEMORY_BYTES
 from ntk_aug.spectrum.decomposition import factors_of_kernel
 
 _PRODUCT_SIDE = 1500
@@ -40,10 +41,12 @@ class StudyCost(NamedTuple):
 
 
 def estimate_cost(
-    engine: JacobianRows,
+    network: Any,
     images: Inputs,
     labels: Labels | None = None,
     *,
+    rows: str = "logits",
+    dtype: str = "float32",
     memory_bytes: int = DEFAULT_MEMORY_BYTES,
 ) -> StudyCost:
     """Times one block of rows, one matrix product and one eigensolve, and scales them up.
@@ -52,14 +55,17 @@ def estimate_cost(
     eigensolver and the angles with N^3.
 
     Args:
-      engine: of the network.
+      network: as `models.as_view` takes it, or its `JacobianRows`.
       images: network inputs [n, ...], such as [n, h, w, c]; one block of them is differentiated.
       labels: [n]; needed for `jacobian.LABELLED_ROWS` only.
+      rows: a key of `jacobian.ROWS`.
+      dtype: "float32" or "float64".
       memory_bytes: the study's budget of Jacobian rows.
 
     Raises:
       InputError: the budget is too small.
     """
+    engine = as_rows(network, images, rows=rows, dtype=dtype)
     n, P = num_examples(images), engine.num_params
     N = n * engine.outputs_per_example
     tile, streaming = images_per_tile(engine, n, memory_bytes)

@@ -4,7 +4,6 @@ Every quantity is the one of supplement C.1, made precise in `BinComparison` and
 """
 
 from collections.abc import Callable
-from itertools import chain, count
 from typing import Any
 
 import jax
@@ -12,23 +11,22 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from ntk_aug.aliases import Array, Inputs, Int, KeyArray, Labels, Progress
+from ntk_aug.aliases import Array, Inputs, Int, KeyLike, Labels, Progress
 from ntk_aug.checks import check_at_least, check_count, check_labels, check_params
-from ntk_aug.errors import InputError, PrecisionError
+from ntk_aug.errors import InputError
 from ntk_aug.inputs import check_inputs, example_shapes, num_examples
-from ntk_aug.jacobian import LABELLED_ROWS, JacobianRows
-from ntk_aug.models import check_examples_independent
-from ntk_aug.ntk import (
-    DEFAULT_IMPLEMENTATION,
-    DEFAULT_MEMORY_BYTES,
-)
+from ntk_aug.jacobian import JacobianRows
+from ntk_aug.jacobian.outputs import LABELLED_ROWS
+from ntk_aug.models.independence import check_examples_independent
+from ntk_aug.ntk.blocks import counter
+from ntk_aug.ntk.neural_tangents.kernels import DEFAULT_IMPLEMENTATION
+from ntk_aug.ntk.triples import DEFAULT_MEMORY_BYTES
 from ntk_aug.randomness import as_key
 from ntk_aug.records import StrPath
 from ntk_aug.spectrum.accuracy import (
     InputsRounding,
-    measure_rounding,
+    RoundingMeter,
     uncertain_values,
-    unknown_rounding,
     value_errors,
 )
 from ntk_aug.spectrum.augmented_versions import (
@@ -47,7 +45,8 @@ from ntk_aug.spectrum.result import SpectrumStudy, StudySettings
 
 
 def study_spectrum(
-    views: Any,
+    key: KeyLike,
+    networks: Any,
     images: Inputs,
     augmentations: AugmentationsLike,
     *,
@@ -60,7 +59,6 @@ def study_spectrum(
     backend: str = "kernel",
     implementation: str = DEFAULT_IMPLEMENTATION,
     dtype: str = "float32",
-    seed: int | KeyArray = 0,
     memory_bytes: int = DEFAULT_MEMORY_BYTES,
     mesh: Mesh | None = None,
     blocks_folder: StrPath | None = None,
@@ -69,8 +67,9 @@ def study_spectrum(
     """Compares the Jacobian's singular values and subspaces on plain and on augmented images.
 
     Args:
-      views: one network as `models.as_view` takes it, or a sequence of several, trained from
-        different seeds; in evaluation mode.
+      key: of the augmentation draws and of the random-subspace baseline.
+      networks: one as `models.as_view` takes it, or a sequence of several, trained from different
+        seeds; in evaluation mode.
       images: [n, h, w, c], floats in [0, 1]. Or any inputs of the network: a table [n, d], token
         ids [n, t], a pytree of arrays with one leading n; augmentations are then functions of
         your own, of a key and one example.
@@ -89,7 +88,6 @@ def study_spectrum(
       backend: a key of `BACKENDS`.
       implementation: a key of `ntk.NEURAL_TANGENTS_IMPLEMENTATIONS`, for that backend only.
       dtype: "float32" or "float64" of the network and the Jacobian rows; "svd" needs "float64".
-      seed: of the augmentation draws and of the random-subspace baseline; or a key.
       memory_bytes: budget of the Jacobian rows held at once; neural_tangents holds none.
       mesh: devices of backend "kernel"; None takes what there is, as `ntk.kernel_triples` says.
       blocks_folder: where backend "kernel" keeps finished blocks of kernels; the same call goes
@@ -105,14 +103,14 @@ def study_spectrum(
         examples of a batch or that the implementation cannot take, an augmentation that changes
         the shape, leaves [0, 1] undeclared or cannot be traced: all before long work starts.
     """
-    views = as_views(views)
+    views = as_views(networks)
     named = named_augmentations(augmentations)
     if not views or not named:
         raise InputError("at least one network and one augmentation are needed")
     check_at_least(draws, 1, "draws")
     route = Backend(backend, rows, dtype, implementation, memory_bytes, mesh, blocks_folder)
     route.check()
-    key = as_key(seed)
+    given, key = key, as_key(key)
     images = check_study_inputs(images)
     n = num_examples(images)
     indices = jnp.arange(n) if indices is None else jnp.asarray(indices)
@@ -120,7 +118,7 @@ def study_spectrum(
     inputs = check_inputs(jax.tree.map(np.asarray, preprocess(images)), "the network's inputs")
     for view in views:
         check_params(view.params)
-        num_outputs = check_examples_independent(view.apply_fn, view.params, inputs)
+        num_outputs = check_examples_independent(view, inputs)
     if labels is not None:
         labels = check_labels(labels, n, num_outputs)
     elif rows in LABELLED_ROWS:
@@ -130,9 +128,7 @@ def study_spectrum(
 
     one_float_array = isinstance(inputs, np.ndarray) and jnp.issubdtype(inputs.dtype, jnp.floating)
     example = inputs.shape[1:] if one_float_array else example_shapes(inputs)
-    engines = [
-        JacobianRows(view.apply_fn, view.params, example, rows=rows, dtype=dtype) for view in views
-    ]
+    engines = [JacobianRows(view, example, rows=rows, dtype=dtype) for view in views]
     sizes = {(engine.num_params, engine.outputs_per_example) for engine in engines}
     if len(sizes) > 1:
         raise InputError(
@@ -148,34 +144,28 @@ def study_spectrum(
     shape = (len(views), len(named), draws)
     displacement = np.zeros(shape[1:])
     bound = np.full(shape, np.nan)
+    report_rounding = counter(progress, "rounding", len(views) * (1 + len(named) * draws))
+    report_spectra = counter(progress, "spectra", int(np.prod(shape)))
     values, tolerances, comparisons = [], [], []
-
-    measured, unknown = [], ""
-    done = count(1)
-    total = len(views) * (1 + len(named) * draws)
-
-    def report():
-        if progress:
-            progress("rounding", next(done), total)
-
-    for view, engine in zip(views, engines, strict=True):
-        try:
-            measured += measure_rounding(
-                view,
-                engine,
-                example,
-                chain([inputs], versions(draws)),
-                labels,
-                rows=rows,
-                memory_bytes=memory_bytes,
-                report=report,
-            )
-        except PrecisionError as error:
-            unknown = str(error)
-            measured += [unknown_rounding(n)] * (total // len(views))
+    plain_rounding, version_rounding, unknown = [], [], ""
     for w, (view, engine) in enumerate(zip(views, engines, strict=True)):
-        pairs = route.pairs(view, engine, inputs, versions(draws), labels, progress)
-        for position, (pair, version) in enumerate(zip(pairs, versions(draws), strict=True)):
+        measure = RoundingMeter(view, engine, example, labels, rows=rows, memory_bytes=memory_bytes)
+        plain_rounding.append(measure(inputs))
+        unknown = measure.unknown or unknown
+        report_rounding(1)
+        drawn: list[Inputs] = []
+
+        def kept(versions, drawn=drawn):
+            """Each version is drawn once, for its spectrum and for what is measured beside it."""
+            for version in versions:
+                drawn[:] = [version]
+                yield version
+
+        pairs = route.pairs(view, engine, inputs, kept(versions(draws)), labels, progress)
+        for position, pair in enumerate(pairs):
+            (version,) = drawn
+            version_rounding.append(measure(version))
+            report_rounding(1)
             if position == 0:
                 tolerance = null_tolerance(
                     pair.plain.values, num_rows, num_params, backend=backend, dtype=dtype
@@ -189,8 +179,7 @@ def study_spectrum(
                 radius = max(distances(inputs).max(), distances(version).max())
                 lipschitz = view.jacobian_lipschitz(radius)
                 bound[w, a, d] = np.sqrt(n) * lipschitz * displacement[a, d]
-            if progress:
-                progress("spectra", len(comparisons), int(np.prod(shape)))
+            report_spectra(1)
 
     def stacked(entries):
         return np.stack(entries).reshape(shape + np.shape(entries[0]))
@@ -199,9 +188,6 @@ def study_spectrum(
         field: stacked([getattr(comparison, field) for comparison in comparisons])
         for field in BinComparison._fields
     }
-    # Of the inputs themselves [W], and of the augmented versions [W, A, D].
-    plain_rounding = measured[:: total // len(views)]
-    version_rounding = [one for i, one in enumerate(measured) if i % (total // len(views))]
     plain = np.stack(values)
     errors, augmented_errors = (
         np.stack(
@@ -229,7 +215,7 @@ def study_spectrum(
             rows=rows,
             backend=backend,
             dtype=dtype,
-            seed=_seed_numbers(seed, key),
+            seed=_seed_numbers(given, key),
             unknown_errors=unknown,
         ),
         bin_sizes=np.array([members.stop - members.start for members in bins]),
@@ -267,10 +253,10 @@ def _rounding_fields(measured: list[InputsRounding], stack: Callable) -> dict[st
     }
 
 
-def _seed_numbers(seed, key):
-    """The seed as it was given, or the numbers of the key."""
-    if np.ndim(seed) == 0 and not jnp.issubdtype(jnp.result_type(seed), jax.dtypes.prng_key):
-        return int(seed)
+def _seed_numbers(given, key):
+    """The integer that was given, or the numbers of the key."""
+    if np.ndim(given) == 0 and not jnp.issubdtype(jnp.result_type(given), jax.dtypes.prng_key):
+        return int(given)
     return tuple(int(number) for number in jax.random.key_data(key).ravel())
 
 

@@ -90,7 +90,7 @@ def measure_network(
     view = as_view(network)
     inputs, augmented = check_inputs(inputs), check_inputs(augmented, "augmented images")
     check_same_batch(augmented, inputs, "an augmented image")
-    rows = JacobianRows(view.apply_fn, view.params, example_shapes(inputs), dtype="float64")
+    rows = JacobianRows(view, example_shapes(inputs), dtype="float64")
     n, C = num_examples(inputs), rows.outputs_per_example
     check_memory(n, C, rows.num_params)
     targets = check_targets(targets, n, C, loss)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ntk_aug.aliases import Float, Float64
 from ntk_aug.errors import InputError
-from ntk_aug.models import tanh_mlp_jacobian_lipschitz
+from ntk_aug.models.mlp import tanh_mlp_jacobian_lipschitz
 from ntk_aug.theory.arrays import ArrayLike, finite_array, norm, number_in
 
 

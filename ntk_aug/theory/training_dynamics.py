@@ -95,7 +95,7 @@ def network_dynamics(
     versions = [check_inputs(version, "augmented images") for version in versions]
     for version in versions:
         check_same_batch(version, inputs, "an augmented image")
-    rows = JacobianRows(view.apply_fn, view.params, example_shapes(inputs), dtype="float64")
+    rows = JacobianRows(view, example_shapes(inputs), dtype="float64")
     n, C = num_examples(inputs), rows.outputs_per_example
     y = finite_array(targets, "targets", (n, C)).ravel()
     if n * C > rows.num_params:

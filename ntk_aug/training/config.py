@@ -3,8 +3,11 @@
 from dataclasses import dataclass
 
 from ntk_aug import coreset
-from ntk_aug.augment import SELECTIONS, build_augmentation
+from ntk_aug.augment import build_augmentation
+from ntk_aug.augment.batches.candidates import SELECTIONS
 from ntk_aug.checks import check_at_least, check_choice
+from ntk_aug.coreset.budgets import ALLOCATIONS
+from ntk_aug.coreset.selectors import find_selector
 from ntk_aug.errors import InputError
 
 SCHEDULES = ("step", "cosine", "linear")
@@ -103,7 +106,7 @@ class MethodConfig:
         that `train` is handed. "none": plain training.
       fraction: the budget as a share of the training examples; either this or `count`.
       count: the budget in examples.
-      split: of the budget among classes, "proportional" or "equal".
+      allocation: of the budget among classes, "proportional" or "equal".
       per_class: select from each class, or from all examples at once. None: the selector's own.
       tolerance: bound of the selector's error estimate, in addition to a budget or in its place.
       proxy: what stands for the gradients, a key of `coreset.PROXIES`.
@@ -127,7 +130,7 @@ class MethodConfig:
     selector: str = "none"
     fraction: float | None = None
     count: int | None = None
-    split: str = "proportional"
+    allocation: str = "proportional"
     per_class: bool | None = None
     tolerance: float | None = None
     proxy: str = "last-layer-logit"
@@ -147,12 +150,12 @@ class MethodConfig:
     def __post_init__(self):
         given = self.selector == GIVEN_SELECTION
         for selector in (*(() if given else (self.selector,)), *self.also_record):
-            coreset.find_selector(selector)
+            find_selector(selector)
         if self.fraction is not None and self.count is not None:
             raise InputError(
                 f"fraction is {self.fraction} and count is {self.count}, expected at most one"
             )
-        check_choice(self.split, coreset.SPLITS, "split of a budget")
+        check_choice(self.allocation, ALLOCATIONS, "allocation of a budget")
         check_choice(self.proxy, coreset.PROXIES, "proxy")
         if (self.dimension is None) == (self.proxy == "network-projected"):
             raise InputError(

@@ -7,7 +7,8 @@ import numpy as np
 
 from ntk_aug.data import Dataset
 from ntk_aug.losses import per_example_loss
-from ntk_aug.models import StreamedProgram, as_view, logits_program
+from ntk_aug.models import as_view
+from ntk_aug.models.evaluation import StreamedProgram, logits_program
 
 
 class Evaluation(NamedTuple):

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 from ntk_aug.checks import check_same_shape
 from ntk_aug.data import Dataset
 from ntk_aug.inputs import as_example_shapes
-from ntk_aug.models import Network, check_logits, network_takes
+from ntk_aug.models import Network
+from ntk_aug.models.outputs import check_logits, network_takes
 from ntk_aug.training.config import TrainingConfig
 from ntk_aug.training.optimizer import build_optimizer
 from ntk_aug.training.step import Keys, TrainState

@@ -27,7 +27,7 @@ def train(
     method: MethodConfig | None = None,
     test_set: Dataset | None = None,
     soft_labels: Float[Array, "n C"] | None = None,
-    selection: coreset.Selection | None = None,
+    selection: coreset.Subset | None = None,
     folder: StrPath | None = None,
     description: Mapping[str, Any] | None = None,
     keep_epochs: Sequence[int] = (),

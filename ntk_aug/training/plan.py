@@ -10,9 +10,9 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from ntk_aug.aliases import Float32, Float64, Int, Int32, KeyArray
+from ntk_aug.aliases import Float32, Int32, KeyArray
 from ntk_aug.augment import WuAugmentation, build_augmentation
-from ntk_aug.coreset import mean_one_weights
+from ntk_aug.coreset import Subset, mean_one_weights
 from ntk_aug.errors import InputError
 from ntk_aug.training.config import MethodConfig, TrainingConfig
 
@@ -21,20 +21,6 @@ fold_in, _split = jax.jit(jax.random.fold_in), jax.jit(jax.random.split)
 
 PLAIN, WEAK = -2, -1
 """Versions of an example; k >= 0 is its k-th strong version."""
-
-
-class SelectedSubset(NamedTuple):
-    """The examples that are selected for some epochs.
-
-    Attributes:
-      positions: places in the data set, each at most once.
-      weights: how many examples each stands for.
-      epoch: epochs done when they were selected.
-    """
-
-    positions: Int[np.ndarray, " k"]
-    weights: Float64[np.ndarray, " k"]
-    epoch: int
 
 
 class EpochPlan(NamedTuple):
@@ -82,7 +68,9 @@ def plan_epoch(
     method: MethodConfig,
     num_examples: int,
     epoch: int,
-    subset: SelectedSubset | None,
+    subset: Subset | None,
+    *,
+    subset_epoch: int = 0,
 ) -> EpochPlan:
     """Plans one epoch.
 
@@ -91,13 +79,14 @@ def plan_epoch(
       method: settings of selection and augmentation.
       num_examples: n, of the data set.
       epoch: epochs done so far.
-      subset: what is selected; None where nothing ever is.
+      subset: the selected examples; None if nothing ever is selected.
+      subset_epoch: epochs done when they were selected.
 
     Raises:
       InputError: an epoch on a subset of no example.
     """
-    selected = np.empty(0, np.int64) if subset is None else subset.positions
-    gamma = np.empty(0) if subset is None else subset.weights
+    selected = np.empty(0, np.int64) if subset is None else subset.indices
+    gamma = np.empty(0) if subset is None else np.asarray(subset.weights)
     on_subset = method.train_on == "subset"
     if on_subset and not len(selected):
         raise InputError(
@@ -129,7 +118,7 @@ def plan_epoch(
         np.concatenate(all_weights).astype(np.float32),
         epoch - epoch % config.weak_every,
         epoch - epoch % method.strong_every,
-        None if subset is None else subset.epoch,
+        None if subset is None else subset_epoch,
     )
 
 

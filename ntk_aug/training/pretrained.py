@@ -64,7 +64,7 @@ def train_named_model(
     options: Mapping[str, Any] | None = None,
     method: MethodConfig | None = None,
     test_set: Dataset | None = None,
-    selection: coreset.Selection | None = None,
+    selection: coreset.Subset | None = None,
     description: Mapping[str, Any] | None = None,
     folder: StrPath | None = None,
     cache: StrPath | None = None,

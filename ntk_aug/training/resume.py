@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ntk_aug.coreset import Subset
 from ntk_aug.errors import BrokenFileError
 from ntk_aug.training.checkpoint import (
     Checkpoint,
@@ -17,7 +18,6 @@ from ntk_aug.training.checkpoint import (
     save_checkpoint,
 )
 from ntk_aug.training.history import EpochRecord
-from ntk_aug.training.plan import SelectedSubset
 from ntk_aug.training.run_folder import RunFolder
 from ntk_aug.training.step import TrainState
 
@@ -33,7 +33,7 @@ class RunState:
       train_state: parameters, statistics, optimiser, epochs done.
       used: of each example, whether it was ever trained on.
       selected: of each example, whether it was ever selected.
-      subset: the present selection.
+      subset: the present selection, and the epochs done when it was made.
       history: of all epochs so far.
       drawn: versions that cannot be drawn again: see `ExampleVersions.kept`.
     """
@@ -41,7 +41,8 @@ class RunState:
     train_state: TrainState
     used: np.ndarray
     selected: np.ndarray
-    subset: SelectedSubset | None = None
+    subset: Subset | None = None
+    subset_epoch: int = 0
     history: list[EpochRecord] = field(default_factory=list)
     drawn: dict[str, np.ndarray] = field(default_factory=dict)
 
@@ -126,9 +127,9 @@ def _as_checkpoint(state: RunState) -> Checkpoint:
     arrays: dict[str, Any] = {"used": state.used, "selected": state.selected, **state.drawn}
     if state.subset is not None:
         arrays |= {
-            "subset_positions": state.subset.positions,
+            "subset_positions": state.subset.indices,
             "subset_weights": state.subset.weights,
-            "subset_epoch": np.asarray(state.subset.epoch),
+            "subset_epoch": np.asarray(state.subset_epoch),
         }
     history = [record._asdict() for record in state.history]
     return Checkpoint(state.train_state._asdict(), arrays, history)
@@ -139,14 +140,13 @@ def _restored(run: RunFolder, epoch: int, initial: RunState) -> RunState:
     tree, arrays, history = restore_checkpoint(run.checkpoints, epoch, like)
     subset = None
     if "subset_epoch" in arrays:
-        subset = SelectedSubset(
-            arrays["subset_positions"], arrays["subset_weights"], int(arrays["subset_epoch"])
-        )
+        subset = Subset(arrays["subset_positions"], arrays["subset_weights"])
     return RunState(
         TrainState(**tree),
         arrays["used"],
         arrays["selected"],
         subset,
+        int(arrays.get("subset_epoch", 0)),
         [EpochRecord.from_json(dict(record)) for record in history],
         {name: array for name, array in arrays.items() if name.startswith("strong_")},
     )

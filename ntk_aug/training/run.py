@@ -121,10 +121,12 @@ class RunProgram:
         selected = None
         if self._selecting.is_due(epoch):
             selected = self._selecting(epoch, variables)
-            state.subset = selected.subset
+            state.subset, state.subset_epoch = selected.subset, selected.epoch
         stamps.append(time.perf_counter())
         n = len(self._train_set)
-        plan = plan_epoch(self.config, self.method, n, epoch, state.subset)
+        plan = plan_epoch(
+            self.config, self.method, n, epoch, state.subset, subset_epoch=state.subset_epoch
+        )
         sources = jax.block_until_ready(self._versions.draw(plan, variables))
         stamps.append(time.perf_counter())
         steps = batch_sizes(len(plan), self.config.batch_size).steps
@@ -152,7 +154,7 @@ class RunProgram:
         used, ever_selected = state.used.copy(), state.selected.copy()
         used[plan.positions] = True
         if state.subset is not None:
-            ever_selected[state.subset.positions] = True
+            ever_selected[state.subset.indices] = True
         before = state.history[-1] if state.history else EpochRecord(0, 0.0, 0.0)
         selection, augmentation, training, evaluation = map(float, seconds)
         record = EpochRecord(
@@ -174,6 +176,7 @@ class RunProgram:
             used,
             ever_selected,
             state.subset,
+            state.subset_epoch,
             [*state.history, record],
             self._versions.kept(),
         )

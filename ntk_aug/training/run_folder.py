@@ -155,6 +155,9 @@ class RunFolder:
                 f"{folder} has records of format {content['format_version']}, expected "
                 f"{FORMAT_VERSION}: read it with the version of ntk_aug that wrote it"
             )
+        method = content.get("method", {})
+        if "split" in method:  # as the allocation of a budget was called at first
+            method["allocation"] = method.pop("split")
         return cls(path, content)
 
     @contextlib.contextmanager
@@ -235,11 +238,11 @@ class RunFolder:
           selected: with places in the data set.
           places: of the data set's examples in their split.
         """
-        arrays = _selection_arrays(selected.selection, places)
+        arrays = _selection_arrays(selected.subset, places)
         for name, other in selected.others.items():
             own = _selection_arrays(other, places)
             arrays |= {f"{name}/{field}": array for field, array in own.items()}
-        write_npz(self._selection_file(selected.subset.epoch), arrays)
+        write_npz(self._selection_file(selected.epoch), arrays)
 
     def write_result(self, history: Sequence[EpochRecord]) -> None:
         """Writes the result of the whole run."""
@@ -272,7 +275,7 @@ def _is_of_a_user(child: Path) -> bool:
     return not child.name.startswith(".") and child.name != ENVIRONMENT_FILE
 
 
-def _selection_arrays(selection: coreset.Selection, places: np.ndarray) -> dict[str, np.ndarray]:
+def _selection_arrays(selection: coreset.Subset, places: np.ndarray) -> dict[str, np.ndarray]:
     return {
         "indices": places[selection.indices].astype(np.int32),
         "weights": np.asarray(selection.weights, np.float32),

@@ -8,26 +8,28 @@ import numpy as np
 
 from ntk_aug import coreset
 from ntk_aug.aliases import Float, Progress
+from ntk_aug.coreset.network_gradients import ExamplesProgram
+from ntk_aug.coreset.selection import selection_budgets
+from ntk_aug.coreset.selectors import find_selector
 from ntk_aug.data import Dataset
 from ntk_aug.errors import InputError
 from ntk_aug.models import Network
 from ntk_aug.training.config import GIVEN_SELECTION, MethodConfig
-from ntk_aug.training.plan import SelectedSubset
 from ntk_aug.training.step import Keys
 
 
 class RecordedSelection(NamedTuple):
-    """What was selected at one time.
+    """One selection of a run.
 
     Attributes:
-      subset: that is trained on or augmented.
-      selection: the same with what its selector says of it; indices are places in the data set.
+      epoch: epochs done when it was made.
+      subset: the examples that are trained on or augmented; indices are places in the data set.
       others: by name, what other selectors would have picked from the same network.
     """
 
-    subset: SelectedSubset
-    selection: coreset.Selection
-    others: dict[str, coreset.Selection]
+    epoch: int
+    subset: coreset.Subset
+    others: dict[str, coreset.Subset]
 
 
 class SubsetSelection:
@@ -41,7 +43,7 @@ class SubsetSelection:
         method: MethodConfig,
         keys: Keys,
         *,
-        given: coreset.Selection | None = None,
+        given: coreset.Subset | None = None,
         progress: Progress | None = None,
     ):
         """Prepares the programs, and refuses what cannot be selected.
@@ -77,10 +79,10 @@ class SubsetSelection:
         budgets = [self._limit(selector) for selector in selectors]
         if given is None:
             self.max_selected = budgets[0]
-        self._examples: coreset.ExamplesProgram | None = None
+        self._examples: ExamplesProgram | None = None
         self._selects = selectors != ("none",) or given is not None
         if selectors and self._selects:
-            self._examples = coreset.ExamplesProgram(
+            self._examples = ExamplesProgram(
                 lambda variables, inputs: network.apply(*variables, inputs, False, None)[0],
                 dataset,
                 proxy=method.proxy,
@@ -112,17 +114,14 @@ class SubsetSelection:
             examples = self._examples(variables)
         found = self._given or self._select(self._method.selector, epoch, examples)
         others = {name: self._select(name, epoch, examples) for name in self._method.also_record}
-        subset = SelectedSubset(
-            np.asarray(found.indices, np.int64), np.asarray(found.weights, np.float64), epoch
-        )
-        return RecordedSelection(subset, found, others)
+        return RecordedSelection(epoch, found, others)
 
-    def _select(self, selector: str, epoch: int, examples: Any) -> coreset.Selection:
+    def _select(self, selector: str, epoch: int, examples: Any) -> coreset.Subset:
         return coreset.select(
             jax.random.fold_in(self._select_key, epoch),
             examples,
             selector,
-            split=self._method.split,
+            allocation=self._method.allocation,
             per_class=self._method.per_class,
             progress=self._progress,
             **self._options(selector),
@@ -132,11 +131,11 @@ class SubsetSelection:
         labels, num_classes = self._dataset.labels, self._dataset.num_classes
         if selector == "none":
             return 0
-        budgets = coreset.selection_budgets(
+        budgets = selection_budgets(
             labels,
             num_classes,
             selector,
-            split=self._method.split,
+            allocation=self._method.allocation,
             per_class=self._method.per_class,
             **self._options(selector),
         )
@@ -144,7 +143,7 @@ class SubsetSelection:
 
     def _options(self, selector: str) -> dict[str, Any]:
         """The budget, and the tolerance where the selector knows one."""
-        entry = coreset.find_selector(selector)
+        entry = find_selector(selector)
         if not entry.takes_budget:
             return {}
         knows_tolerance = entry.options is not None and "tolerance" in entry.options
@@ -161,7 +160,7 @@ def _budget(method: MethodConfig) -> Mapping[str, Any]:
     }
 
 
-def _check_given(given: coreset.Selection, dataset: Dataset) -> None:
+def _check_given(given: coreset.Subset, dataset: Dataset) -> None:
     indices, weights = np.asarray(given.indices), np.asarray(given.weights)
     n = len(dataset)
     if not len(indices) or indices.ndim != 1 or len(np.unique(indices)) < len(indices):

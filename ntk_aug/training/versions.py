@@ -18,7 +18,8 @@ from ntk_aug.data import Dataset, normalize, unit_range
 from ntk_aug.errors import InputError
 from ntk_aug.inputs import take_examples
 from ntk_aug.losses import per_example_loss
-from ntk_aug.models import Network, StreamedProgram
+from ntk_aug.models import Network
+from ntk_aug.models.evaluation import StreamedProgram
 from ntk_aug.training.config import MethodConfig, TrainingConfig
 from ntk_aug.training.epoch import ORIGINAL, STRONG_STORE, WEAK_STORE, Rows, Sources
 from ntk_aug.training.plan import WEAK, EpochPlan, is_wu, versions_per_example

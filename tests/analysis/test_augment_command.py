@@ -19,7 +19,7 @@ SMALL = ("--n", 2, "--draws", 3)
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     out = tmp_path_factory.mktemp("augment") / "out"
-    assert analysis(*SMALL, "--policy", "autoaugment-svhn", "--out", out) == 0
+    assert analysis(*SMALL, "--augment", "autoaugment-svhn", "--out", out) == 0
     return out
 
 
@@ -28,7 +28,7 @@ def test_the_sheet_and_what_was_drawn_are_written(finished):
     with Image.open(finished / "sheet.png") as sheet:
         assert min(sheet.size) > 200
     summary = json.loads((finished / "summary.json").read_text())
-    assert summary["options"]["policy"] == "autoaugment-svhn"
+    assert summary["options"]["augment"] == "autoaugment-svhn"
     assert len(summary["data"]["indices"]) == 2
     told = summary["drawn"]
     assert np.shape(told) == (2, 3)
@@ -37,7 +37,7 @@ def test_the_sheet_and_what_was_drawn_are_written(finished):
 
 
 def test_an_augmentation_that_cannot_tell_is_shown_alone(tmp_path):
-    assert analysis(*SMALL, "--policy", "noise:2", "--out", tmp_path / "out") == 0
+    assert analysis(*SMALL, "--augment", "noise:2", "--out", tmp_path / "out") == 0
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert summary["drawn"] == [[""] * 3] * 2
 
@@ -50,7 +50,7 @@ def test_the_list_names_every_augmentation(capsys):
 
 
 def test_the_table_is_printed(capsys):
-    assert analysis("--policy", "autoaugment-cifar10", "--table") == 0
+    assert analysis("--augment", "autoaugment-cifar10", "--table") == 0
     assert capsys.readouterr().out == f"{POLICIES['autoaugment-cifar10']}\n"
 
 
@@ -62,7 +62,7 @@ def test_the_table_is_printed(capsys):
     ],
 )
 def test_the_table_also_tells_what_comes_after_it(policy, told, capsys):
-    assert analysis("--policy", policy, "--table") == 0
+    assert analysis("--augment", policy, "--table") == 0
     table, rest = capsys.readouterr().out.split("\n" + told)
     assert "TranslateY" in table
     assert rest
@@ -71,8 +71,8 @@ def test_the_table_also_tells_what_comes_after_it(policy, told, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--policy", "autoaugment"], "did you mean 'autoaugment-svhn'"),
-        (["--policy", "noise", "--table"], "augmentation 'noise' has no table"),
+        (["--augment", "autoaugment"], "did you mean 'autoaugment-svhn'"),
+        (["--augment", "noise", "--table"], "augmentation 'noise' has no table"),
         (["--data", "digts"], "did you mean 'digits'"),
         (["--n", "0"], "--n is 0"),
         (["--n", "2000"], "--n is 2000, expected 1 to 50"),
@@ -93,6 +93,6 @@ def test_a_mistake_is_one_line_and_exit_status_2(arguments, message, tmp_path, m
 
 def test_an_earlier_sheet_is_not_replaced_unless_asked(finished, capsys):
     before = (finished / "sheet.png").read_bytes()
-    assert analysis(*SMALL, "--policy", "identity", "--out", finished) == 2
+    assert analysis(*SMALL, "--augment", "identity", "--out", finished) == 2
     assert "pass --overwrite" in capsys.readouterr().err
     assert (finished / "sheet.png").read_bytes() == before

@@ -6,27 +6,35 @@ import jax
 import numpy as np
 import pytest
 
-from analysis import networks, select_cost, select_inputs, select_results
-from analysis.select_options import SelectOptions
-from analysis.spectrum_options import SpectrumOptions
+from analysis.common import networks
+from analysis.common.options import PretrainingOptions
+from analysis.select import cost as select_cost
+from analysis.select import inputs as select_inputs
+from analysis.select import results as select_results
+from analysis.select.options import SelectOptions
+from analysis.spectrum.options import SpectrumOptions
 from ntk_aug import coreset, models, training
+from ntk_aug.training.cost import estimate_training_seconds
+from ntk_aug.training.pretrained import PretrainedNetwork
 
 GIVEN = SelectOptions(
     width=3,
     activation="tanh",
-    epochs=4,
-    batch_size=7,
-    learning_rate=0.3,
-    momentum=0.4,
-    weight_decay=0.02,
-    train_augment="rotation:5",
+    pretraining=PretrainingOptions(
+        epochs=4,
+        batch_size=7,
+        learning_rate=0.3,
+        momentum=0.4,
+        weight_decay=0.02,
+        weak="rotation:5",
+    ),
     cache="elsewhere",
     seed=11,
     selector="coreset",
     algorithm="stochastic",
     epsilon=0.2,
-    split="equal",
-    over_all=True,
+    allocation="equal",
+    per_class=False,
     proxy="network-projected",
     dimension=9,
     loss="squared",
@@ -60,7 +68,7 @@ def test_every_option_of_pretraining_arrives(digits, tanh_mlp, monkeypatch):
         assert networks.training_config(SpectrumOptions(model=model)).learning_rate == rate
     config = {"model": {"name": "mlp", "options": {}}, "training": {}, "data": {}}
     run = training.RunFolder(Path("folder"), config)
-    recorder = Recorder(training.PretrainedNetwork(tanh_mlp, run, []))
+    recorder = Recorder(PretrainedNetwork(tanh_mlp, run, []))
     monkeypatch.setattr(training, "train_named_model", recorder)
     test_set = digits.take(np.arange(3))
     assert len(networks.pretrain(GIVEN, digits, test_set, networks=3)) == 3
@@ -77,11 +85,13 @@ def data_of(key):
 
 
 def test_every_option_of_a_selection_arrives(digits, tanh_mlp, monkeypatch):
-    for name in ("ExamplesProgram", "select", "selection_budgets"):
-        monkeypatch.setattr(coreset, name, Recorder())
+    recorders = {name: Recorder() for name in ("ExamplesProgram", "selection_budgets")}
+    for name, recorder in recorders.items():
+        monkeypatch.setattr(select_inputs, name, recorder)
+    monkeypatch.setattr(coreset, "select", Recorder())
     told = Recorder()
     select_inputs.examples_program(GIVEN, tanh_mlp, digits, told)
-    ((args, options),) = coreset.ExamplesProgram.calls
+    ((args, options),) = recorders["ExamplesProgram"].calls
     assert args == (tanh_mlp.apply_fn, digits)
     key = options.pop("projection_key")
     assert options == {
@@ -91,13 +101,18 @@ def test_every_option_of_a_selection_arrives(digits, tanh_mlp, monkeypatch):
         "memory_bytes": 2**29,
         "progress": told,
     }
-    selector = {"split": "equal", "per_class": False, "algorithm": "stochastic", "epsilon": 0.2}
+    selector = {
+        "allocation": "equal",
+        "per_class": False,
+        "algorithm": "stochastic",
+        "epsilon": 0.2,
+    }
     select_inputs.select(GIVEN, "examples", {"count": 5}, progress=told)
     ((args, options),) = coreset.select.calls
     assert args[1:] == ("examples", "coreset")
     assert options == {**selector, "count": 5, "memory_bytes": 2**29, "progress": told}
     select_inputs.group_budgets(GIVEN, digits, {"fraction": 0.5})
-    ((budget_args, options),) = coreset.selection_budgets.calls
+    ((budget_args, options),) = recorders["selection_budgets"].calls
     assert budget_args[1:] == (3, "coreset")
     assert options == {**selector, "fraction": 0.5}
     assert data_of(args[0]) != data_of(key)
@@ -111,7 +126,7 @@ def test_all_that_is_drawn_has_a_key_of_its_own(digits, monkeypatch):
     examples = coreset.Examples.from_arrays(digits.labels, 3, gradients=gradients)
     places = np.array([np.flatnonzero(digits.labels == number)[0] for number in range(3)])
     ones = np.ones(3)
-    selection = coreset.Selection(places, ones, ones, np.arange(3))
+    selection = coreset.Subset(places, ones, ones, np.arange(3))
     purposes = ("OF_SELECTION", "OF_RANDOM_SUBSETS", "OF_PROJECTION")
     keys = []
     for seed in (0, 1):
@@ -146,6 +161,6 @@ def test_measured_times_are_scaled_to_all_images(tanh_mlp, monkeypatch, digits):
     assert seconds == pytest.approx(600 / 256)
     config = training.TrainingConfig(epochs=7, batch_size=5)
     network = models.build_network("mlp", 3, width=2)
-    found = training.estimate_training_seconds(network, digits, config)
+    found = estimate_training_seconds(network, digits, config)
     # Epochs of 5, 5 and 2 images: for each step a second for the images, and one for the step.
     assert found == 7 * 3 * 2

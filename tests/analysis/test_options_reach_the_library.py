@@ -6,11 +6,13 @@ import jax
 import numpy as np
 import pytest
 
-import analysis.augment
 from analysis.__main__ import COMMANDS
-from analysis.augment import AugmentOptions
-from analysis.select_options import SelectOptions
+from analysis.augment import command as augment_command
+from analysis.augment.command import AugmentOptions
+from analysis.select import inputs as select_inputs
+from analysis.select.options import SelectOptions
 from ntk_aug import augment, coreset, data, training
+from ntk_aug.data.splits import SPLITS
 from ntk_aug.errors import InputError
 from ntk_aug.programs import run_program
 
@@ -58,9 +60,9 @@ def test_a_sheet_shows_what_the_library_draws(recorded, monkeypatch, tmp_path):
         augment, "build_augmentation", lambda spec: built.append(spec) or augmentation
     )
     drawn = recorded(data, "draw_examples")
-    sheets = recorded(analysis.augment, "draw_sheet")
+    sheets = recorded(augment_command, "draw_sheet")
     out = tmp_path / "out"
-    options = ("--policy", "identity", "--n", 2, "--draws", 3, "--seed", 4)
+    options = ("--augment", "identity", "--n", 2, "--draws", 3, "--seed", 4)
     assert analysis_of("augment", *options, "--data-dir", tmp_path, "--out", out) == 0
     assert set(built) == {"identity"}
     assert loaded == [(("digits", "train"), {"data_dir": str(tmp_path)})]
@@ -87,7 +89,7 @@ def test_a_sheet_is_of_the_images_of_a_file(recorded, tmp_path):
     loaded = recorded(data, "load_images_file")
     images = np.random.default_rng(0).integers(0, 256, (20, 8, 8)).astype(np.uint8)
     np.savez(tmp_path / "own.npz", images=images, labels=np.arange(20) % 2)
-    options = ("--policy", "identity", "--n", 1, "--draws", 1, "--out", tmp_path / "out")
+    options = ("--augment", "identity", "--n", 1, "--draws", 1, "--out", tmp_path / "out")
     for more in ((), ("--overwrite",)):
         assert analysis_of("augment", "--images", tmp_path / "own.npz", *options, *more) == 0
     assert loaded == [((str(tmp_path / "own.npz"), "train"), {})] * 2
@@ -98,7 +100,7 @@ def test_the_defaults_of_a_sheet():
         "data": None,
         "data_dir": None,
         "images": None,
-        "policy": "autoaugment-cifar10",
+        "augment": "autoaugment-cifar10",
         "n": 6,
         "draws": 8,
         "seed": 0,
@@ -113,29 +115,29 @@ def test_the_defaults_of_a_sheet():
 
 PRETRAINING = (
     *("--epochs", 1, "--batch-size", 64, "--learning-rate", 0.02, "--momentum", 0.5),
-    *("--weight-decay", 0.001, "--train-augment", "noise:0.1", "--width", 8),
+    *("--weight-decay", 0.001, "--weak", "noise:0.1", "--width", 8),
     *("--activation", "tanh", "--seed", 5, "--classes", 3, 1, 4),
 )
 SELECTION = (
-    *("--count", 40, "--split", "equal", "--algorithm", "stochastic", "--epsilon", 0.3),
+    *("--count", 40, "--allocation", "equal", "--algorithm", "stochastic", "--epsilon", 0.3),
     *("--proxy", "network-projected", "--dimension", 7, "--loss", "squared"),
     *("--memory-gib", 0.5, "--random-subsets", 7, "--sizes", 0.2),
 )
-GROUPS = {"split": "equal", "algorithm": "stochastic", "epsilon": 0.3}
+GROUPS = {"allocation": "equal", "algorithm": "stochastic", "epsilon": 0.3}
 
 
 def test_a_selection_hands_its_options_to_the_library(recorded, tmp_path):
     loaded = recorded(data, "load_dataset")
     trained = recorded(training, "train_named_model")
-    budgets = recorded(coreset, "selection_budgets")
-    programs = recorded(coreset, "ExamplesProgram")
+    budgets = recorded(select_inputs, "selection_budgets")
+    programs = recorded(select_inputs, "ExamplesProgram")
     selections = recorded(coreset, "select")
     errors = recorded(coreset, "random_gradient_errors")
     cache, out = tmp_path / "cache", tmp_path / "out"
     folders = ("--data-dir", tmp_path, "--cache", cache, "--out", out)
-    assert analysis_of("select", *PRETRAINING, *SELECTION, "--per-class", *folders) == 0
+    assert analysis_of("select", *PRETRAINING, *SELECTION, "--per-class", "True", *folders) == 0
 
-    assert loaded == [(("digits", split), {"data_dir": str(tmp_path)}) for split in data.SPLITS]
+    assert loaded == [(("digits", split), {"data_dir": str(tmp_path)}) for split in SPLITS]
     (((model, train, config), options),) = trained
     assert (model, train.class_names) == ("mlp", ("3", "1", "4"))
     assert options["options"] == {"width": 8, "activation": "tanh"}
@@ -185,13 +187,13 @@ def test_a_tolerance_over_all_classes_reaches_the_library(monkeypatch, tmp_path)
         asked.append((selector, options))
         raise ReachedError("as far as this")
 
-    monkeypatch.setattr(coreset, "selection_budgets", selection_budgets)
+    monkeypatch.setattr(select_inputs, "selection_budgets", selection_budgets)
     out = ("--out", tmp_path / "out")
-    assert analysis_of("select", "--tolerance", 3, "--over-all", *out) == 2
+    assert analysis_of("select", "--tolerance", 3, "--per-class", "False", *out) == 2
     assert analysis_of("select", "--selector", "random", *out) == 2
     assert asked == [
-        ("coreset", {"split": "proportional", "per_class": False, "tolerance": 3.0}),
-        ("random", {"split": "proportional", "per_class": False, "fraction": 0.1}),
+        ("coreset", {"allocation": "proportional", "per_class": False, "tolerance": 3.0}),
+        ("random", {"allocation": "proportional", "per_class": False, "fraction": 0.1}),
     ]
 
 
@@ -213,12 +215,6 @@ def test_the_defaults_of_a_selection():
     expected = {
         "data": None,
         "model": "mlp",
-        "epochs": 15,
-        "batch_size": 128,
-        "learning_rate": None,  # the model's
-        "momentum": 0.9,
-        "weight_decay": 0.0,
-        "train_augment": "identity",
         "epoch": None,
         "seed": 0,
         "classes": (),
@@ -226,9 +222,8 @@ def test_the_defaults_of_a_selection():
         "fraction": None,  # 0.1, where nothing else says how many
         "count": None,
         "tolerance": None,
-        "split": "proportional",
-        "per_class": False,
-        "over_all": False,
+        "allocation": "proportional",
+        "per_class": None,
         "proxy": "last-layer-logit",
         "loss": "cross-entropy",
         "dimension": None,

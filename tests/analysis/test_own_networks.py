@@ -139,6 +139,7 @@ def test_a_study_at_own_weights_is_that_of_the_library(own, linen, saved, folder
     digits = data.load_dataset("digits", "train")
     chosen = data.draw_examples(jax.random.fold_in(jax.random.key(0), 2), digits, 6)
     expected = spectrum.study_spectrum(
+        0,
         models.linen_view(own.Net(10), linen),
         data.unit_range(chosen.images),
         {"noise:0.5": augment.build_augmentation("noise:0.5")},
@@ -299,8 +300,8 @@ def test_the_spectrum_of_token_ids_is_that_of_their_exact_jacobian(tokens, own, 
             ("spectrum", "--augment", "noise:1"),
             "augmentation 'noise:1' is of images [n, h, w, c], ",
         ),
-        (("augment", "--policy", "rotation"), "augmentation 'rotation' is of images [n, h, w, c]"),
-        (("select", "--train-augment", "rotation"), "and tokens.npz holds (n, 6): only 'identity'"),
+        (("augment", "--augment", "rotation"), "augmentation 'rotation' is of images [n, h, w, c]"),
+        (("select", "--weak", "rotation"), "and tokens.npz holds (n, 6): only 'identity'"),
         (("select", "--model", "resnet4"), "the network does not take examples of int32 (6,): "),
     ],
 )

@@ -6,7 +6,7 @@ import pytest
 from scipy.special import log_softmax
 
 from analysis.__main__ import COMMANDS
-from analysis.select_figures import sheet_examples
+from analysis.select.figures import sheet_examples
 from ntk_aug import coreset, data, training
 from ntk_aug.programs import run_program
 
@@ -150,7 +150,7 @@ def test_images_of_equal_weight_take_turns_by_class(digits):
     of_two = digits.take(np.flatnonzero(digits.labels < 2))
     indices = np.concatenate([np.flatnonzero(of_two.labels == number)[:15] for number in (0, 1)])
     ones = np.ones(30)
-    selection = coreset.Selection(indices, ones, ones, of_two.labels[indices])
+    selection = coreset.Subset(indices, ones, ones, of_two.labels[indices])
     sheet = sheet_examples(of_two, selection, np.zeros(len(of_two)))
     for row in (0, 1):
         assert sheet["labels"][sheet["rows"] == row].tolist() == [0, 1] * 5
@@ -215,7 +215,9 @@ def test_a_tolerance_alone_stops_each_class(small, tmp_path):
 def test_indices_are_places_in_the_split_where_classes_are_chosen(small, digits, tmp_path):
     out = tmp_path / "out"
     chosen = ("--classes", 7, 2, "--selector", "max-loss", "--count", 20, "--sizes", 0.02)
-    assert analysis(*small, *chosen, "--split", "equal", "--per-class", "--out", out) == 0
+    assert (
+        analysis(*small, *chosen, "--allocation", "equal", "--per-class", "True", "--out", out) == 0
+    )
     selection = selection_of(out)
     assert selection["labels"].tolist() == [0] * 10 + [1] * 10
     np.testing.assert_array_equal(
@@ -226,7 +228,9 @@ def test_indices_are_places_in_the_split_where_classes_are_chosen(small, digits,
 
 def test_over_all_classes_random_subsets_are_drawn_alike(small, gradients, tmp_path):
     out = tmp_path / "out"
-    assert analysis(*small, "--over-all", "--count", 30, "--sizes", 0.002, "--out", out) == 0
+    assert (
+        analysis(*small, "--per-class", "False", "--count", 30, "--sizes", 0.002, "--out", out) == 0
+    )
     summary = summary_of(out)
     assert [row["budget"] for row in summary["classes"]] == [None] * 10
     assert summary["by_size"][0]["selected"] == 3  # of three classes at most
@@ -277,7 +281,7 @@ def test_an_interrupted_selection_writes_nothing(small, own_module, tmp_path, ca
     ("arguments", "expected"),
     [
         ([], "budget      144 (15, 16, 14, 13, 15, 15, 15, 14, 13, 14)"),
-        (["--over-all", "--fraction", "0.2"], "budget      288 (288)"),
+        (["--per-class", "False", "--fraction", "0.2"], "budget      288 (288)"),
         (["--memory-gib", "1e-4"], "of the largest group, 9.7e-05 GiB, are computed again"),
         (["--proxy", "last-layer-weight"], "memory      0.00029 GiB of gradients"),
         ([], "distances of the largest group, 9.7e-05 GiB, are kept\n"),
@@ -313,7 +317,7 @@ def test_the_list_names_every_part(capsys):
         (["--selector", "no_module_of_mine:f"], "cannot import 'no_module_of_mine'"),
         (["--proxy", "logit"], "unknown proxy 'logit'"),
         (["--loss", "hinge"], "unknown loss 'hinge'"),
-        (["--split", "even"], "unknown split of a budget 'even'"),
+        (["--allocation", "even"], "unknown allocation of a budget 'even'"),
         (["--algorithm", "lasy"], "did you mean 'lazy'"),
         (["--fraction", "0"], "--fraction is 0.0, expected above 0 and at most 1"),
         (["--fraction", "1.5"], "--fraction is 1.5, expected above 0 and at most 1"),
@@ -329,7 +333,6 @@ def test_the_list_names_every_part(capsys):
         (["--selector", "random", "--algorithm", "lazy"], "takes no option --algorithm"),
         (["--epsilon", "2", "--algorithm", "stochastic"], "epsilon is 2.0"),
         (["--epsilon", "0.5"], "epsilon is of algorithm 'stochastic', not 'incremental'"),
-        (["--per-class", "--over-all"], "--per-class and --over-all exclude each other"),
         (["--proxy", "network-projected"], "network-projected needs --dimension"),
         (["--proxy", "network-projected", "--dimension", "0"], "--dimension is 0, expected at"),
         (["--dimension", "5"], "--dimension is of proxy network-projected"),

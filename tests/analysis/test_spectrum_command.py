@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 from analysis.__main__ import COMMANDS
-from analysis.spectrum_figures import draw_augmentation, draw_overview
-from analysis.spectrum_options import SpectrumOptions, memory_bytes
-from analysis.spectrum_output import table_rows
+from analysis.spectrum.figures import draw_augmentation, draw_overview
+from analysis.spectrum.options import SpectrumOptions, memory_bytes
+from analysis.spectrum.output import table_rows
 from ntk_aug import data, spectrum
 from ntk_aug.errors import InputError
 from ntk_aug.programs import run_program
 from ntk_aug.spectrum import SpectrumStudy
+from ntk_aug.spectrum.cost import StudyCost
 
 
 def analysis(*arguments):
@@ -259,7 +260,7 @@ def test_an_own_augmentation_that_cannot_be_used_is_told_before_training(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.path", [str(tmp_path), *sys.path])
     monkeypatch.delitem(sys.modules, "own_broken", raising=False)
-    monkeypatch.setattr("analysis.spectrum.pretrain", None)  # training would fail
+    monkeypatch.setattr("analysis.spectrum.command.pretrain", None)  # training would fail
     assert analysis("--augment", "own_broken:augment", "--out", tmp_path / "out") == 2
     error = capsys.readouterr().err
     assert all(part in error.splitlines()[-1] for part in message.split(".* "))
@@ -300,7 +301,7 @@ def test_every_option_reaches_the_study(handed, tmp_path):
         "num_bins": 5,
         "rows": "true-logit",
         "dtype": "float64",
-        "seed": 4,
+        "key": 4,
         "backend": "svd",
         "implementation": "auto",
         "memory_bytes": 2**29,
@@ -323,7 +324,7 @@ def test_every_option_reaches_the_study(handed, tmp_path):
         normalised, data.normalize(given["images"], whole.mean, whole.std), rtol=1e-6
     )
     # Each network is trained from a seed of its own.
-    one, other = given["views"]
+    one, other = given["networks"]
     assert not np.allclose(*(view.params["output"]["kernel"] for view in (one, other)))
 
 
@@ -334,7 +335,7 @@ def test_defaults_of_the_command_are_those_of_the_library(handed):
         for name, parameter in inspect.signature(spectrum.study_spectrum).parameters.items()
         if parameter.default is not inspect.Parameter.empty
     }
-    for name in ("draws", "rows", "backend", "implementation", "dtype", "seed", "memory_bytes"):
+    for name in ("draws", "rows", "backend", "implementation", "dtype", "memory_bytes"):
         assert given[name] == defaults[name], name
     assert SpectrumOptions().bins is defaults["num_bins"] is None
     assert memory_bytes(SpectrumOptions()) == defaults["memory_bytes"]
@@ -342,7 +343,7 @@ def test_defaults_of_the_command_are_those_of_the_library(handed):
 
 def test_a_dry_run_counts_networks_augmentations_and_draws(small, monkeypatch, capsys):
     def cost(engine, images, labels, *, memory_bytes):
-        return spectrum.StudyCost(36, 10, 1, 1, seconds_plain=60.0, seconds_per_draw=600.0)
+        return StudyCost(36, 10, 1, 1, seconds_plain=60.0, seconds_per_draw=600.0)
 
     monkeypatch.setattr(spectrum, "estimate_cost", cost)
     assert analysis(*small, "--dry-run", "--networks", 3, "--draws", 4) == 0

@@ -5,11 +5,10 @@ import jax
 import numpy as np
 import pytest
 
-import analysis.theory
 from analysis.__main__ import COMMANDS
-from analysis.theory_figures import draw_figures
-from analysis.theory_options import ON_NETWORKS, TheoryOptions, check_options
-from analysis.theory_tables import number_text, statement_rows
+from analysis.theory.figures import draw_figures
+from analysis.theory.options import ON_NETWORKS, TheoryOptions, check_options
+from analysis.theory.tables import number_text, statement_rows
 from ntk_aug import data, theory, training
 from ntk_aug.programs import run_program
 
@@ -212,8 +211,8 @@ def test_what_cannot_be_done_is_told_in_one_line_before_any_work(
     def fail(*arguments, **options):
         raise AssertionError("long work has started")
 
-    monkeypatch.setattr(analysis.theory.theory, "check_statement", fail)
-    monkeypatch.setattr("analysis.theory_network.pretrain", fail)
+    monkeypatch.setattr(theory, "check_statement", fail)
+    monkeypatch.setattr("analysis.theory.network.pretrain", fail)
     monkeypatch.setattr("ntk_aug.theory.networks.MEMORY_BYTES", 2**30)
     assert analysis_of(*arguments, "--out", tmp_path / "out") == 2
     error = capsys.readouterr().err.strip()
@@ -226,7 +225,7 @@ def test_dry_run_says_what_it_would_take(tmp_path, capsys, monkeypatch):
     def fail(*arguments, **options):
         raise AssertionError("long work has started")
 
-    monkeypatch.setattr("analysis.theory_network.pretrain", fail)
+    monkeypatch.setattr("analysis.theory.network.pretrain", fail)
     arguments = ["--only", "B.1", "--n", 20, "--draws", 3, "--steps", 10, "--width", 4]
     assert analysis_of(*arguments, "--dry-run", "--out", tmp_path / "out") == 0
     out = capsys.readouterr().out

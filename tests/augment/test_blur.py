@@ -5,6 +5,7 @@ import pytest
 from scipy import ndimage
 
 from ntk_aug import augment
+from ntk_aug.augment.floats.blur import gaussian_blur
 from ntk_aug.errors import InputError
 
 IMAGE = np.random.default_rng(0).uniform(size=(7, 9, 3)).astype(np.float32)
@@ -17,7 +18,7 @@ def test_a_blur_is_a_normalised_gaussian_with_a_mirrored_border(sigma, size):
     expected = ndimage.convolve(
         IMAGE.astype(np.float64), (weights / weights.sum())[..., None], mode="mirror"
     )
-    blurred = augment.gaussian_blur(IMAGE, sigma, size=size)
+    blurred = gaussian_blur(IMAGE, sigma, size=size)
     np.testing.assert_allclose(blurred, expected, rtol=0, atol=1e-6)
 
 
@@ -39,11 +40,11 @@ def test_the_deviation_is_uniform_in_its_range():
 @pytest.mark.parametrize("size", [0, 4])
 def test_an_even_size_is_refused(size):
     with pytest.raises(InputError, match=f"the size of the blur is {size}, expected an odd"):
-        augment.gaussian_blur(IMAGE, 1.0, size=size)
+        gaussian_blur(IMAGE, 1.0, size=size)
 
 
 def test_a_blur_beyond_the_image_and_no_deviation_are_refused():
     with pytest.raises(InputError, match="padding is 7, expected at most 6 to mirror"):
-        augment.gaussian_blur(IMAGE, 1.0, size=15)
+        gaussian_blur(IMAGE, 1.0, size=15)
     with pytest.raises(InputError, match="sigma is 0 to 2 pixels, expected 0 < low <= high"):
         augment.random_gaussian_blur(jax.random.key(0), IMAGE, sigma=(0, 2))

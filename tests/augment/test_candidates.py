@@ -9,6 +9,7 @@ import pytest
 
 from ntk_aug import augment
 from ntk_aug.augment import Policy, WuAugmentation, parse_table
+from ntk_aug.augment.batches.candidates import select_candidates
 from ntk_aug.errors import InputError
 
 KEY = jax.random.key(11)
@@ -125,7 +126,7 @@ def test_the_last_mixup_has_even_odds():
 )
 def test_candidates_are_drawn_in_proportion_to_the_loss(losses, shares):
     keys = jax.random.split(KEY, 1500)
-    chosen = jax.vmap(lambda key: augment.select_candidates(key, jnp.array(losses), 2))(keys)
+    chosen = jax.vmap(lambda key: select_candidates(key, jnp.array(losses), 2))(keys)
     counts = np.bincount(np.ravel(chosen), minlength=4)
     for count, share in zip(counts, shares, strict=True):
         assert abs(count - 3000 * share) <= 4.5 * np.sqrt(3000 * share * (1 - share))
@@ -136,7 +137,7 @@ def test_candidates_are_drawn_in_proportion_to_the_loss(losses, shares):
 
 def test_the_largest_losses_are_kept_by_option():
     losses = jnp.array([1.0, 3.0, 0.5, 2.0])
-    chosen = augment.select_candidates(KEY, losses, 2, selection="largest")
+    chosen = select_candidates(KEY, losses, 2, selection="largest")
     np.testing.assert_array_equal(chosen, [1, 3])
 
 
@@ -189,7 +190,7 @@ def test_the_kept_candidates_are_those_of_largest_loss_whatever_the_order():
 )
 def test_a_bad_selection_is_refused(keep, selection, message):
     with pytest.raises(InputError, match=message):
-        augment.select_candidates(KEY, jnp.ones(4), keep, selection=selection)
+        select_candidates(KEY, jnp.ones(4), keep, selection=selection)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 from pillow_operations import ENHANCERS, extreme_images, pillow_operation, to_pillow
 
 from ntk_aug import augment
+from ntk_aug.augment.pixels.color_jitter import color_jitter
 from ntk_aug.errors import InputError
 
 IMAGE = extreme_images(7, 9, 3)[0]
@@ -45,7 +46,7 @@ def test_a_random_cutout_is_somewhere_else_for_each_key():
 
 
 def test_jitter_changes_brightness_contrast_and_saturation_in_the_given_order():
-    jitter = jax.jit(augment.color_jitter)
+    jitter = jax.jit(color_jitter)
     factors = np.asarray([1.37, 0.61, 1.73], np.float32)
     for order in itertools.permutations(range(3)):
         picture = to_pillow(IMAGE)

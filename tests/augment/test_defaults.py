@@ -9,6 +9,10 @@ import pytest
 
 from ntk_aug import augment
 from ntk_aug.augment import AUGMENTATIONS, POLICIES
+from ntk_aug.augment.batches.candidates import PUBLISHED_CANDIDATES
+from ntk_aug.augment.floats.noise import random_noise_on_sphere
+from ntk_aug.augment.policies.magnitudes import magnitude_of
+from ntk_aug.augment.weak import WEAK, random_part, random_shift, random_window, random_zoom
 
 STRENGTHS = {
     "rotation": (30, 180),
@@ -111,10 +115,10 @@ def test_the_strength_of_an_entry_is_handed_on():
         "color-jitter": {"brightness": 0.3, "contrast": 0.3, "saturation": 0.3},
     }
     functions = [AUGMENTATIONS[name].build(0.3).func for name in ("noise", "noise-sphere")]
-    assert functions == [augment.random_noise_in_ball, augment.random_noise_on_sphere]
+    assert functions == [augment.random_noise_in_ball, random_noise_on_sphere]
     assert AUGMENTATIONS["randaugment"].build(4).policy == augment.randaugment(4)
     severity = AUGMENTATIONS["augmix"].build(1).policy.magnitudes
-    largest = augment.magnitude_of("Rotate", 1000, height=32, width=32, mapping=severity)
+    largest = magnitude_of("Rotate", 1000, height=32, width=32, mapping=severity)
     assert largest == 3  # degrees: int(30 * 1 / 10)
     holes = AUGMENTATIONS["cutout"].build(0.5)(jax.random.key(0), np.ones((32, 32, 1), np.float32))
     rows, columns = ((np.asarray(holes)[..., 0] == 0).any(axis=axis).sum() for axis in (1, 0))
@@ -153,9 +157,7 @@ def test_policies_have_the_published_parameters(name):
         assert (len(policy.table), policy.rounds) == (ROWS[method], ROUNDS[method])
     assert policy.interpolation == ("bilinear" if method == "augmix" else "nearest")
     if method == "augmix":  # of severity 3: the largest shear is 3 * 0.3 / 10
-        largest = augment.magnitude_of(
-            "ShearX", 1000, height=32, width=32, mapping=policy.magnitudes
-        )
+        largest = magnitude_of("ShearX", 1000, height=32, width=32, mapping=policy.magnitudes)
         np.testing.assert_allclose(largest, 0.09)
     if method == "randaugment":
         assert {(row[0].probability, row[0].level) for row in policy.table} == {(1.0, 9)}
@@ -165,16 +167,16 @@ def test_the_weak_augmentations_are_those_of_the_data_sets():
     shifts = {"digits", "mnist", "svhn_cropped", "svhn"}  # digits are not mirrored
     assert {
         name
-        for name, (augmentation, _) in augment.WEAK.items()
+        for name, (augmentation, _) in WEAK.items()
         if getattr(augmentation, "keywords", None) == {"mirror": False}
     } == shifts
-    others = {name: entry[0] for name, entry in augment.WEAK.items() if name not in shifts}
+    others = {name: entry[0] for name, entry in WEAK.items() if name not in shifts}
     assert others == {
-        "fashion_mnist": augment.random_shift,
-        "cifar10": augment.random_shift,
-        "cifar100": augment.random_shift,
-        "caltech256": augment.random_zoom,
-        "tinyimagenet": augment.random_part,
-        "imagenet": augment.random_window,
+        "fashion_mnist": random_shift,
+        "cifar10": random_shift,
+        "cifar100": random_shift,
+        "caltech256": random_zoom,
+        "tinyimagenet": random_part,
+        "imagenet": random_window,
     }
-    assert augment.PUBLISHED_CANDIDATES == ((4, 1), (8, 4))
+    assert PUBLISHED_CANDIDATES == ((4, 1), (8, 4))

@@ -3,8 +3,9 @@ import numpy as np
 import pytest
 from pillow_operations import extreme_images, pillow_operation
 
-from ntk_aug import augment
 from ntk_aug.augment.pixels import dispatch
+from ntk_aug.augment.pixels.dispatch import DISPATCHES, use_dispatch
+from ntk_aug.augment.pixels.operations import apply_operation, operation_parameters
 from ntk_aug.errors import InputError
 
 NAMES = ("AutoContrast", "Equalize", "Invert", "Color", "Sharpness", "Rotate", "TranslateX")
@@ -20,10 +21,7 @@ def batch():
     # One operation is the most frequent, and Invert does not occur.
     operations = rng.choice(7, N, p=[0.1, 0.1, 0, 0.5, 0.1, 0.1, 0.1])
     table = np.stack(
-        [
-            augment.operation_parameters(*entry, 7, 9)
-            for entry in zip(NAMES, MAGNITUDES, strict=True)
-        ]
+        [operation_parameters(*entry, 7, 9) for entry in zip(NAMES, MAGNITUDES, strict=True)]
     )
     expected = [
         pillow_operation(NAMES[operation], MAGNITUDES[operation], image)
@@ -33,13 +31,13 @@ def batch():
 
 
 def apply(image, operation, parameters):
-    return augment.apply_operation(image, operation, parameters, operations=NAMES)
+    return apply_operation(image, operation, parameters, operations=NAMES)
 
 
-@pytest.mark.parametrize("name", augment.DISPATCHES)
+@pytest.mark.parametrize("name", DISPATCHES)
 def test_the_pixels_are_those_of_pillow_whatever_the_dispatch(batch, name):
     *arguments, expected = batch
-    with augment.use_dispatch(name):
+    with use_dispatch(name):
         changed = jax.jit(jax.vmap(apply))(*arguments)
     np.testing.assert_array_equal(changed, expected)
 
@@ -49,7 +47,7 @@ def test_all_operations_are_computed_in_blocks_of_bounded_memory(batch, monkeypa
     many = [np.concatenate([argument] * 8) for argument in arguments]
 
     def compiled():
-        with augment.use_dispatch("all"):
+        with use_dispatch("all"):
             return jax.jit(jax.vmap(apply)).lower(*many).compile()
 
     at_once = compiled().memory_analysis().temp_size_in_bytes
@@ -59,11 +57,11 @@ def test_all_operations_are_computed_in_blocks_of_bounded_memory(batch, monkeypa
     np.testing.assert_array_equal(blocks(*many), np.concatenate([expected] * 8))
 
 
-@pytest.mark.parametrize("name", augment.DISPATCHES)
+@pytest.mark.parametrize("name", DISPATCHES)
 def test_two_axes_of_vmap_are_one_batch(batch, name):
     images, operations, parameters, _ = batch
     several = jax.vmap(jax.vmap(apply, (None, 0, 0)), (0, None, None))
-    with augment.use_dispatch(name):
+    with use_dispatch(name):
         changed = jax.jit(several)(images[:4], operations[:6], parameters[:6])
     for i in range(4):
         for k in range(6):
@@ -83,7 +81,7 @@ def program_of(batch, name=None):
     trace = jax.make_jaxpr(jax.vmap(apply))
     if name is None:
         return str(trace(images, operations, parameters))
-    with augment.use_dispatch(name):
+    with use_dispatch(name):
         return str(trace(images, operations, parameters))
 
 
@@ -95,7 +93,7 @@ def test_a_cpu_computes_only_the_chosen_operation(batch):
 
 def test_a_dispatch_is_forced_within_the_block_alone(batch):
     before = program_of(batch)
-    with augment.use_dispatch("all"), pytest.raises(KeyError), augment.use_dispatch("grouped"):
+    with use_dispatch("all"), pytest.raises(KeyError), use_dispatch("grouped"):
         raise KeyError
     assert program_of(batch) == before
 
@@ -103,6 +101,6 @@ def test_a_dispatch_is_forced_within_the_block_alone(batch):
 def test_an_unknown_dispatch_is_refused():
     with (
         pytest.raises(InputError, match="unknown dispatch 'map'; known: all, grouped, one-by-one"),
-        augment.use_dispatch("map"),
+        use_dispatch("map"),
     ):
         pass

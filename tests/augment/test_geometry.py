@@ -6,6 +6,9 @@ from PIL import Image
 from scipy import stats
 
 from ntk_aug import augment
+from ntk_aug.augment.floats import geometry
+from ntk_aug.augment.floats.cropping import crop_padded
+from ntk_aug.augment.floats.geometry import flip_horizontal, random_flip_vertical
 from ntk_aug.errors import InputError
 
 SHAPES = [(8, 8, 1), (7, 12, 3), (13, 5, 1)]
@@ -26,7 +29,7 @@ def rotated_by_pillow(image, degrees, resample=Image.Resampling.BILINEAR):
     return np.stack([np.asarray(channel) for channel in channels], axis=-1)
 
 
-rotate = jax.jit(augment.rotate)
+rotate = jax.jit(geometry.rotate)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -53,7 +56,7 @@ def clear_of_edges(shape, degrees, margin):
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_rotation_by_whole_pixels_is_that_of_pillow(shape):
     image = random_image(shape)
-    turn = jax.jit(lambda degrees: augment.rotate(image, degrees, interpolation="nearest"))
+    turn = jax.jit(lambda degrees: geometry.rotate(image, degrees, interpolation="nearest"))
     for degrees in ANGLES:
         expected = rotated_by_pillow(image, degrees, Image.Resampling.NEAREST)
         # Pillow's source points are multiples of 2^-16, added up along a row.
@@ -64,7 +67,7 @@ def test_a_rotation_by_whole_pixels_is_that_of_pillow(shape):
 
 def test_another_interpolation_is_refused():
     with pytest.raises(InputError, match="unknown interpolation 'cubic'; known: bilinear, nearest"):
-        augment.rotate(random_image((4, 4, 1)), 10.0, interpolation="cubic")
+        geometry.rotate(random_image((4, 4, 1)), 10.0, interpolation="cubic")
 
 
 def test_a_rotation_is_counter_clockwise():
@@ -114,12 +117,12 @@ def test_random_angles_fill_their_range_evenly():
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_flip_mirrors_left_and_right(shape):
     image = random_image(shape)
-    np.testing.assert_array_equal(augment.flip_horizontal(jnp.asarray(image)), image[:, ::-1, :])
+    np.testing.assert_array_equal(flip_horizontal(jnp.asarray(image)), image[:, ::-1, :])
 
 
 @pytest.mark.parametrize(
     ("random_flip", "axis"),
-    [(augment.random_flip_horizontal, 1), (augment.random_flip_vertical, 0)],
+    [(augment.random_flip_horizontal, 1), (random_flip_vertical, 0)],
 )
 def test_a_random_flip_is_one_of_the_two_images_half_of_the_time(random_flip, axis):
     image = random_image((4, 5, 2))
@@ -131,7 +134,7 @@ def test_a_random_flip_is_one_of_the_two_images_half_of_the_time(random_flip, ax
     assert abs(flipped.sum() - 500) < 5 * np.sqrt(1000 / 4)
 
 
-crop = jax.jit(augment.crop_padded, static_argnums=2)
+crop = jax.jit(crop_padded, static_argnums=2)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -171,7 +174,7 @@ def test_a_negative_padding_is_refused():
 def test_the_type_of_the_image_is_kept(dtype):
     image, key = jnp.zeros((4, 4, 1), dtype), jax.random.key(0)
     for augmented in (
-        jax.eval_shape(augment.rotate, image, 10.0),
+        jax.eval_shape(geometry.rotate, image, 10.0),
         jax.eval_shape(lambda: augment.random_rotate(key, image, 10.0)),
         jax.eval_shape(lambda: augment.random_crop_padded(key, image, 1)),
     ):
@@ -180,5 +183,5 @@ def test_the_type_of_the_image_is_kept(dtype):
 
 def test_a_numpy_image_can_be_turned_inside_jit():
     image = np.asarray(random_image((8, 8, 1)))
-    turned = jax.jit(lambda degrees: augment.rotate(image, degrees))(29.6)
+    turned = jax.jit(lambda degrees: geometry.rotate(image, degrees))(29.6)
     np.testing.assert_array_equal(turned, rotate(image, 29.6))

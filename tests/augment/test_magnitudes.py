@@ -4,7 +4,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from ntk_aug.augment import MAGNITUDES, augmix_magnitudes, magnitude_of
+from ntk_aug.augment import MAGNITUDES
+from ntk_aug.augment.policies.magnitudes import augmix_magnitudes, magnitude_of
 from ntk_aug.errors import InputError
 
 # The published mappings by value, levels 0 .. 9 from left to right.

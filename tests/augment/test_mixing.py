@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from ntk_aug import augment
+from ntk_aug.augment.batches.mixing import draw_cutmix, draw_mixup, mixup
 from ntk_aug.errors import InputError
 
 KEY = jax.random.key(5)
@@ -44,7 +45,7 @@ def draws_of_the_batch(draw):
 
 def test_mixup_is_the_weighted_mean_of_images_and_labels():
     images, soft = mixed(augment.random_mixup)
-    for i, draw in enumerate(draws_of_the_batch(augment.draw_mixup)):
+    for i, draw in enumerate(draws_of_the_batch(draw_mixup)):
         share = draw.share
         expected = share * IMAGES[i] + (1 - share) * TRAIN_IMAGES[draw.partner]
         np.testing.assert_allclose(images[i], expected, atol=1e-6)
@@ -55,7 +56,7 @@ def test_mixup_is_the_weighted_mean_of_images_and_labels():
 def test_cutmix_pastes_a_window_and_labels_by_its_area():
     images, soft = mixed(augment.random_cutmix)
     areas = []
-    for i, draw in enumerate(draws_of_the_batch(augment.draw_cutmix)):
+    for i, draw in enumerate(draws_of_the_batch(draw_cutmix)):
         top, bottom, left, right = draw.window
         expected = IMAGES[i].copy()
         expected[top:bottom, left:right] = TRAIN_IMAGES[draw.partner][top:bottom, left:right]
@@ -77,7 +78,7 @@ def test_a_partner_does_not_depend_on_the_batch(mixing):
     assert (other != images).any(axis=(1, 2, 3)).sum() >= 3  # a window may be empty twice
 
 
-@pytest.mark.parametrize("draw", [augment.draw_mixup, augment.draw_cutmix])
+@pytest.mark.parametrize("draw", [draw_mixup, draw_cutmix])
 def test_partners_are_uniform_over_the_whole_training_set(draw):
     counts = np.bincount(drawn(draw).partner, minlength=12)
     assert len(counts) == 12
@@ -86,15 +87,15 @@ def test_partners_are_uniform_over_the_whole_training_set(draw):
 
 
 def test_the_share_of_mixup_is_beta_distributed():
-    uniform = drawn(augment.draw_mixup).share  # Beta(1, 1)
+    uniform = drawn(draw_mixup).share  # Beta(1, 1)
     assert abs(uniform.mean() - 1 / 2) < 4.5 * np.sqrt(1 / 12 / 2000)
     assert abs((uniform < 0.25).mean() - 1 / 4) < 4.5 * np.sqrt(3 / 16 / 2000)
-    spread = drawn(augment.draw_mixup, alpha=0.2).share.var()
+    spread = drawn(draw_mixup, alpha=0.2).share.var()
     assert abs(spread - 1 / 4 / 1.4) < 0.02  # 1 / (4 (2 alpha + 1))
 
 
 def test_the_window_of_cutmix_is_the_published_one():
-    draws = drawn(augment.draw_cutmix)
+    draws = drawn(draw_cutmix)
     heights, widths = (draws.window[:, k + 1] - draws.window[:, k] for k in (0, 2))
     # Clipped, of even sides int(6 sqrt(u)) and int(8 sqrt(u)) rounded down to even, u uniform.
     assert heights.max() <= 6
@@ -108,10 +109,10 @@ def test_the_window_of_cutmix_is_the_published_one():
 
 
 def test_the_probability_of_cutmix_is_that_of_mixing():
-    whole = drawn(augment.draw_cutmix).share < 1
-    half = drawn(augment.draw_cutmix, probability=0.5).share < 1
+    whole = drawn(draw_cutmix).share < 1
+    half = drawn(draw_cutmix, probability=0.5).share < 1
     assert abs(half.sum() / whole.sum() - 1 / 2) < 0.06
-    assert (drawn(augment.draw_cutmix, probability=0.0).share == 1).all()
+    assert (drawn(draw_cutmix, probability=0.0).share == 1).all()
 
 
 @pytest.mark.parametrize(
@@ -129,7 +130,7 @@ def test_a_bad_option_is_refused(mixing, message):
 
 def test_a_partner_of_another_shape_is_refused():
     with pytest.raises(InputError, match=r"the partner of Mixup has shape \(6, 8, 1\)"):
-        augment.mixup(IMAGES[0], IMAGES[0, ..., :1], 0.5)
+        mixup(IMAGES[0], IMAGES[0, ..., :1], 0.5)
 
 
 @pytest.mark.parametrize("mixing", [augment.random_mixup, augment.random_cutmix])

@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 from ntk_aug import augment
+from ntk_aug.augment.floats.noise import apply_linear_map, random_noise_on_sphere
 from ntk_aug.errors import InputError
 
 SHAPE = (2, 3, 1)
@@ -111,7 +112,7 @@ def noise_of(random_noise, size):
 
 
 def test_noise_on_the_sphere_has_that_length_and_every_direction():
-    noise = noise_of(augment.random_noise_on_sphere, 0.7)
+    noise = noise_of(random_noise_on_sphere, 0.7)
     np.testing.assert_allclose(np.linalg.norm(noise, axis=1), 0.7, rtol=1e-5)
     # A uniform point of the sphere in d dimensions has mean 0 and covariance radius^2 / d.
     covariance = noise.T @ noise / 400
@@ -129,7 +130,7 @@ def test_gaussian_noise_is_normal_and_independent():
     ("random_noise", "message"),
     [
         (augment.random_gaussian_noise, "the deviation of the noise is -1, expected at least 0"),
-        (augment.random_noise_on_sphere, "the radius of the noise is -1, expected at least 0"),
+        (random_noise_on_sphere, "the radius of the noise is -1, expected at least 0"),
         (augment.random_noise_in_ball, "the radius of the noise is -1, expected at least 0"),
     ],
 )
@@ -141,15 +142,15 @@ def test_a_negative_size_of_the_noise_is_refused(random_noise, message):
 def test_a_linear_map_acts_on_rows_columns_and_channels_in_this_order():
     image = jnp.arange(12.0).reshape(2, 2, 3)
     reversal = np.eye(12, dtype=np.float32)[::-1]
-    mapped = augment.apply_linear_map(image, reversal)
+    mapped = apply_linear_map(image, reversal)
     np.testing.assert_array_equal(mapped, image[::-1, ::-1, ::-1])
     F = np.random.default_rng(0).normal(size=(12, 12)).astype(np.float32)
-    both = augment.apply_linear_map(image + mapped, F)
-    parts = augment.apply_linear_map(image, F) + augment.apply_linear_map(mapped, F)
+    both = apply_linear_map(image + mapped, F)
+    parts = apply_linear_map(image, F) + apply_linear_map(mapped, F)
     np.testing.assert_allclose(both, parts, rtol=1e-4)
     np.testing.assert_allclose(np.ravel(both), F @ np.ravel(image + mapped), rtol=1e-4)
 
 
 def test_a_linear_map_of_another_size_is_refused():
     with pytest.raises(InputError, match=r"the linear map has shape .*4, 4.* expected .*12, 12"):
-        augment.apply_linear_map(jnp.zeros((2, 2, 3)), np.eye(4, dtype=np.float32))
+        apply_linear_map(jnp.zeros((2, 2, 3)), np.eye(4, dtype=np.float32))

@@ -9,6 +9,7 @@ from pillow_operations import extreme_images, pillow_operation, to_pillow
 
 from ntk_aug import augment, data
 from ntk_aug.augment.pixels import color
+from ntk_aug.augment.pixels.operations import apply_operation, operation_parameters, place_operation
 from ntk_aug.errors import InputError
 
 pytestmark = pytest.mark.usefixtures("optimized_compiler")
@@ -52,7 +53,7 @@ def apply_all(images, place, operations, parameters):
     """One case for each place in `images`, all operations in one program."""
 
     def one(place, operation, parameters):
-        return augment.apply_operation(images[place], operation, parameters, operations=NAMES)
+        return apply_operation(images[place], operation, parameters, operations=NAMES)
 
     return jax.vmap(one)(place, operations, parameters)
 
@@ -65,7 +66,7 @@ def differing(images, grid, fill=0, pillow_fill=None):
     cases, operations, tables = [], [], []
     for number, name in enumerate(NAMES):
         magnitudes = [float(m) for m in grid.get(name.split("-")[0], NO_MAGNITUDE)]
-        table = augment.operation_parameters(name, magnitudes, height, width, fill=fill)
+        table = operation_parameters(name, magnitudes, height, width, fill=fill)
         tables.append(np.repeat(table, n, axis=0))
         operations += [number] * (n * len(magnitudes))
         cases += [(name, magnitude, image) for magnitude in magnitudes for image in range(n)]
@@ -150,7 +151,7 @@ def test_a_blend_by_a_constant_factor_is_the_same(factor):
     # The compiler may then rewrite the arithmetic with the factor.
     image = extreme_images(7, 12, 3)[0]
     for name in ("Brightness", "Contrast", "Color", "Sharpness"):
-        parameters = augment.operation_parameters(name, factor, 7, 12)
+        parameters = operation_parameters(name, factor, 7, 12)
         apply = augment.OPERATIONS[name].apply
         np.testing.assert_array_equal(
             jax.jit(lambda i, apply=apply, p=parameters: apply(i, p))(image),
@@ -161,7 +162,7 @@ def test_a_blend_by_a_constant_factor_is_the_same(factor):
 def test_the_mean_of_contrast_is_rounded_half_up():
     image = np.full((8, 8, 1), 10, np.uint8)
     image[:4] = 11
-    parameters = augment.operation_parameters("Contrast", 0, 8, 8)
+    parameters = operation_parameters("Contrast", 0, 8, 8)
     constant = np.asarray(color.apply_contrast(image, parameters))
     np.testing.assert_array_equal(constant, 11)
     np.testing.assert_array_equal(constant, pillow_operation("Contrast", 0, image))
@@ -171,7 +172,7 @@ def test_autocontrast_is_that_of_pillow_for_all_ranges_and_values():
     pairs = [(low, high) for low in range(256) for high in range(low, 256, 3)]
     values = np.arange(256).reshape(16, 16, 1)
     images = np.stack([np.clip(values, *pair) for pair in pairs]).astype(np.uint8)
-    parameters = augment.operation_parameters("AutoContrast", 0, 16, 16)
+    parameters = operation_parameters("AutoContrast", 0, 16, 16)
     ours = jax.jit(
         lambda images: jax.lax.map(lambda i: color.apply_autocontrast(i, parameters), images)
     )(images)
@@ -181,12 +182,12 @@ def test_autocontrast_is_that_of_pillow_for_all_ranges_and_values():
 
 def test_no_bits_are_a_black_image():
     image = extreme_images(4, 5, 3)[0]
-    parameters = augment.operation_parameters("Posterize", 0, 4, 5)
+    parameters = operation_parameters("Posterize", 0, 4, 5)
     assert not np.asarray(color.apply_pointwise(image, parameters)).any()
 
 
 def cutout(name, image, length, centre, fill=0):
-    parameters = augment.operation_parameters(name, length, *image.shape[:2], fill=fill)
+    parameters = operation_parameters(name, length, *image.shape[:2], fill=fill)
     parameters[3:5] = np.round(np.asarray(centre) * 65536)
     return np.asarray(augment.OPERATIONS[name].apply(jnp.asarray(image), parameters))
 
@@ -220,10 +221,10 @@ def test_the_shifted_cutout_is_the_rectangle_that_wu_et_al_draw(side):
 @pytest.mark.parametrize(("name", "low"), [("Cutout", 0), ("Cutout-shifted", 1)])
 def test_the_place_of_cutout_is_uniform(name, low):
     names = ("Invert", name)
-    parameters = augment.operation_parameters(name, 3, 6, 5)
+    parameters = operation_parameters(name, 3, 6, 5)
     keys = jax.random.split(jax.random.key(0), 4000)
     placed = jax.jit(
-        jax.vmap(lambda key: augment.place_operation(key, 1, parameters, 6, 5, operations=names))
+        jax.vmap(lambda key: place_operation(key, 1, parameters, 6, 5, operations=names))
     )(keys)
     centres = np.asarray(placed)[:, 3:5] / 65536
     for centre, side in zip(centres.T, (6, 5), strict=True):
@@ -231,7 +232,7 @@ def test_the_place_of_cutout_is_uniform(name, low):
         cells = counts[low + 1 if low else 0 :]
         assert len(cells) == side - low
         assert np.abs(cells - 4000 / (side - low)).max() < 5 * np.sqrt(4000 / side)
-    unplaced = augment.place_operation(keys[0], 0, parameters, 6, 5, operations=names)
+    unplaced = place_operation(keys[0], 0, parameters, 6, 5, operations=names)
     np.testing.assert_array_equal(unplaced, parameters)
 
 
@@ -248,18 +249,18 @@ def test_the_place_of_cutout_is_uniform(name, low):
 )
 def test_what_no_operation_can_do_is_refused(arguments, message):
     with pytest.raises(InputError, match=message):
-        augment.operation_parameters(*arguments)
+        operation_parameters(*arguments)
 
 
 @pytest.mark.parametrize("fill", [-1, 256, (1, 2, 3, 4), ()])
 def test_a_fill_value_that_is_no_colour_is_refused(fill):
     with pytest.raises(InputError, match=r"the fill value is .*, expected 0 to 255"):
-        augment.operation_parameters("Rotate", 3, 8, 8, fill=fill)
+        operation_parameters("Rotate", 3, 8, 8, fill=fill)
 
 
 def test_an_image_of_four_channels_and_an_unknown_operation_are_refused():
-    parameters = augment.operation_parameters("Invert", 0, 4, 4)
+    parameters = operation_parameters("Invert", 0, 4, 4)
     with pytest.raises(InputError, match=r"the image has shape \(4, 4, 4\), expected"):
-        augment.apply_operation(np.zeros((4, 4, 4), np.uint8), 0, parameters, operations=NAMES)
+        apply_operation(np.zeros((4, 4, 4), np.uint8), 0, parameters, operations=NAMES)
     with pytest.raises(InputError, match="unknown operation 'Spin'"):
-        augment.apply_operation(np.zeros((4, 4, 3), np.uint8), 0, parameters, operations=("Spin",))
+        apply_operation(np.zeros((4, 4, 3), np.uint8), 0, parameters, operations=("Spin",))

@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 
 from ntk_aug import augment
-from ntk_aug.augment import POLICIES, Policy, Step, parse_table
+from ntk_aug.augment import POLICIES, Policy, parse_table
 from ntk_aug.augment.pixels.packing import pack_fill
+from ntk_aug.augment.policies.policy import Step
+from ntk_aug.augment.policies.sampling import draw_policy
 from ntk_aug.errors import InputError
 
 # The three tables side by side, transcribed by hand and compared with four public copies.
@@ -89,7 +91,7 @@ def test_probability_and_level_may_be_left_out():
 
 
 def draws_of(policy):
-    draw = jax.jit(jax.vmap(lambda key: augment.draw_policy(key, policy, 8, 8)))
+    draw = jax.jit(jax.vmap(lambda key: draw_policy(key, policy, 8, 8)))
     return jax.device_get(draw(KEYS))
 
 

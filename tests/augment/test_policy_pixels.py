@@ -8,6 +8,8 @@ from pillow_operations import extreme_images, pillow_operation
 
 from ntk_aug import augment, data
 from ntk_aug.augment import POLICIES, AugMixAugmentation, PolicyAugmentation, WuAugmentation
+from ntk_aug.augment.policies.magnitudes import magnitude_of
+from ntk_aug.augment.policies.policy import wu_policy
 
 pytestmark = pytest.mark.usefixtures("optimized_compiler")
 
@@ -29,7 +31,7 @@ def by_pillow(policy, draw, image):
     height, width, _ = image.shape
     for step in np.flatnonzero(draw.applied):
         name = policy.operations[draw.plan.operation[step]]
-        magnitude = augment.magnitude_of(
+        magnitude = magnitude_of(
             name,
             int(draw.plan.level[step]),
             sign=-1 if draw.negative[step] else 1,
@@ -126,7 +128,7 @@ def test_augmix_is_pillow_s_chains_mixed():
 
 
 def test_a_candidate_is_pillow_s_operations_and_the_fixed_chain():
-    augmentation = WuAugmentation(augment.wu_policy(MEAN_COLOUR))
+    augmentation = WuAugmentation(wu_policy(MEAN_COLOUR))
     images = some_images(16, 16, 3)
     results = np.round(255 * device_pixels(augmentation, images))
     mirrored = 0
@@ -164,5 +166,5 @@ def test_an_image_gets_the_same_policy_wherever_it_stands():
 
 
 def test_digits_are_not_mirrored():
-    augmentation = WuAugmentation(augment.wu_policy(0), mirror=False)
+    augmentation = WuAugmentation(wu_policy(0), mirror=False)
     assert not any(draw.chain.mirrored for draw in device_draws(augmentation, 8, 8))

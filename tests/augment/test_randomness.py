@@ -15,7 +15,12 @@ from scipy import stats
 
 from ntk_aug import augment
 from ntk_aug.augment import Policy, WuAugmentation, parse_table
+from ntk_aug.augment.batches.mixing import draw_cutmix, draw_mixup
+from ntk_aug.augment.floats.cropping import draw_crop_offset
 from ntk_aug.augment.pixels import color_jitter as random_operations
+from ntk_aug.augment.pixels.resizing import draw_resized_crop
+from ntk_aug.augment.policies.sampling import draw_policy
+from ntk_aug.augment.weak import random_part, random_shift
 
 NUM_KEYS = 4000
 KEYS = jax.random.split(jax.random.key(21), NUM_KEYS)
@@ -67,12 +72,12 @@ def policy(table, rounds=2):
 
 
 def operations_of_a_policy(key):
-    draw = augment.draw_policy(key, policy("Rotate 0.5 *\nInvert 0.5 *\nShearX 0.5 *"), 8, 8)
+    draw = draw_policy(key, policy("Rotate 0.5 *\nInvert 0.5 *\nShearX 0.5 *"), 8, 8)
     return {**steps_of(draw), **numbered("operation", draw.plan.operation)}
 
 
 def places_of_a_policy(key):
-    draw = augment.draw_policy(key, policy("Cutout * *"), 16, 16)
+    draw = draw_policy(key, policy("Cutout * *"), 16, 16)
     numbers = {**steps_of(draw, places=True), **numbered("probability", draw.plan.probability)}
     # Whether a step is applied depends on its probability: that is what it means.
     return {name: values for name, values in numbers.items() if "applied" not in name}
@@ -130,25 +135,25 @@ def window(image):
 
 
 def shift(key):
-    row, column, mirrored = window(augment.random_shift(key, PICTURE))
+    row, column, mirrored = window(random_shift(key, PICTURE))
     # Mirrored before it is moved.
     return {"row": row, "column": jnp.where(mirrored, 31 - column, column), "mirrored": mirrored}
 
 
 def part(key):
-    row, column, mirrored = window(augment.random_part(key, PICTURE))
+    row, column, mirrored = window(random_part(key, PICTURE))
     # Of 28 columns, mirrored after they are cut: the 16th is the 13th of the picture's.
     return {"row": row, "column": jnp.where(mirrored, column + 3, column), "mirrored": mirrored}
 
 
 def crop(key):
-    row, column = augment.draw_crop_offset(key, 4)
+    row, column = draw_crop_offset(key, 4)
     return {"row": row, "column": column}
 
 
 def resized_crop(key):
     """Of boxes that always fit: an area of 10 to 30 % of a square, and a side of 3/4 to 4/3."""
-    top, left, height, width = augment.draw_resized_crop(key, 1000, 1000, area=(0.1, 0.3))
+    top, left, height, width = draw_resized_crop(key, 1000, 1000, area=(0.1, 0.3))
     return {
         "area": height * width,
         "ratio": width / height,
@@ -158,7 +163,7 @@ def resized_crop(key):
 
 
 def mixup(key):
-    draw = augment.draw_mixup(key, 20, 8, 8)
+    draw = draw_mixup(key, 20, 8, 8)
     return {"partner": draw.partner, "share": draw.share}
 
 
@@ -222,14 +227,14 @@ def test_what_one_key_gives_is_independent_and_uniform(name):
 
 
 def test_a_box_that_does_not_fit_is_drawn_again():
-    draw = jax.jit(jax.vmap(lambda key: augment.draw_resized_crop(key, 1000, 1000)))
+    draw = jax.jit(jax.vmap(lambda key: draw_resized_crop(key, 1000, 1000)))
     boxes = np.asarray(draw(KEYS))
     # One try in seven does not fit, and would give the whole image; of ten, one in 10^8 all.
     assert (boxes[:, 2:] < 1000).any(axis=1).all()
 
 
 def test_the_window_of_cutmix_has_a_row_and_a_column_of_its_own():
-    draw = jax.jit(jax.vmap(lambda key: augment.draw_cutmix(key, 9, 64, 64)))
+    draw = jax.jit(jax.vmap(lambda key: draw_cutmix(key, 9, 64, 64)))
     draws = jax.device_get(draw(jax.random.split(KEYS[0], 6 * NUM_KEYS)))
     heights, widths = (draws.window[:, k + 1] - draws.window[:, k] for k in (0, 2))
     # Windows that are not cut off at the border, about 1 in 6: their centres are uniform.

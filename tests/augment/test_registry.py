@@ -5,8 +5,8 @@ import jax
 import numpy as np
 import pytest
 
-from ntk_aug import augment
 from ntk_aug.augment import AUGMENTATIONS, build_augmentation
+from ntk_aug.augment.floats.geometry import rotate
 from ntk_aug.errors import InputError
 
 KEYS = jax.random.split(jax.random.key(0), 3)
@@ -64,7 +64,7 @@ def test_the_strength_of_noise_is_its_radius():
 
 def test_the_strength_of_a_rotation_is_in_degrees():
     def expected(key, image):
-        return augment.rotate(image, jax.random.uniform(key, (), minval=-20, maxval=20))
+        return rotate(image, jax.random.uniform(key, (), minval=-20, maxval=20))
 
     turned, by_hand = (
         jax.jit(jax.vmap(f))(KEYS, IMAGES)

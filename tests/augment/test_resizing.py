@@ -8,6 +8,13 @@ from PIL import Image
 from pillow_operations import extreme_images, to_pillow
 
 from ntk_aug import augment
+from ntk_aug.augment.pixels import resizing
+from ntk_aug.augment.pixels.resizing import (
+    crop_and_resize,
+    draw_resized_crop,
+    random_resized_crop,
+    resize_short_side,
+)
 from ntk_aug.errors import InputError
 
 pytestmark = pytest.mark.usefixtures("optimized_compiler")
@@ -17,7 +24,7 @@ BILINEAR = Image.Resampling.BILINEAR
 
 def check_resized(shape, height, width):
     images = extreme_images(*shape)
-    resize = jax.jit(partial(augment.resize, height=height, width=width))
+    resize = jax.jit(partial(resizing.resize, height=height, width=width))
     for image in images:
         expected = np.asarray(to_pillow(image).resize((width, height), BILINEAR))
         np.testing.assert_array_equal(np.asarray(resize(image)).squeeze(), expected.squeeze())
@@ -53,14 +60,14 @@ def test_the_short_side_gets_the_length():
         expected = np.asarray(
             to_pillow(image).resize((16, 21) if shape[0] > shape[1] else (21, 16), BILINEAR)
         )
-        resized = augment.resize_short_side(image, 16)  # 16 * 41 / 30 = 21.87
+        resized = resize_short_side(image, 16)  # 16 * 41 / 30 = 21.87
         np.testing.assert_array_equal(np.asarray(resized).squeeze(), expected)
 
 
 def test_a_random_box_is_cut_out_and_resized_as_by_pillow():
     image = extreme_images(40, 50, 3)[0]
-    draw = jax.jit(lambda key: augment.draw_resized_crop(key, 40, 50))
-    cut = jax.jit(lambda key: augment.random_resized_crop(key, image, 16, 12))
+    draw = jax.jit(lambda key: draw_resized_crop(key, 40, 50))
+    cut = jax.jit(lambda key: random_resized_crop(key, image, 16, 12))
     for key in jax.random.split(jax.random.key(0), 60):
         top, left, height, width = (int(number) for number in draw(key))
         box = to_pillow(image).crop((left, top, left + width, top + height))
@@ -69,9 +76,7 @@ def test_a_random_box_is_cut_out_and_resized_as_by_pillow():
 
 def test_random_boxes_have_a_uniform_area_and_a_log_uniform_ratio():
     keys = jax.random.split(jax.random.key(0), 3000)
-    boxes = np.asarray(
-        jax.jit(jax.vmap(lambda key: augment.draw_resized_crop(key, 300, 400)))(keys)
-    )
+    boxes = np.asarray(jax.jit(jax.vmap(lambda key: draw_resized_crop(key, 300, 400)))(keys))
     top, left, height, width = boxes.T
     assert (top >= 0).all()
     assert (left >= 0).all()
@@ -92,9 +97,9 @@ def test_random_boxes_have_a_uniform_area_and_a_log_uniform_ratio():
 
 def test_where_no_box_fits_the_largest_central_one_is_taken():
     keys = jax.random.split(jax.random.key(0), 5)
-    draw = jax.vmap(lambda key: augment.draw_resized_crop(key, 10, 100, area=(0.9, 1.0)))
+    draw = jax.vmap(lambda key: draw_resized_crop(key, 10, 100, area=(0.9, 1.0)))
     np.testing.assert_array_equal(draw(keys), [[0, 43, 10, 13]] * 5)
-    draw = jax.vmap(lambda key: augment.draw_resized_crop(key, 100, 10, area=(0.9, 1.0)))
+    draw = jax.vmap(lambda key: draw_resized_crop(key, 100, 10, area=(0.9, 1.0)))
     np.testing.assert_array_equal(draw(keys), [[43, 0, 13, 10]] * 5)
 
 
@@ -108,16 +113,16 @@ def test_where_no_box_fits_the_largest_central_one_is_taken():
 )
 def test_ranges_that_are_none_are_refused(options, message):
     with pytest.raises(InputError, match=message):
-        augment.draw_resized_crop(jax.random.key(0), 8, 8, **options)
+        draw_resized_crop(jax.random.key(0), 8, 8, **options)
 
 
 def test_a_size_of_nothing_is_refused():
     with pytest.raises(InputError, match="a side of the resized image is 0, expected at least 1"):
-        augment.resize(extreme_images(8, 8, 1)[0], 0, 4)
+        resizing.resize(extreme_images(8, 8, 1)[0], 0, 4)
 
 
 def test_an_image_of_another_type_is_refused_without_type_checks_of_calls():
     with pytest.raises(InputError, match="the image has type float32, expected uint8"):
-        inspect.unwrap(augment.crop_and_resize)(np.zeros((4, 4, 1), np.float32), [0, 0, 4, 4], 2, 2)
+        inspect.unwrap(crop_and_resize)(np.zeros((4, 4, 1), np.float32), [0, 0, 4, 4], 2, 2)
     with pytest.raises(InputError, match="the image has type uint8, expected floats from 0 to 1"):
         inspect.unwrap(augment.to_pixels)(np.zeros((4, 4, 1), np.uint8))

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from ntk_aug import augment
+from ntk_aug.augment.value_range import may_leave_unit_range
 
 KEYS = jax.random.split(jax.random.key(0), 3)
 IMAGES = np.random.default_rng(0).uniform(size=(3, 8, 8, 3)).astype("f4")
@@ -18,7 +19,7 @@ def test_what_leaves_the_unit_range_is_what_declares_it():
     declared = {
         name
         for name in augment.AUGMENTATIONS
-        if augment.may_leave_unit_range(augment.build_augmentation(name))
+        if may_leave_unit_range(augment.build_augmentation(name))
     }
     assert declared == LEAVING
 
@@ -34,7 +35,7 @@ def test_images_are_where_they_are_said_to_be(name):
 def test_any_callable_can_declare_it():
     policy = augment.PolicyAugmentation(augment.POLICIES["autoaugment-svhn"])
     for own in (lambda key, image: 2 * image, partial(lambda key, x, a: a * x, a=2), policy):
-        assert not augment.may_leave_unit_range(own)
-        assert augment.may_leave_unit_range(augment.leaves_unit_range(own))
-    assert augment.may_leave_unit_range(partial(augment.random_noise_in_ball, radius=1))
-    assert not augment.may_leave_unit_range(policy)  # a frozen one is wrapped, not changed
+        assert not may_leave_unit_range(own)
+        assert may_leave_unit_range(augment.leaves_unit_range(own))
+    assert may_leave_unit_range(partial(augment.random_noise_in_ball, radius=1))
+    assert not may_leave_unit_range(policy)  # a frozen one is wrapped, not changed

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from ntk_aug import coreset
+from ntk_aug.coreset.budgets import ALLOCATIONS
 from ntk_aug.errors import InputError
 
 
@@ -17,24 +18,24 @@ def test_equal_remainders_go_to_the_lower_classes():
 def test_small_classes_give_all_and_the_rest_goes_to_the_others():
     sizes = np.array([50, 3, 40, 10])
     # 60 / 4 = 15 each; 3 and 10 give all, and 47 are left for two.
-    found = coreset.class_budgets(sizes, count=60, split="equal")
+    found = coreset.class_budgets(sizes, count=60, allocation="equal")
     assert found.tolist() == [24, 3, 23, 10]
     # An exact share and one that leaves a remainder.
-    assert coreset.class_budgets(sizes, count=12, split="equal").tolist() == [3, 3, 3, 3]
-    assert coreset.class_budgets(sizes, count=14, split="equal").tolist() == [4, 3, 4, 3]
+    assert coreset.class_budgets(sizes, count=12, allocation="equal").tolist() == [3, 3, 3, 3]
+    assert coreset.class_budgets(sizes, count=14, allocation="equal").tolist() == [4, 3, 4, 3]
 
 
-@pytest.mark.parametrize("split", coreset.SPLITS)
-def test_sums_are_exact_and_no_class_gives_more_than_it_has(split):
+@pytest.mark.parametrize("allocation", ALLOCATIONS)
+def test_sums_are_exact_and_no_class_gives_more_than_it_has(allocation):
     rng = np.random.default_rng(0)
     for _ in range(200):
         sizes = rng.integers(1, 40, rng.integers(1, 9))
         total = int(rng.integers(1, sizes.sum() + 1))
-        found = coreset.class_budgets(sizes, count=total, split=split)
+        found = coreset.class_budgets(sizes, count=total, allocation=allocation)
         assert found.sum() == total
         assert (found >= 0).all()
         assert (found <= sizes).all()
-        if split == "proportional":
+        if allocation == "proportional":
             assert np.abs(found - total * sizes / sizes.sum()).max() < 1
         else:  # a class that keeps some gives as many as any other, up to one
             assert (found.max() - found[found < sizes] <= 1).all()
@@ -68,4 +69,4 @@ def test_other_bad_input_is_told():
     with pytest.raises(InputError, match="exactly one of them"):
         coreset.class_budgets(np.array([3]), count=1, fraction=0.5)
     with pytest.raises(InputError, match="did you mean 'equal'"):
-        coreset.class_budgets(np.array([3]), count=1, split="equals")
+        coreset.class_budgets(np.array([3]), count=1, allocation="equals")

@@ -22,14 +22,14 @@ FACILITY = {
 }
 
 ARGUMENTS = {
-    "class_budgets": {"fraction": None, "count": None, "split": "proportional"},
+    "class_budgets": {"fraction": None, "count": None, "allocation": "proportional"},
     "facility_location": {**FACILITY, "count": None, "constant": None},
     "facility_location_per_class": {
         **FACILITY,
         "num_classes": None,
         "fraction": None,
         "count": None,
-        "split": "proportional",
+        "allocation": "proportional",
         "num_threads": None,
         "backend": None,
         "mesh": None,
@@ -43,7 +43,7 @@ ARGUMENTS = {
         "selector": "coreset",
         "fraction": None,
         "count": None,
-        "split": "proportional",
+        "allocation": "proportional",
         "per_class": None,
         "num_threads": None,
     },
@@ -51,7 +51,7 @@ ARGUMENTS = {
         "selector": "coreset",
         "fraction": None,
         "count": None,
-        "split": "proportional",
+        "allocation": "proportional",
         "per_class": None,
     },
 }

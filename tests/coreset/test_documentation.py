@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from ntk_aug import coreset
+from ntk_aug.coreset.budgets import ALLOCATIONS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "coreset.md").read_text(encoding="utf-8")
 PROGRAM, SELECTOR = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
@@ -35,7 +36,7 @@ def test_the_selector_runs_as_a_module_of_the_user(small, tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize(
-    "names", [coreset.SELECTORS, coreset.PROXIES, coreset.ALGORITHMS, coreset.SPLITS]
+    "names", [coreset.SELECTORS, coreset.PROXIES, coreset.ALGORITHMS, ALLOCATIONS]
 )
 def test_the_page_names_everything(names):
     assert not [name for name in names if name not in PAGE]

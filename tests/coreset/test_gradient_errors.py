@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from ntk_aug import coreset
+from ntk_aug.coreset.gradient_errors import error_estimate
 from ntk_aug.errors import InputError
 
 
@@ -111,7 +112,7 @@ def test_the_estimate_is_the_sum_of_distances_to_the_nearest_selected():
     chosen = np.array([3, 17, 4])
     distances = np.linalg.norm(gradients[:, None] - gradients[chosen], axis=2)
     expected = distances.min(axis=1).sum()
-    assert coreset.error_estimate(gradients, chosen) == pytest.approx(expected, rel=1e-12)
-    assert coreset.error_estimate(gradients, np.empty(0, int)) == np.inf
+    assert error_estimate(gradients, chosen) == pytest.approx(expected, rel=1e-12)
+    assert error_estimate(gradients, np.empty(0, int)) == np.inf
     with pytest.raises(InputError, match="index 30 is outside"):
-        coreset.error_estimate(gradients, np.array([2, 30]))
+        error_estimate(gradients, np.array([2, 30]))

@@ -3,7 +3,7 @@ import pytest
 from scipy.optimize import nnls
 
 from ntk_aug import coreset
-from ntk_aug.coreset.gradient_matching import _Weights
+from ntk_aug.coreset.gradient_matching import DEFAULT_RIDGE, _Weights
 from ntk_aug.errors import InputError
 
 
@@ -58,7 +58,7 @@ def pursuit_by_definition(gradients, k, ridge):
 
 
 @pytest.mark.parametrize(
-    ("shape", "k", "ridge"), [((60, 8), 20, coreset.DEFAULT_RIDGE), ((200, 30), 60, 1e-3)]
+    ("shape", "k", "ridge"), [((60, 8), 20, DEFAULT_RIDGE), ((200, 30), 60, 1e-3)]
 )
 @pytest.mark.parametrize("seed", range(3))
 def test_each_step_takes_the_steepest_and_solves_for_all_weights(seed, shape, k, ridge):

@@ -9,6 +9,7 @@ from helpers import inner_products
 from jax.flatten_util import ravel_pytree
 
 from ntk_aug import coreset, data, losses, models, ntk
+from ntk_aug.coreset.network_gradients import ExamplesProgram
 from ntk_aug.errors import InputError
 
 C, N = 3, 12
@@ -162,7 +163,7 @@ def test_gradients_do_not_depend_on_how_images_are_streamed(mlp, dataset, proxy,
 
 @pytest.mark.parametrize("proxy", ["last-layer-logit", "last-layer-weight"])
 def test_other_weights_do_not_compile_again(mlp, dataset, proxy, caplog):
-    program = coreset.ExamplesProgram(mlp.apply_fn, dataset, proxy=proxy, batch_size=5)
+    program = ExamplesProgram(mlp.apply_fn, dataset, proxy=proxy, batch_size=5)
     changed = jax.tree.map(lambda leaf: 0.5 * leaf, mlp.params)
     compilations = []
     for params in (mlp.params, changed):
@@ -221,7 +222,7 @@ def test_what_is_added_after_a_relu_is_no_bias(dataset):
 def test_a_trained_state_comes_in_with_the_variables(dataset):
     network = NETWORKS["resnet"]
     params, state = network.init(jax.random.key(0), data.unit_range(dataset.images[:1]))
-    program = coreset.ExamplesProgram(
+    program = ExamplesProgram(
         lambda variables, images: network.apply(*variables, images, False, None)[0],
         dataset,
         proxy="last-layer-weight",

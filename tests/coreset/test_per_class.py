@@ -4,6 +4,7 @@ import pytest
 
 from ntk_aug import coreset
 from ntk_aug.coreset.facility import per_class as classes
+from ntk_aug.coreset.gradient_errors import error_estimate
 from ntk_aug.errors import InputError
 
 SIZES = (40, 10, 25)
@@ -35,8 +36,24 @@ def test_each_class_is_selected_by_itself(labelled):
     error = gradients.sum(axis=0) - found.weights @ gradients[found.indices]
     assert found.gradient_error == pytest.approx(np.linalg.norm(error), rel=1e-9)
     assert found.gradient_error <= found.estimate
-    assert found.estimate == pytest.approx(sum(r.estimate for r in found.by_class))
-    assert found.objective == pytest.approx(sum(r.objective for r in found.by_class))
+    assert found.estimate == pytest.approx(sum(class_estimates(gradients, labels, found)))
+    assert found.estimate == pytest.approx(
+        np.linalg.norm(gradients - gradients[found.indices[found.assignment]], axis=1).sum()
+    )
+    assert found.objective == pytest.approx(found.gains.sum(), rel=1e-12)
+
+
+def class_estimates(gradients, labels, found):
+    """The sum of distances to the nearest selected one, of each class."""
+    return [
+        error_estimate(
+            gradients[labels == number],
+            np.searchsorted(
+                np.flatnonzero(labels == number), found.indices[found.labels == number]
+            ),
+        )
+        for number in range(labels.max() + 1)
+    ]
 
 
 def select(labelled, **options):
@@ -61,19 +78,22 @@ def test_within_any_budget_of_memory_the_selection_is_the_same(labelled):
 
 
 def test_equal_budgets_take_all_of_a_small_class(labelled):
-    found = coreset.facility_location_per_class(*labelled, count=36, split="equal")
+    found = coreset.facility_location_per_class(*labelled, count=36, allocation="equal")
     assert np.bincount(found.labels).tolist() == [13, 10, 13]
-    assert found.by_class[1].estimate == 0
+    assert class_estimates(*labelled, found)[1] == 0
 
 
 def test_the_estimates_of_all_classes_are_within_the_tolerance(labelled):
     found = coreset.facility_location_per_class(*labelled, tolerance=40.0)
     assert found.estimate <= 40
-    for result, size in zip(found.by_class, SIZES, strict=True):
-        assert result.estimate <= 40 * size / 75
+    estimates = class_estimates(*labelled, found)
+    for number, (estimate, size) in enumerate(zip(estimates, SIZES, strict=True)):
+        assert estimate <= 40 * size / 75
         # With one less it would not have been.
-        assert result.estimate + result.gains[-1] > 40 * size / 75
-    bounded = coreset.facility_location_per_class(*labelled, tolerance=40.0, count=3, split="equal")
+        assert estimate + found.gains[found.labels == number][-1] > 40 * size / 75
+    bounded = coreset.facility_location_per_class(
+        *labelled, tolerance=40.0, count=3, allocation="equal"
+    )
     assert len(bounded.indices) == 3
 
 
@@ -115,15 +135,16 @@ def test_each_class_is_selected_by_the_algorithm_with_a_key_of_its_own(labelled,
     key = jax.random.key(3)
     options = {"algorithm": algorithm, "memory_bytes": 4 * 13**2}
     found = select(labelled, algorithm_key=key, num_threads=1, **options)
-    for number, result in enumerate(found.by_class):
+    for number in range(3):
+        of_class, selected = np.flatnonzero(labels == number), found.labels == number
         alone = coreset.facility_location(
-            gradients[labels == number],
-            count=len(result.indices),
+            gradients[of_class],
+            count=int(selected.sum()),
             algorithm_key=jax.random.fold_in(key, number),
             **options,
         )
-        np.testing.assert_array_equal(result.indices, alone.indices)
-        np.testing.assert_array_equal(result.weights, alone.weights)
+        np.testing.assert_array_equal(found.indices[selected], of_class[alone.indices])
+        np.testing.assert_array_equal(found.weights[selected], alone.weights)
     if algorithm == "lazy":
         np.testing.assert_array_equal(found.indices, select(labelled).indices)
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from ntk_aug import coreset
+from ntk_aug.coreset.baselines import random_subset
 
 # Three classes with the same gradients: what differs between them is drawn.
 OF_A_CLASS = np.random.default_rng(0).standard_normal((30, 2))
@@ -88,5 +89,5 @@ def test_classes_of_one_random_error_are_drawn_independently():
 def test_every_word_of_a_key_counts_on_the_host():
     keys = [jax.random.wrap_key_data(np.array(words, np.uint32)) for words in ((0, 5), (5, 0))]
     keys += [jax.random.key(0), jax.random.fold_in(jax.random.key(0), 1)]
-    drawn = {tuple(coreset.random_subset(key, 1000, 5).indices) for key in keys}
+    drawn = {tuple(random_subset(key, 1000, 5).indices) for key in keys}
     assert len(drawn) == 4

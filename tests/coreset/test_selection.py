@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from ntk_aug import coreset
-from ntk_aug.coreset import selection
+from ntk_aug.coreset import selectors
+from ntk_aug.coreset.selection import selection_budgets
 from ntk_aug.errors import InputError
 
 KEY = jax.random.key(0)
@@ -95,10 +96,10 @@ def test_what_is_asked_of_the_coreset_reaches_it(small, monkeypatch):
         asked.append((gradients, labels, options))
         return coreset.facility_location_per_class(gradients, labels, **options)
 
-    monkeypatch.setattr(selection, "facility_location_per_class", per_class)
+    monkeypatch.setattr(selectors, "facility_location_per_class", per_class)
     given = {
         "count": 30,
-        "split": "equal",
+        "allocation": "equal",
         "tolerance": 1.0,
         "algorithm": "stochastic",
         "epsilon": 0.3,
@@ -112,7 +113,7 @@ def test_what_is_asked_of_the_coreset_reaches_it(small, monkeypatch):
         asked,
         [
             {**given, "fraction": None, "num_classes": 3},
-            {"fraction": 0.5, "count": None, "split": "proportional", "num_classes": 1}
+            {"fraction": 0.5, "count": None, "allocation": "proportional", "num_classes": 1}
             | {"num_threads": 1, "progress": None},
         ],
         strict=True,
@@ -151,7 +152,7 @@ def test_what_is_wrong_is_told_before_a_network_is_evaluated(small):
                 ({"count": 76}, "is 76, expected 1 to 75"),
                 ({"count": 15, "tolerance": -1.0}, "tolerance is -1"),
                 ({"count": 15, "surprise": 1}, "takes no option 'surprise'"),
-                ({"count": 15, "split": "odd"}, "unknown split"),
+                ({"count": 15, "allocation": "odd"}, "unknown allocation"),
             ]:
                 with pytest.raises(InputError, match=message):
                     coreset.select(KEY, examples, name, per_class=per_class, **wrong)
@@ -260,14 +261,14 @@ def test_progress_is_told_for_each_class(small):
 @pytest.mark.parametrize("name", sorted({*BUDGETED} - {"gradient-matching"}))
 def test_budgets_are_told_without_a_network(small, name, per_class):
     found = coreset.select(KEY, small, name, fraction=0.3, per_class=per_class)
-    budgets = coreset.selection_budgets(small.labels, 3, name, fraction=0.3, per_class=per_class)
+    budgets = selection_budgets(small.labels, 3, name, fraction=0.3, per_class=per_class)
     by_class = coreset.SELECTORS[name].per_class if per_class is None else per_class
     expected = np.bincount(found.labels, minlength=3) if by_class else [len(found.labels)]
     np.testing.assert_array_equal(budgets, expected)
 
 
 def test_without_a_count_all_of_a_class_may_be_taken(small):
-    budgets = coreset.selection_budgets
+    budgets = selection_budgets
     for name, options in [("coreset", {}), ("gradient-matching", {"ridge": 0.0})]:
         assert budgets(small.labels, 3, name, tolerance=1.0).tolist() == [40, 10, 25]
         found = coreset.select(KEY, small, name, tolerance=1.0, **options)

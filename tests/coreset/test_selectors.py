@@ -5,6 +5,8 @@ from scipy import stats
 from scipy.special import log_softmax, softmax
 
 from ntk_aug import coreset, data
+from ntk_aug.coreset.baselines import random_subset
+from ntk_aug.coreset.selectors import SelectorEntry
 from ntk_aug.errors import InputError
 
 KEY = jax.random.key(0)
@@ -41,11 +43,11 @@ def test_the_convention_of_each_selector_is_that_of_its_source(small):
 
 
 def test_the_coreset_is_facility_location_with_its_options(small):
-    found = coreset.select(KEY, small, count=15, split="equal")
+    found = coreset.select(KEY, small, count=15, allocation="equal")
     expected = coreset.facility_location_per_class(
-        small.gradients, small.labels, count=15, split="equal"
+        small.gradients, small.labels, count=15, allocation="equal"
     )
-    for field in coreset.Selection._fields:
+    for field in coreset.Subset._fields:
         np.testing.assert_array_equal(getattr(found, field), getattr(expected, field))
     tolerant = coreset.select(KEY, small, tolerance=40.0, memory_bytes=1)
     expected = coreset.facility_location_per_class(small.gradients, small.labels, tolerance=40.0)
@@ -84,7 +86,11 @@ def test_other_selectors_have_no_estimate(small):
             found = coreset.select(KEY, small, selector, count=15, per_class=per_class)
             assert np.isnan(found.estimate)
             assert isinstance(found.estimate, float)
-    assert coreset.Selection._fields[-1] == "estimate"
+            gradients = selector in {"k-center", "herding", "gradient-matching"}
+            assert np.isfinite(found.gradient_error) == gradients
+            if gradients:
+                error = coreset.gradient_error(small.gradients, found.indices, found.weights)
+                assert found.gradient_error == pytest.approx(error, rel=1e-12)
 
 
 def test_options_are_the_selectors(small):
@@ -112,7 +118,7 @@ def test_scores_are_those_of_their_formulas(digit_examples):
         np.testing.assert_allclose(found.gains, np.sort(scores)[::-1][:60], rtol=1e-5)
         np.testing.assert_allclose(scores[found.indices], found.gains, rtol=1e-5)
         by_class = coreset.select(
-            KEY, digit_examples, name, count=60, per_class=True, split="equal"
+            KEY, digit_examples, name, count=60, per_class=True, allocation="equal"
         )
         for number in range(10):
             own = np.sort(scores[labels == number])[::-1][:6]
@@ -156,12 +162,12 @@ def chi_square_is_likely(counts, share):
 def test_random_subsets_are_uniform_over_the_data_set(small):
     counts = np.zeros(75)
     for draw in range(2000):
-        found = coreset.random_subset(jax.random.fold_in(KEY, draw), 75, 15)
+        found = random_subset(jax.random.fold_in(KEY, draw), 75, 15)
         counts[found.indices] += 1
     assert counts.sum() == 2000 * 15
     assert chi_square_is_likely(counts, 15 / 75)
     found = coreset.select(KEY, small, "random", count=15)
-    expected = coreset.random_subset(jax.random.fold_in(KEY, 0), 75, 15)
+    expected = random_subset(jax.random.fold_in(KEY, 0), 75, 15)
     np.testing.assert_array_equal(found.indices, expected.indices)
 
 
@@ -242,6 +248,6 @@ def test_a_users_own_selector(small, tmp_path, monkeypatch):
     spec = "own_selectors:first_ones"
     found = coreset.select(KEY, small, spec, count=5, per_class=False, step=3)
     assert found.indices.tolist() == [0, 3, 6, 9, 12]
-    entry = coreset.SelectorEntry(smallest_margins, "the smallest margins", "a test")
+    entry = SelectorEntry(smallest_margins, "the smallest margins", "a test")
     monkeypatch.setitem(coreset.SELECTORS, "margins", entry)
     assert len(coreset.select(KEY, small, "margins", count=4).indices) == 4

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits as sklearn_digits
 
-from ntk_aug.data import load_digits
+from ntk_aug.data.digits import load_digits
 
 
 @pytest.fixture(scope="module")

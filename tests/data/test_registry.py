@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from ntk_aug import data
+from ntk_aug.data.digits import load_digits
 from ntk_aug.errors import InputError
 
 
@@ -21,7 +22,7 @@ def test_the_named_data_sets():
 
 
 def test_the_digits_by_name_are_the_digits():
-    by_name, direct = data.load_dataset("digits", "test"), data.load_digits("test")
+    by_name, direct = data.load_dataset("digits", "test"), load_digits("test")
     np.testing.assert_array_equal(by_name.images, direct.images)
     np.testing.assert_array_equal(by_name.labels, direct.labels)
 
@@ -73,7 +74,7 @@ def test_images_are_normalised_as_published(name, mean, std, monkeypatch):
     found = {}
     monkeypatch.setattr(
         "ntk_aug.data.registry.load_tfds",
-        lambda *_, **given: found.update(given) or data.load_digits("test"),
+        lambda *_, **given: found.update(given) or load_digits("test"),
     )
     data.DATASETS[name].load("train", None, None)
     np.testing.assert_allclose(np.array(found["mean"]) * 255, mean, atol=0.06)

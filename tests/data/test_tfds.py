@@ -10,6 +10,7 @@ from prepared_data import as_examples, draw, prepare
 
 from ntk_aug import data
 from ntk_aug.data import tfds as loader
+from ntk_aug.data.splits import SPLITS
 from ntk_aug.errors import InputError
 
 
@@ -98,7 +99,7 @@ def test_validation_is_the_test_split_where_there_is_no_other(tmp_path):
 def test_every_fifth_image_is_the_test_split_where_there_is_only_train(tmp_path):
     images, labels = draw()
     prepare(tmp_path, "blobs", {"train": as_examples(images, labels)})
-    train, test = (data.load_dataset("blobs", split, data_dir=tmp_path) for split in data.SPLITS)
+    train, test = (data.load_dataset("blobs", split, data_dir=tmp_path) for split in SPLITS)
     np.testing.assert_array_equal(test.images, images[4::5])
     np.testing.assert_array_equal(test.labels, labels[4::5])
     np.testing.assert_array_equal(train.images, np.delete(images, np.s_[4::5], axis=0))

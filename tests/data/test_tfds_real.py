@@ -8,6 +8,7 @@ import pytest
 from prepared_data import as_examples, draw, prepare
 
 from ntk_aug import data
+from ntk_aug.data.splits import SPLITS
 from ntk_aug.data.tfds import find_prepared
 
 pytestmark = pytest.mark.slow
@@ -39,7 +40,7 @@ def load_real(name, split, data_dir=DATA_DIR, **options):
     return data.load_dataset(name, split, data_dir=data_dir, **options)
 
 
-@pytest.mark.parametrize("split", data.SPLITS)
+@pytest.mark.parametrize("split", SPLITS)
 def test_mnist_has_its_known_counts(split):
     dataset = load_real("mnist", split)
     assert dataset.image_shape == (28, 28, 1)
@@ -66,7 +67,7 @@ def test_the_published_normalisation_is_that_of_the_pixels(name):
     np.testing.assert_allclose(pixels.std(axis=0) / 255, dataset.std, rtol=0, atol=tolerance)
 
 
-@pytest.mark.parametrize("split", data.SPLITS)
+@pytest.mark.parametrize("split", SPLITS)
 @pytest.mark.parametrize("name", ["mnist", "cifar10"])
 def test_other_formats_beside_the_data_folder_hold_the_same_examples(name, split):
     dataset = load_real(name, split)

@@ -5,16 +5,12 @@ import re
 
 import pytest
 
-from experiments.overrides import (
-    ExperimentOverrides,
-    MethodOverrides,
-    TrainingOverrides,
-    given_overrides,
-)
+from experiments.overrides import ExperimentOverrides, MethodOverrides, TrainingOverrides
 from experiments.presets import PRESETS
 from experiments.run import RunOptions, resolve, resolve_options
-from experiments.settings import Experiment, attribute_texts, flat_settings, with_overrides
+from experiments.settings import Experiment, flat_settings, with_overrides
 from ntk_aug.errors import InputError
+from ntk_aug.options import attribute_texts, given_overrides
 from ntk_aug.training import MethodConfig, TrainingConfig
 
 PARTS = {

@@ -9,6 +9,7 @@ from experiments.known_data import KNOWN_DATA
 from experiments.presets import PRESETS
 from experiments.run import resolve, train_resolved
 from ntk_aug import data
+from ntk_aug.data.splits import SPLITS
 
 # Those that are tried by default; all others under -m slow.
 QUICK = ("digits-mlp", "digits-coreset-10-network-projected")
@@ -42,7 +43,7 @@ def fake_splits(experiment):
             labels,
             names,
         )
-        for split in data.SPLITS
+        for split in SPLITS
     )
 
 

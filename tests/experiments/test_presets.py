@@ -95,7 +95,7 @@ def test_table_2_trains_on_the_subset_alone(percent, count, selector, version):
     method = preset.experiment.method
     assert "T2" in preset.reproduces
     assert "F4" in preset.reproduces
-    assert (method.selector, method.count, method.split) == (selector, count, "equal")
+    assert (method.selector, method.count, method.allocation) == (selector, count, "equal")
     assert (method.train_on, method.reselect_every, method.placement) == ("subset", 1, "append")
     assert method.augment == {"weak": "none", "strong": "wu-cifar10"}[version]
     if percent == "0.2":

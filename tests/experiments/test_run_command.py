@@ -12,6 +12,7 @@ from experiments.run import EpochTeller
 from experiments.settings import with_overrides
 from ntk_aug import data, training
 from ntk_aug.errors import InputError
+from ntk_aug.training.history import EpochRecord
 
 SMALL = ("--width", 4, "--classes", 0, 1, 2, "--augment", "none", "--weak", "identity")
 
@@ -178,9 +179,9 @@ def test_an_epoch_is_told_with_loss_accuracy_and_pace():
     teller = EpochTeller(type("Progress", (), {"tell": staticmethod(told.append)}), 4)
     common = {"train_accuracy": 0.5, "seconds_training": 2.0}
     for record in (
-        training.EpochRecord(1, 1.25, examples=100, **common),
-        training.EpochRecord(2, 1.0, test_accuracy=0.625, examples=600, **common),
-        training.EpochRecord(3, 0.75, examples=5000, **common),
+        EpochRecord(1, 1.25, examples=100, **common),
+        EpochRecord(2, 1.0, test_accuracy=0.625, examples=600, **common),
+        EpochRecord(3, 0.75, examples=5000, **common),
     ):
         teller(record)
     assert told == [
@@ -190,6 +191,6 @@ def test_an_epoch_is_told_with_loss_accuracy_and_pace():
     ]
     # The first epoch of a resumed run: how many images it took is not known.
     EpochTeller(type("Progress", (), {"tell": staticmethod(told.append)}), 4)(
-        training.EpochRecord(3, 0.75, examples=5000, **common)
+        EpochRecord(3, 0.75, examples=5000, **common)
     )
     assert told[-1] == "epoch 3/4, loss 0.750, training accuracy 50.0 %"

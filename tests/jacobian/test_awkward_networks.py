@@ -10,12 +10,13 @@ from flax import nnx
 from ntk_aug import jacobian, models
 from ntk_aug.errors import InputError, PrecisionError
 from ntk_aug.inputs import cast_inputs, check_inputs, example_shapes
+from ntk_aug.jacobian.routes import SlowRowsWarning
 
 
 def rows_of(network, dtype="float64", **options):
     view = models.as_view(network.build())
     shapes = example_shapes(check_inputs(network.inputs()))
-    return jacobian.JacobianRows(view.apply_fn, view.params, shapes, dtype=dtype, **options)
+    return jacobian.JacobianRows(view, shapes, dtype=dtype, **options)
 
 
 def exact_jacobian(network):
@@ -79,7 +80,7 @@ def test_masks_are_compared_with_those_of_float64_throughout():
     double = np.float64(inputs) @ np.float64(layer["kernel"]) + np.float64(layer["bias"])
     expected = ((np.asarray(single, np.float64) > 0) != (double > 0)).sum(axis=1)
     assert expected.sum() == expected[1] > 0
-    found = jacobian.flipped_masks(view.apply_fn, {**view.params, "layers_1": layer}, x)
+    found = jacobian.flipped_masks((view.apply_fn, {**view.params, "layers_1": layer}), x)
     assert found.units == 6
     np.testing.assert_array_equal(found.flipped, expected)
 
@@ -95,7 +96,7 @@ def test_many_parameters_on_the_slow_route_are_told(monkeypatch):
     in_the_scan = 3 * (3 * 3 * 4 * 4 + 4)
     assert rows.general_share == pytest.approx(in_the_scan / rows.num_params)
     monkeypatch.setattr(jacobian.routes, "_MANY_PARAMETERS", in_the_scan)
-    with pytest.warns(jacobian.SlowRowsWarning, match=f"rows of {in_the_scan} of") as told:
+    with pytest.warns(SlowRowsWarning, match=f"rows of {in_the_scan} of") as told:
         rows_of(network)
     assert len(told) == 1
     assert "\n" not in str(told[0].message)
@@ -108,9 +109,9 @@ def test_an_operation_without_a_float64_version_is_named():
 
     params = {"w": np.ones((5, 3), np.float32)}
     with pytest.raises(PrecisionError, match="bitcast_convert_type has no float64"):
-        jacobian.JacobianRows(apply_fn, params, (5,), dtype="float64")
+        jacobian.JacobianRows((apply_fn, params), (5,), dtype="float64")
     with pytest.raises(PrecisionError, match="bitcast_convert_type"):
-        jacobian.flipped_masks(apply_fn, params, np.ones((2, 5), np.float32))
+        jacobian.flipped_masks((apply_fn, params), np.ones((2, 5), np.float32))
 
 
 def test_a_network_that_fails_in_any_precision_is_not_told_of_precision():
@@ -118,7 +119,7 @@ def test_a_network_that_fails_in_any_precision_is_not_told_of_precision():
         return x @ params["w"]
 
     with pytest.raises(InputError, match=r"does not take images .*dot_general") as told:
-        jacobian.JacobianRows(apply_fn, {"w": np.ones((4, 3), np.float32)}, (5,), dtype="float64")
+        jacobian.JacobianRows((apply_fn, {"w": np.ones((4, 3), np.float32)}), (5,), dtype="float64")
     assert not isinstance(told.value, PrecisionError)
 
 
@@ -135,7 +136,7 @@ def test_statistics_of_nnx_count_as_they_are_stored(stored):
         mean, variance = np.float64(norm.mean[...]), np.float64(norm.var[...])
     x = rng.standard_normal((3, 4)).astype(np.float32)
     view = models.as_view(norm)
-    J = jacobian.JacobianRows(view.apply_fn, view.params, (4,), dtype="float64")(x)
+    J = jacobian.JacobianRows(view, (4,), dtype="float64")(x)
     scales = (x - mean) / np.sqrt(variance + 1e-5)  # of the outputs by bias, then by scale
     expected = np.stack([np.hstack([np.eye(4), np.diag(row)]) for row in scales])
     np.testing.assert_allclose(J, expected.reshape(12, 8), rtol=1e-13)

@@ -117,7 +117,7 @@ def gradients_by_parameter(view, images, targets, loss):
 def test_factors_are_the_gradients_by_kernel_and_bias(name, digit_images, digits):
     network, kernel, bias = NETWORKS[name]
     view = view_of(network, digit_images)
-    layer = jacobian.LastLayer(view.apply_fn, view.params, SHAPE)
+    layer = jacobian.LastLayer(view, SHAPE)
     assert layer.kernel.startswith(kernel)
     assert (layer.bias is None) if bias is None else (f"['{bias}']" in layer.bias)
     for loss, targets in [("cross-entropy", digits.labels), ("squared", SOFT)]:
@@ -137,7 +137,7 @@ def test_factors_are_the_gradients_by_kernel_and_bias(name, digit_images, digits
 
 def test_what_is_added_after_something_else_shows(digit_images, digits):
     view = view_of(OFFSET_AFTER_TANH, digit_images)
-    layer = jacobian.LastLayer(view.apply_fn, view.params, SHAPE)
+    layer = jacobian.LastLayer(view, SHAPE)
     assert layer.bias == "['offset']"
     found = layer.gradients("squared", view.params, digit_images, digits.labels)
     expected = gradients_by_parameter(view, digit_images, digits.labels, "squared")
@@ -147,7 +147,7 @@ def test_what_is_added_after_something_else_shows(digit_images, digits):
 
 def test_a_layer_in_another_precision_is_found(digit_images, digits):
     view = view_of(linen(HalfPrecision()), digit_images)
-    layer = jacobian.LastLayer(view.apply_fn, view.params, SHAPE)
+    layer = jacobian.LastLayer(view, SHAPE)
     assert (layer.kernel, layer.bias) == ("['output']['kernel']", "['output']['bias']")
     found = layer.gradients("squared", view.params, digit_images, digits.labels)
     expected = gradients_by_parameter(view, digit_images, digits.labels, "squared")[layer.kernel]
@@ -157,7 +157,7 @@ def test_a_layer_in_another_precision_is_found(digit_images, digits):
 
 def test_another_layer_may_be_named(digit_images, digits):
     view = view_of(NETWORKS["mlp"][0], digit_images)
-    layer = jacobian.LastLayer(view.apply_fn, view.params, SHAPE, layer="['hidden']")
+    layer = jacobian.LastLayer(view, SHAPE, layer="['hidden']")
     assert layer.kernel == "['hidden']['kernel']"
     found = layer.gradients("cross-entropy", view.params, digit_images, digits.labels)
     expected = gradients_by_parameter(view, digit_images, digits.labels, "cross-entropy")
@@ -167,7 +167,7 @@ def test_another_layer_may_be_named(digit_images, digits):
 
 def test_other_weights_take_the_same_layer(digit_images, digits):
     view = view_of(NETWORKS["convolutions"][0], digit_images)
-    layer = jacobian.LastLayer(view.apply_fn, view.params, SHAPE)
+    layer = jacobian.LastLayer(view, SHAPE)
     other = view._replace(params=jax.tree.map(lambda leaf: 0.7 * leaf, view.params))
     found = layer.gradients("squared", other.params, digit_images, digits.labels)
     expected = gradients_by_parameter(other, digit_images, digits.labels, "squared")
@@ -202,7 +202,7 @@ class ConvolutionLast(nn.Module):
 def test_a_network_that_ends_otherwise_is_refused(network, message, digit_images):
     view = view_of(network, digit_images)
     with pytest.raises(InputError, match=message):
-        jacobian.LastLayer(view.apply_fn, view.params, SHAPE)
+        jacobian.LastLayer(view, SHAPE)
 
 
 @pytest.mark.parametrize(
@@ -218,7 +218,7 @@ def test_a_network_that_ends_otherwise_is_refused(network, message, digit_images
 def test_a_name_that_does_not_fit_one_layer_is_refused(layer, message, digit_images):
     view = view_of(NETWORKS["mlp"][0], digit_images)
     with pytest.raises(InputError, match=message):
-        jacobian.LastLayer(view.apply_fn, view.params, SHAPE, layer=layer)
+        jacobian.LastLayer(view, SHAPE, layer=layer)
 
 
 def test_one_number_that_is_added_to_all_outputs_is_no_bias():
@@ -226,6 +226,6 @@ def test_one_number_that_is_added_to_all_outputs_is_no_bias():
         return images.reshape(len(images), -1) @ params["kernel"] + params["offset"]
 
     params = {"kernel": jnp.ones((8, 3)), "offset": jnp.ones(1)}
-    assert jacobian.LastLayer(apply, params, (2, 4, 1)).bias is None
+    assert jacobian.LastLayer((apply, params), (2, 4, 1)).bias is None
     with_bias = {"kernel": jnp.ones((8, 3)), "offset": jnp.ones(3)}
-    assert jacobian.LastLayer(apply, with_bias, (2, 4, 1)).bias == "['offset']"
+    assert jacobian.LastLayer((apply, with_bias), (2, 4, 1)).bias == "['offset']"

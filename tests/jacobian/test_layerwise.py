@@ -8,6 +8,7 @@ import pytest
 from flax import nnx
 
 from ntk_aug import jacobian, models
+from ntk_aug.jacobian.routes import ROUTES
 
 IMAGE_SHAPE = (6, 5, 2)
 OUTPUTS = 3
@@ -135,9 +136,7 @@ def jacrev_rows(view, images):
 
 
 def check_rows(view, images):
-    rows = jacobian.JacobianRows(
-        view.apply_fn, view.params, IMAGE_SHAPE, dtype="float64", block_size=2
-    )
+    rows = jacobian.JacobianRows(view, IMAGE_SHAPE, dtype="float64", block_size=2)
     expected = jacrev_rows(view, images)
     np.testing.assert_allclose(rows(images), expected, rtol=0, atol=1e-13 * np.abs(expected).max())
     return rows.routes
@@ -151,9 +150,7 @@ def test_rows_are_those_of_jacrev(name, images):
 @pytest.mark.parametrize("name", ["attention", "used twice", "depthwise"])
 def test_norms_are_those_of_jacrev_rows(name, images):
     view = linen(NETWORKS[name])
-    rows = jacobian.JacobianRows(
-        view.apply_fn, view.params, IMAGE_SHAPE, dtype="float64", block_size=2
-    )
+    rows = jacobian.JacobianRows(view, IMAGE_SHAPE, dtype="float64", block_size=2)
     expected = np.linalg.norm(jacrev_rows(view, images), axis=1)
     np.testing.assert_allclose(jacobian.row_norms(rows, images), expected, rtol=1e-12)
 
@@ -269,19 +266,19 @@ def test_rows_of_a_plain_function_are_those_of_jacrev(name, images):
 
 
 def test_the_routes_of_each_parameter_are_told(images, small_resnet, digit_images):
-    rows = jacobian.JacobianRows(small_resnet.apply_fn, small_resnet.params, digit_images.shape[1:])
+    rows = jacobian.JacobianRows(small_resnet, digit_images.shape[1:])
     assert len(rows.routes) == len(jax.tree.leaves(small_resnet.params))
     assert rows.routes["['stem']['kernel']"] == ("patches",)
     assert rows.routes["['stem_norm']['scale']"] == ("elementwise",)
     assert rows.routes["['output']['kernel']"] == ("product",)
-    recurrent = jacobian.JacobianRows(*pure("a recurrent network"), IMAGE_SHAPE)
+    recurrent = jacobian.JacobianRows(pure("a recurrent network"), IMAGE_SHAPE)
     assert recurrent.routes == {"['u']": ("general",), "['w']": ("general",)}
     assert (
         jacobian.JacobianRows(
-            *pure("a parameter without effect"), IMAGE_SHAPE, select=lambda path: "unused" in path
+            pure("a parameter without effect"), IMAGE_SHAPE, select=lambda path: "unused" in path
         )(images).any()
         == np.False_
     )
-    without_effect = jacobian.JacobianRows(*pure("a parameter without effect"), IMAGE_SHAPE)
+    without_effect = jacobian.JacobianRows(pure("a parameter without effect"), IMAGE_SHAPE)
     assert without_effect.routes == {"['unused']": (), "['w']": ("product",)}
-    assert set().union(*rows.routes.values()) <= set(jacobian.ROUTES)
+    assert set().union(*rows.routes.values()) <= set(ROUTES)

@@ -56,7 +56,7 @@ def largest_network(params, images):
     [relu_network, clip_network, comparing_network, pooling_network, largest_network],
 )
 def test_a_unit_within_rounding_is_found_in_its_image_and_in_no_other(network, images, params):
-    found = jacobian.flipped_masks(network, params, images)
+    found = jacobian.flipped_masks((network, params), images)
     assert found.units == 1
     np.testing.assert_array_equal(np.flatnonzero(found.flipped), [AT_THE_KINK])
 
@@ -64,7 +64,7 @@ def test_a_unit_within_rounding_is_found_in_its_image_and_in_no_other(network, i
 @pytest.mark.parametrize("n", [AT_THE_KINK + 1, AT_THE_KINK + 2])
 def test_the_last_image_counts_once_however_far_its_block_is_filled_up(n, images, params):
     # 18 images are a block of 16 and one of two, which is filled up with the last image.
-    found = jacobian.flipped_masks(relu_network, params, images[:n])
+    found = jacobian.flipped_masks((relu_network, params), images[:n])
     assert found.flipped.shape == (n,)
     assert found.flipped[AT_THE_KINK] == 1
     assert found.flipped.sum() == 1
@@ -81,7 +81,7 @@ def test_every_unit_of_every_kind_is_counted(images):
 
     module = Network()
     params = module.init(jax.random.key(0), images[:1])["params"]
-    found = jacobian.flipped_masks(lambda p, x: module.apply({"params": p}, x), params, images)
+    found = jacobian.flipped_masks((lambda p, x: module.apply({"params": p}, x), params), images)
     assert found.units == 48 + 12 + 36 + 6 + 6
     assert found.flipped.shape == (20,)
 
@@ -92,13 +92,13 @@ def test_a_tie_in_both_precisions_is_no_flip():
     def network(params, x):
         return nn.max_pool(nn.relu(x * params), (2, 2), (2, 2)).reshape(len(x), -1)
 
-    found = jacobian.flipped_masks(network, np.ones(1, "f4"), black)
+    found = jacobian.flipped_masks((network, np.ones(1, "f4")), black)
     np.testing.assert_array_equal(found.flipped, 0)
     assert found.units == 16 + 4
 
 
 def test_a_smooth_network_has_no_units(tanh_mlp, digit_images):
-    found = jacobian.flipped_masks(tanh_mlp.apply_fn, tanh_mlp.params, digit_images)
+    found = jacobian.flipped_masks(tanh_mlp, digit_images)
     assert found.units == 0
     np.testing.assert_array_equal(found.flipped, 0)
 
@@ -109,4 +109,4 @@ def test_a_network_that_is_another_in_float64_is_refused(images):
         return x.reshape(len(x), -1) * params
 
     with pytest.raises(InputError, match="compares other values in float64 than in float32"):
-        jacobian.flipped_masks(network, np.ones(16, "f4"), images)
+        jacobian.flipped_masks((network, np.ones(16, "f4")), images)

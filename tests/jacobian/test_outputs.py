@@ -6,6 +6,7 @@ from scipy import special
 
 from ntk_aug import jacobian
 from ntk_aug.errors import InputError
+from ntk_aug.jacobian.outputs import LABELLED_ROWS, output_function
 
 IMAGE = np.random.default_rng(0).normal(size=(2, 2, 1)).astype(np.float32)
 PARAMS = np.random.default_rng(1).normal(size=(4, 3)).astype(np.float32)
@@ -17,7 +18,7 @@ def linear(params, images):
 
 
 def outputs(rows, label):
-    return jax.jit(jacobian.output_function(linear, rows))(PARAMS, jnp.asarray(IMAGE), label)
+    return jax.jit(output_function(linear, rows))(PARAMS, jnp.asarray(IMAGE), label)
 
 
 def test_logits_are_those_of_the_network():
@@ -62,9 +63,9 @@ def test_the_squared_loss_is_half_the_squared_distance():
 def test_only_labelled_rows_look_at_the_label():
     for rows in jacobian.ROWS:
         same = np.array_equal(outputs(rows, 0), outputs(rows, 2))
-        assert same == (rows not in jacobian.LABELLED_ROWS), rows
+        assert same == (rows not in LABELLED_ROWS), rows
 
 
 def test_another_kind_of_rows_is_refused_before_anything_runs():
     with pytest.raises(InputError, match=r"unknown kind of rows 'logit' \(did you mean 'logits'"):
-        jacobian.output_function(linear, "logit")
+        output_function(linear, "logit")

@@ -10,8 +10,7 @@ from ntk_aug.errors import InputError
 def gradients(small_resnet, digit_images):
     """Rows that are the gradients of each image's loss."""
     return jacobian.JacobianRows(
-        small_resnet.apply_fn,
-        small_resnet.params,
+        small_resnet,
         digit_images.shape[1:],
         rows="cross-entropy",
         block_size=5,
@@ -26,7 +25,7 @@ def G(gradients, digit_images, digits):
 def test_gradients_are_the_residuals_times_the_rows_of_the_logits(
     G, small_resnet, digit_images, digits
 ):
-    rows = jacobian.JacobianRows(small_resnet.apply_fn, small_resnet.params, (8, 8, 1))
+    rows = jacobian.JacobianRows(small_resnet, (8, 8, 1))
     logits = small_resnet.apply_fn(small_resnet.params, digit_images)
     residuals = np.asarray(jax.nn.softmax(logits)) - np.eye(3)[digits.labels]
     expected = np.einsum("nk,nkp->np", residuals, rows(digit_images).reshape(12, 3, -1))
@@ -43,7 +42,7 @@ def test_norms_are_those_of_the_rows(gradients, G, digit_images, digits):
 
 
 def test_norms_of_a_network_of_dense_layers_only(tanh_mlp, digit_images):
-    rows = jacobian.JacobianRows(tanh_mlp.apply_fn, tanh_mlp.params, (8, 8, 1))
+    rows = jacobian.JacobianRows(tanh_mlp, (8, 8, 1))
     expected = np.linalg.norm(rows(digit_images).astype("f8"), axis=1)
     np.testing.assert_allclose(jacobian.row_norms(rows, digit_images), expected, rtol=1e-6)
 

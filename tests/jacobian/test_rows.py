@@ -7,7 +7,7 @@ from scipy import special
 
 from ntk_aug import jacobian, models
 from ntk_aug.errors import InputError
-from ntk_aug.jacobian.float64 import network_in
+from ntk_aug.jacobian.rows import as_rows
 
 OUTPUTS, WIDTH = 3, 4
 
@@ -28,7 +28,7 @@ def labels():
 
 
 def rows_of(view, images, **options):
-    return jacobian.JacobianRows(view.apply_fn, view.params, images.shape[1:], **options)
+    return jacobian.JacobianRows(view, images.shape[1:], **options)
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +162,7 @@ def test_rows_of_a_loss_are_its_residuals_times_those_of_the_logits(
     norms = jacobian.row_norms(rows, digit_images, y if soft else labels)
     np.testing.assert_allclose(norms, np.linalg.norm(expected, axis=1), rtol=1e-11)
     operator = jacobian.JacobianOperator(
-        mlp.apply_fn, mlp.params, digit_images, y if soft else labels, rows=loss, dtype="float64"
+        mlp, digit_images, y if soft else labels, rows=loss, dtype="float64"
     )
     sums = operator.rmatvec(np.ones(12))
     np.testing.assert_allclose(sums, expected.sum(axis=0), rtol=1e-10, atol=1e-12)
@@ -204,7 +204,7 @@ def test_one_program_serves_all_blocks(digit_images):
     def apply_fn(params, images):
         return images.reshape(len(images), -1) @ params
 
-    rows = jacobian.JacobianRows(apply_fn, np.ones((64, 2), "f4"), (8, 8, 1), block_size=5)
+    rows = jacobian.JacobianRows((apply_fn, np.ones((64, 2), "f4")), (8, 8, 1), block_size=5)
     rows(digit_images)
     rows(digit_images, start=3, stop=7)
     assert rows._whole._cache_size() == 1
@@ -228,7 +228,7 @@ def test_the_default_block_fits_8_mebibytes(width, expected):
     def apply_fn(params, images):
         return jnp.stack([params.sum(), params[0]]) * images.mean(axis=(1, 2))
 
-    rows = jacobian.JacobianRows(apply_fn, np.ones(16 * width, "f4"), (1, 1, 1))
+    rows = jacobian.JacobianRows((apply_fn, np.ones(16 * width, "f4")), (1, 1, 1))
     assert rows.block_size == min(max(8 * 2**13 // width, 1), 256) == expected
     assert rows.row_bytes == 64 * width
 
@@ -238,7 +238,7 @@ def test_a_block_counts_what_the_layers_hold(digit_images):
     def apply_fn(params, images):
         return (images * params[:600]).mean(axis=(1, 2, 3))[:, None] * params[600:]
 
-    rows = jacobian.JacobianRows(apply_fn, np.ones(602, "f4"), (8, 8, 1))
+    rows = jacobian.JacobianRows((apply_fn, np.ones(602, "f4")), (8, 8, 1))
     assert rows.block_size == 8 * 2**20 // (3 * 4 * (8 * 8 * 600 + 2) + 2 * 4 * 602) == 18
 
 
@@ -263,7 +263,7 @@ def test_weights_that_are_not_finite_are_named(mlp, digit_images):
     kernel[3, 1] = np.nan
     params = mlp.params | {"hidden": mlp.params["hidden"] | {"kernel": kernel}}
     with pytest.raises(InputError, match=r"\['hidden'\]\['kernel'\] holds NaN or infinity"):
-        jacobian.JacobianRows(mlp.apply_fn, params, digit_images.shape[1:])
+        jacobian.JacobianRows((mlp.apply_fn, params), digit_images.shape[1:])
 
 
 def test_images_that_are_not_finite_are_named(float64_rows, digit_images):
@@ -281,7 +281,7 @@ def test_the_image_whose_rows_are_not_finite_is_named(block_size):
 
     images = np.zeros((12, 1, 1, 1), np.float32)
     images[[6, 9]] = 100
-    rows = jacobian.JacobianRows(apply_fn, np.ones(1, "f4"), (1, 1, 1), block_size=block_size)
+    rows = jacobian.JacobianRows((apply_fn, np.ones(1, "f4")), (1, 1, 1), block_size=block_size)
     with pytest.raises(InputError, match="the Jacobian of image 6 holds NaN or infinity"):
         rows(images)
 
@@ -320,20 +320,30 @@ def test_bytes_are_refused(mlp, digit_images):
 
 def test_outputs_that_are_no_logits_are_refused(digit_images):
     with pytest.raises(InputError, match=r"maps one image to shape \(1,\), expected logits"):
-        jacobian.JacobianRows(lambda p, x: (x * p).sum((1, 2, 3)), np.ones((), "f4"), (8, 8, 1))
+        jacobian.JacobianRows((lambda p, x: (x * p).sum((1, 2, 3)), np.ones((), "f4")), (8, 8, 1))
 
 
-def test_a_module_in_place_of_its_function_is_told(digit_images):
+def test_a_network_is_whatever_a_view_is_made_of(digit_images):
     module = models.MLP(3, 4)
     variables = module.init(jax.random.key(0), digit_images)
     view = models.linen_view(module, variables)
-    for network in (module, view, None):  # at the public entries beartype refuses the last two
-        with pytest.raises(InputError, match=f"{type(network).__name__}, .* models.as_view"):
-            network_in(network, "float32")
-    with pytest.raises(InputError, match="the network is MLP, expected its function"):
-        jacobian.flipped_masks(module, variables["params"], digit_images)
-    with pytest.raises(InputError, match="the network is MLP, expected its function"):
-        jacobian.JacobianRows(module, variables["params"], (8, 8, 1))
+    expected = jacobian.JacobianRows(view, (8, 8, 1))(digit_images)
+    for network in ((module, variables), (view.apply_fn, view.params)):
+        found = jacobian.JacobianRows(network, (8, 8, 1))(digit_images)
+        np.testing.assert_array_equal(found, expected)
+    for network in (module, (module, variables["params"]), None):
+        with pytest.raises(InputError, match=r"variables|expected a ModelView"):
+            jacobian.JacobianRows(network, (8, 8, 1))
+
+
+def test_options_beside_rows_that_have_their_own_are_refused(mlp, digit_images):
+    rows = jacobian.JacobianRows(mlp, (8, 8, 1), rows="probabilities", dtype="float64")
+    assert as_rows(rows, digit_images) is rows
+    same = as_rows(mlp, digit_images, rows="probabilities", dtype="float64")
+    np.testing.assert_array_equal(same(digit_images), rows(digit_images))
+    for option in ({"rows": "probabilities"}, {"dtype": "float64"}, {"select": bool}):
+        with pytest.raises(InputError, match="beside a JacobianRows, which has its own"):
+            as_rows(rows, digit_images, **option)
 
 
 @pytest.mark.parametrize(
@@ -347,5 +357,5 @@ def test_a_module_in_place_of_its_function_is_told(digit_images):
 def test_a_network_that_returns_something_else_is_told(mlp, digit_images, outputs, message):
     with pytest.raises(InputError, match=message):
         jacobian.JacobianRows(
-            lambda params, x: outputs(mlp.apply_fn(params, x)), mlp.params, (8, 8, 1)
+            (lambda params, x: outputs(mlp.apply_fn(params, x)), mlp.params), (8, 8, 1)
         )

@@ -84,16 +84,14 @@ def test_rows_norms_and_products_of_the_cross_entropy(
     assert norms_of_residuals.min() < 1e-19  # whose squares float32 does not have
     assert np.median(norms_of_residuals) < 1e-9
     expected = rows_by_hand(by_hand, residuals)
-    rows = jacobian.JacobianRows(
-        sure_view.apply_fn, sure_view.params, (8, 8, 1), rows="cross-entropy"
-    )
+    rows = jacobian.JacobianRows(sure_view, (8, 8, 1), rows="cross-entropy")
     found = rows(digit_images, digits.labels)
     assert relative_error(found, expected) < PRECISION
     norms = np.linalg.norm(expected, axis=1)
     found = jacobian.row_norms(rows, digit_images, digits.labels)
     np.testing.assert_allclose(found, norms, rtol=PRECISION)
     operator = jacobian.JacobianOperator(
-        sure_view.apply_fn, sure_view.params, digit_images, digits.labels, rows="cross-entropy"
+        sure_view, digit_images, digits.labels, rows="cross-entropy"
     )
     direction = np.abs(np.random.default_rng(0).standard_normal(rows.num_params))
     np.testing.assert_allclose(
@@ -106,9 +104,7 @@ def test_rows_norms_and_products_of_the_cross_entropy(
 
 def test_rows_and_norms_of_the_probabilities(sure_view, digit_images, by_hand):
     *_, p, not_p = by_hand
-    rows = jacobian.JacobianRows(
-        sure_view.apply_fn, sure_view.params, (8, 8, 1), rows="probabilities"
-    )
+    rows = jacobian.JacobianRows(sure_view, (8, 8, 1), rows="probabilities")
     found, norms = rows(digit_images), jacobian.row_norms(rows, digit_images)
     for c in range(C):
         # p_c (e_c - p); its own entry is p_c (1 - p_c).
@@ -121,7 +117,7 @@ def test_rows_and_norms_of_the_probabilities(sure_view, digit_images, by_hand):
 def test_gradients_of_the_last_layer_and_proxies_of_the_network(
     sure_view, digit_images, digits, by_hand, residuals
 ):
-    layer = jacobian.LastLayer(sure_view.apply_fn, sure_view.params, (8, 8, 1))
+    layer = jacobian.LastLayer(sure_view, (8, 8, 1))
     found = jax.jit(lambda p, x, y: layer.gradients("cross-entropy", p, x, y))(
         sure_view.params, jnp.asarray(digit_images), digits.labels
     )

@@ -6,7 +6,8 @@ import pytest
 
 from ntk_aug import models
 from ntk_aug.errors import InputError
-from ntk_aug.models import check_examples_independent
+from ntk_aug.models.independence import check_examples_independent
+from ntk_aug.models.outputs import count_outputs
 
 IMAGES = np.random.default_rng(0).uniform(size=(6, 4, 4, 2)).astype(np.float32)
 
@@ -20,16 +21,16 @@ WEIGHTS = np.random.default_rng(1).normal(size=(32, 3)).astype(np.float32)
 
 @pytest.mark.parametrize("n", [1, 2, 6])
 def test_a_linear_network_passes_with_its_number_of_outputs(n):
-    assert check_examples_independent(lambda p, x: flat(x) @ p, WEIGHTS, IMAGES[:n]) == 3
+    assert check_examples_independent((lambda p, x: flat(x) @ p, WEIGHTS), IMAGES[:n]) == 3
 
 
 def test_networks_of_the_library_pass(digit_images, tanh_mlp, small_resnet):
     for view in (tanh_mlp, small_resnet):
-        assert check_examples_independent(view.apply_fn, view.params, digit_images) == 3
+        assert check_examples_independent(view, digit_images) == 3
 
 
 def test_constant_logits_pass():
-    constant = check_examples_independent(lambda p, x: jnp.zeros((len(x), 2)), WEIGHTS, IMAGES)
+    constant = check_examples_independent((lambda p, x: jnp.zeros((len(x), 2)), WEIGHTS), IMAGES)
     assert constant == 2
 
 
@@ -52,7 +53,7 @@ def test_batch_statistics_are_caught(n):
         )[0]
 
     with pytest.raises(InputError, match="depends on the other images of its batch"):
-        check_examples_independent(apply_fn, variables["params"], IMAGES[:n])
+        check_examples_independent((apply_fn, variables["params"]), IMAGES[:n])
 
 
 MIXING = {
@@ -67,7 +68,7 @@ MIXING = {
 @pytest.mark.parametrize("name", MIXING)
 def test_mixing_between_examples_is_caught(name):
     with pytest.raises(InputError, match="depends on the other images"):
-        check_examples_independent(lambda p, x: MIXING[name](flat(x) @ p), WEIGHTS, IMAGES)
+        check_examples_independent((lambda p, x: MIXING[name](flat(x) @ p), WEIGHTS), IMAGES)
 
 
 MISSED = {
@@ -81,7 +82,7 @@ MISSED = {
 @pytest.mark.parametrize("name", MISSED)
 def test_mixing_that_is_even_or_leaves_the_first_image_alone_is_caught(name):
     with pytest.raises(InputError, match="depends on the other images"):
-        check_examples_independent(lambda p, x: MISSED[name](flat(x) @ p), WEIGHTS, IMAGES)
+        check_examples_independent((lambda p, x: MISSED[name](flat(x) @ p), WEIGHTS), IMAGES)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +103,7 @@ def test_mixing_that_is_even_or_leaves_the_first_image_alone_is_caught(name):
 )
 def test_what_is_no_logits_is_refused_in_one_line(apply_fn, message):
     with pytest.raises(InputError, match=message) as caught:
-        check_examples_independent(apply_fn, WEIGHTS, IMAGES)
+        check_examples_independent((apply_fn, WEIGHTS), IMAGES)
     assert "\n" not in str(caught.value)
 
 
@@ -110,7 +111,7 @@ def test_a_flax_network_for_images_of_another_size_is_named():
     network = models.build_network("mlp", 3, width=4)
     view = network.view(*network.init(jax.random.key(0), IMAGES))
     with pytest.raises(InputError, match=r"does not take images of shape \(2, 4, 2\)"):
-        check_examples_independent(view.apply_fn, view.params, IMAGES[:, :2])
+        check_examples_independent(view, IMAGES[:, :2])
 
 
 def test_the_network_is_compiled_once():
@@ -120,7 +121,7 @@ def test_the_network_is_compiled_once():
         traces.append(images.shape)
         return flat(images) @ params
 
-    check_examples_independent(apply_fn, WEIGHTS, IMAGES)
+    check_examples_independent((apply_fn, WEIGHTS), IMAGES)
     assert traces == [(5, 4, 4, 2)]
 
 
@@ -135,7 +136,7 @@ def embedded(table, tokens):
 
 @pytest.mark.parametrize("n", [1, 2, 4])
 def test_token_ids_keep_their_range(n):
-    assert check_examples_independent(embedded, TABLE, TOKENS[:n]) == 3
+    assert check_examples_independent((embedded, TABLE), TOKENS[:n]) == 3
 
 
 def test_mixing_of_token_ids_is_caught():
@@ -144,10 +145,10 @@ def test_mixing_of_token_ids_is_caught():
         return logits + 0.1 * logits.mean(axis=0)
 
     with pytest.raises(InputError, match="depends on the other images of its batch"):
-        check_examples_independent(mixed, TABLE, TOKENS)
+        check_examples_independent((mixed, TABLE), TOKENS)
     # Two examples of which one is like the first, and only a later one differs.
     with pytest.raises(InputError, match="depends on the other images of its batch"):
-        check_examples_independent(mixed, TABLE, TOKENS[[0, 3, 0, 3, 0, 1]])
+        check_examples_independent((mixed, TABLE), TOKENS[[0, 3, 0, 3, 0, 1]])
 
 
 @pytest.mark.parametrize("part", ["tokens", "numbers"])
@@ -159,22 +160,22 @@ def test_every_array_of_a_dictionary_is_changed(part):
         return logits + 0.1 * inputs[part].mean()
 
     with pytest.raises(InputError, match="depends on the other images of its batch"):
-        check_examples_independent(apply_fn, TABLE, inputs)
+        check_examples_independent((apply_fn, TABLE), inputs)
     alone = lambda table, inputs: embedded(table, inputs["tokens"]) + inputs["numbers"]  # noqa: E731
-    assert check_examples_independent(alone, TABLE, inputs) == 3
+    assert check_examples_independent((alone, TABLE), inputs) == 3
     with pytest.raises(
         InputError,
         match=r"of \['numbers'\] float32 \(3,\), \['tokens'\] int32 \(3,\): KeyError: 'text'",
     ):
-        check_examples_independent(lambda p, x: embedded(p, x["text"]), TABLE, inputs)
+        check_examples_independent((lambda p, x: embedded(p, x["text"]), TABLE), inputs)
 
 
 def test_outputs_are_counted_without_running_the_network():
     never = jax.eval_shape(lambda: jnp.zeros((32, 3)))
-    assert models.count_outputs(lambda p, x: flat(x) @ p, never, (4, 4, 2)) == 3
+    assert count_outputs((lambda p, x: flat(x) @ p, never), (4, 4, 2)) == 3
     example = jax.ShapeDtypeStruct((3,), np.int32)
-    assert models.count_outputs(embedded, jax.eval_shape(lambda: TABLE), example) == 3
+    assert count_outputs((embedded, jax.eval_shape(lambda: TABLE)), example) == 3
     with pytest.raises(InputError, match=r"does not take images of shape \(5, 4, 2\): "):
-        models.count_outputs(lambda p, x: flat(x) @ p, never, (5, 4, 2))
+        count_outputs((lambda p, x: flat(x) @ p, never), (5, 4, 2))
     with pytest.raises(InputError, match="returns a tuple of 1"):
-        models.count_outputs(lambda p, x: (flat(x) @ p,), never, (4, 4, 2))
+        count_outputs((lambda p, x: (flat(x) @ p,), never), (4, 4, 2))

@@ -2,7 +2,8 @@ import jax
 import numpy as np
 import pytest
 
-from ntk_aug.models import MLP, tanh_mlp_jacobian_lipschitz
+from ntk_aug.models import MLP
+from ntk_aug.models.mlp import tanh_mlp_jacobian_lipschitz
 
 WIDTH, OUTPUTS, INPUTS = 5, 3, 6
 

@@ -7,6 +7,7 @@ from flax import nnx
 
 from ntk_aug import models
 from ntk_aug.errors import InputError
+from ntk_aug.models.network import num_params
 
 IMAGES = np.random.default_rng(0).normal(size=(5, 2, 3, 1)).astype(np.float32)
 KEY = jax.random.key(0)
@@ -75,7 +76,7 @@ def case(request):
 
 def test_parameters_are_what_is_trained_and_nothing_else(case):
     # Two linear layers with biases, and the norm's scale and bias; no statistics, no random state.
-    assert models.num_params(case.params) == (6 * 4 + 4) + (4 + 4) + (4 * 3 + 3)
+    assert num_params(case.params) == (6 * 4 + 4) + (4 + 4) + (4 * 3 + 3)
 
 
 def test_evaluation_ignores_the_neighbours(case):
@@ -292,5 +293,5 @@ def test_a_view_knows_the_lipschitz_constant_of_its_own_weights():
 
 
 def test_the_number_of_parameters_counts_every_leaf():
-    assert models.num_params({"a": jnp.zeros((2, 3)), "b": [jnp.zeros(()), jnp.zeros(4)]}) == 11
-    assert models.num_params({}) == 0
+    assert num_params({"a": jnp.zeros((2, 3)), "b": [jnp.zeros(()), jnp.zeros(4)]}) == 11
+    assert num_params({}) == 0

@@ -9,7 +9,10 @@ from flax import nnx
 
 from ntk_aug import models
 from ntk_aug.errors import InputError
-from ntk_aug.models import MODELS, as_network, build_network
+from ntk_aug.models import MODELS, build_network
+from ntk_aug.models.mlp import tanh_mlp_jacobian_lipschitz
+from ntk_aug.models.network import num_params
+from ntk_aug.models.registry import as_network
 
 IMAGES = jnp.asarray(np.random.default_rng(0).uniform(size=(2, 8, 8, 1)), jnp.float32)
 
@@ -35,7 +38,7 @@ def test_every_entry_builds_a_network_of_any_number_of_classes(name):
 def test_options_reach_the_network():
     network = build_network("mlp", 3, width=5, activation="tanh")
     params, _ = initial_shapes(network)
-    assert models.num_params(params) == (64 * 5 + 5) + (5 * 3 + 3)
+    assert num_params(params) == (64 * 5 + 5) + (5 * 3 + 3)
 
 
 def test_options_that_are_none_count_as_not_given():
@@ -47,7 +50,7 @@ def test_options_that_are_none_count_as_not_given():
 def test_only_the_smooth_network_has_a_lipschitz_constant():
     params, state = build_network("mlp", 3, width=4).init(jax.random.key(0), IMAGES)
     smooth = build_network("mlp", 3, width=4, activation="tanh").view(params, state)
-    constant = models.tanh_mlp_jacobian_lipschitz(params, 2.0)
+    constant = tanh_mlp_jacobian_lipschitz(params, 2.0)
     assert smooth.jacobian_lipschitz(2.0) == constant
     for name, options in (("mlp", {}), ("mlp", {"activation": "relu"}), ("resnet4", {})):
         assert build_network(name, 3, **options).jacobian_lipschitz is None
@@ -119,7 +122,7 @@ def own_module(tmp_path, monkeypatch):
 def test_a_user_s_function_may_return_any_kind_of_network(own_module, function, options, count):
     network = build_network(f"{own_module}:{function}", 5, **options)
     params, state = initial_shapes(network)
-    assert models.num_params(params) == count
+    assert num_params(params) == count
     logits, _ = jax.eval_shape(lambda p, s: network.apply(p, s, IMAGES, False, None), params, state)
     assert logits.shape == (2, 5)
 

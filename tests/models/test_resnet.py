@@ -6,6 +6,7 @@ import pytest
 from benchmarks.torch_networks import flax_variables, torch_resnet
 from ntk_aug import models
 from ntk_aug.models import CifarResNet
+from ntk_aug.models.network import num_params
 
 IMAGES = np.random.default_rng(0).normal(size=(4, 8, 8, 3)).astype(np.float32)
 
@@ -21,14 +22,14 @@ def shapes(module, image_shape=(32, 32, 3)):
 )
 def test_the_number_of_parameters_is_that_of_the_published_network(blocks, depth, count):
     module = CifarResNet(10, (blocks,) * 3)
-    assert models.num_params(shapes(module)["params"]) == count
+    assert num_params(shapes(module)["params"]) == count
     assert 2 * sum(module.stage_sizes) + 2 == depth
 
 
 def test_resnet20_by_name_is_the_published_one():
     network = models.build_network("resnet20", 10)
     params, _ = jax.eval_shape(network.init, jax.random.key(0), jnp.zeros((1, 32, 32, 3)))
-    assert models.num_params(params) == 269_722
+    assert num_params(params) == 269_722
 
 
 @pytest.mark.parametrize("size", [32, 28, 7])

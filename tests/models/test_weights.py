@@ -11,6 +11,7 @@ from flax.traverse_util import flatten_dict
 
 from ntk_aug import models
 from ntk_aug.errors import InputError, NtkAugError
+from ntk_aug.models.network import num_params
 
 IMAGES = np.random.default_rng(0).normal(size=(5, 2, 3, 1)).astype(np.float32)
 SHAPE = (2, 3, 1)
@@ -80,7 +81,7 @@ def test_a_linen_network_is_its_direct_call_at_the_saved_weights(variables, name
     for view in views:
         np.testing.assert_allclose(view.apply_fn(view.params, IMAGES), expected, rtol=1e-6)
         assert {leaf.dtype for leaf in jax.tree.leaves(view.params)} == {np.dtype(np.float32)}
-        assert models.num_params(view.params) == (6 * 4 + 4) + 8 + (4 * 3 + 3)
+        assert num_params(view.params) == (6 * 4 + 4) + 8 + (4 * 3 + 3)
 
 
 def test_an_nnx_network_is_its_direct_call_at_the_saved_weights(save, tmp_path):

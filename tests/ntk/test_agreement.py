@@ -11,9 +11,7 @@ def mirrored(digit_images):
 
 
 def compare(view, images, augmented, **options):
-    return ntk.compare_with_neural_tangents(
-        view.apply_fn, view.params, images, augmented, dtype="float64", **options
-    )
+    return ntk.compare_with_neural_tangents(view, images, augmented, dtype="float64", **options)
 
 
 def test_the_two_routes_agree_in_float64(tanh_mlp, digit_images, mirrored):
@@ -28,7 +26,7 @@ def test_differences_are_relative_to_the_largest_entry_of_each_kernel(
     tanh_mlp, digit_images, mirrored, monkeypatch
 ):
     images, augmented = digit_images[:4], mirrored[:4]
-    rows = jacobian.JacobianRows(tanh_mlp.apply_fn, tanh_mlp.params, (8, 8, 1), dtype="float64")
+    rows = jacobian.JacobianRows(tanh_mlp, (8, 8, 1), dtype="float64")
     J, J_aug = rows(images), rows(augmented)
     kernels = [J @ J.T, J @ J_aug.T, J_aug @ J_aug.T]
     for kernel, error in zip(kernels, (0.25, 0.5, 0.125), strict=True):

@@ -19,9 +19,7 @@ def case(request):
     """(rows in float64, inputs, J by jax.jacrev)."""
     network = NETWORKS[request.param]
     view, inputs = models.as_view(network.build()), check_inputs(network.inputs())
-    rows = jacobian.JacobianRows(
-        view.apply_fn, view.params, example_shapes(inputs), dtype="float64", block_size=2
-    )
+    rows = jacobian.JacobianRows(view, example_shapes(inputs), dtype="float64", block_size=2)
     with jax.enable_x64(True):
         params = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), view.params)
         leaves = jax.tree.leaves(jax.jit(jax.jacrev(view.apply_fn))(params, inputs))
@@ -61,9 +59,7 @@ def test_kernels_of_one_set_of_two_and_of_three(case, tmp_path):
 
 def test_products_devices_and_neural_tangents(case):
     view, rows, inputs, J = case
-    operator = jacobian.JacobianOperator(
-        view.apply_fn, view.params, inputs, dtype="float64", batch_size=3
-    )
+    operator = jacobian.JacobianOperator(view, inputs, dtype="float64", batch_size=3)
     rng = np.random.default_rng(0)
     v, u = rng.standard_normal(J.shape[1]), rng.standard_normal(J.shape[0])
     assert_close(operator.matvec(v), J @ v)
@@ -71,8 +67,7 @@ def test_products_devices_and_neural_tangents(case):
     mesh = Mesh(np.array(jax.devices()[:1]), ("examples",))
     assert_close(ntk.empirical_kernel(rows, inputs, mesh=mesh), J @ J.T)
     theirs = ntk.neural_tangents_kernel(
-        view.apply_fn,
-        view.params,
+        view,
         inputs,
         implementation="jacobian-contraction",
         dtype="float64",

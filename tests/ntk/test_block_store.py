@@ -9,7 +9,7 @@ from ntk_aug.ntk import blocks
 
 
 def rows_of(view):
-    return jacobian.JacobianRows(view.apply_fn, view.params, (8, 8, 1), block_size=2)
+    return jacobian.JacobianRows(view, (8, 8, 1), block_size=2)
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,8 @@ BACKEND = {
     "batch_size": 20,
     "dtype": "float32",
 }
-HELD = {"memory_bytes": 2 * 2**30, "mesh": None, "blocks_folder": None}
+ROWS = {"rows": "logits", "dtype": "float32", "select": None}
+HELD = {**ROWS, "memory_bytes": 2 * 2**30, "mesh": None, "blocks_folder": None}
 # He's initialisation for ReLU, and no biases.
 NETWORK = {"depth": 1, "activation": "relu", "W_std": 2**0.5, "b_std": 0.0}
 
@@ -27,7 +28,7 @@ ARGUMENTS = {
         "test_kernel": None,
         "test_outputs": None,
         "traced": None,
-        "loss": "mse",
+        "loss": "squared",
         "momentum": 0.0,
     },
     "neural_tangents_kernel": BACKEND,

@@ -22,9 +22,7 @@ for name, options in (("mlp", {"width": 16, "activation": "tanh"}), ("resnet4", 
     network = models.build_network(name, 3, **options)
     view = network.view(*network.init(jax.random.key(0), images[:1]))
     for dtype, tolerance in (("float32", 2e-6), ("float64", 1e-13)):
-        rows = jacobian.JacobianRows(
-            view.apply_fn, view.params, (8, 8, 1), dtype=dtype, block_size=2
-        )
+        rows = jacobian.JacobianRows(view, (8, 8, 1), dtype=dtype, block_size=2)
 
         def near(kernel, expected):
             scale = tolerance * np.abs(expected).max()
@@ -56,7 +54,7 @@ def broken(params, images):
 
 images[:, 3, 3] = 1
 images[9, 3, 3] = 0.125
-rows = jacobian.JacobianRows(broken, view.params, (8, 8, 1), block_size=2)
+rows = jacobian.JacobianRows((broken, view.params), (8, 8, 1), block_size=2)
 sharded = jacobian.ShardedRows(rows, mesh)
 for bad, message in (
     (lambda: sharded(images, start=8), "the Jacobian of image 9 holds NaN"),

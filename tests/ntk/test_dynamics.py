@@ -7,6 +7,7 @@ import scipy.linalg
 
 from ntk_aug import jacobian, ntk
 from ntk_aug.errors import InputError
+from ntk_aug.ntk.dynamics import DYNAMICS_LOSSES
 
 n, m, C = 5, 2, 3
 TIMES = [0.0, 1.0, 12.5, 400.0]
@@ -55,7 +56,7 @@ def test_the_mean_squared_error_decays_mode_by_mode_at_eta_over_n_c(problem):
     assert losses[3] < losses[0] / 5
 
 
-@pytest.mark.parametrize("loss", ntk.DYNAMICS_LOSSES)
+@pytest.mark.parametrize("loss", DYNAMICS_LOSSES)
 def test_a_kernel_of_examples_alone_acts_on_each_output_alike(problem, loss):
     K, K_test = problem["kernel"][::C, ::C], problem["test_kernel"][::C, ::C]
     alone = predicted({**problem, "kernel": K, "test_kernel": K_test}, loss=loss, traced=False)
@@ -174,7 +175,7 @@ def test_directions_whose_eigenvalue_is_exactly_zero_are_not_learnt():
 @pytest.fixture(scope="module")
 def network(tanh_mlp, digit_images):
     """A real network's kernels and outputs on nine images to train on and three others."""
-    rows = jacobian.JacobianRows(tanh_mlp.apply_fn, tanh_mlp.params, (8, 8, 1), dtype="float64")
+    rows = jacobian.JacobianRows(tanh_mlp, (8, 8, 1), dtype="float64")
     train, test = digit_images[:9], digit_images[9:]
     outputs = np.asarray(tanh_mlp.apply_fn(tanh_mlp.params, digit_images))
     return {
@@ -206,14 +207,14 @@ def trained(view, images, loss_fn, steps, eta, mu):
 
 
 LOSSES = {
-    "mse": lambda f, y: jnp.sum((f - y) ** 2) / (2 * f.size),
+    "squared": lambda f, y: jnp.sum((f - y) ** 2) / (2 * f.size),
     "cross-entropy": lambda f, y: -jnp.sum(y * jax.nn.log_softmax(f)) / len(f),
 }
 
 
 @pytest.mark.parametrize(
     ("loss", "momentum", "time"),
-    [("mse", 0.0, 40.0), ("cross-entropy", 0.0, 40.0), ("mse", 0.5, 6.0)],
+    [("squared", 0.0, 40.0), ("cross-entropy", 0.0, 40.0), ("squared", 0.5, 6.0)],
 )
 def test_training_the_linearised_network_approaches_the_prediction_as_steps_shrink(
     tanh_mlp, digit_images, digits, network, loss, momentum, time
@@ -255,7 +256,7 @@ def test_the_linearised_network_has_the_same_rows_wherever_its_parameters_are(
     linear, shape = ntk.linearized_view(tanh_mlp), digit_images.shape[1:]
     moved = jax.tree.map(lambda leaf: leaf + 0.3, linear.params)
     J, linear_J = (
-        jacobian.JacobianRows(view.apply_fn, params, shape, dtype="float64")(digit_images[:4])
+        jacobian.JacobianRows((view.apply_fn, params), shape, dtype="float64")(digit_images[:4])
         for view, params in ((tanh_mlp, tanh_mlp.params), (linear, moved))
     )
     np.testing.assert_allclose(linear_J, J, atol=1e-13)

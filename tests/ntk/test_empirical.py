@@ -11,9 +11,7 @@ from ntk_aug.errors import InputError
 
 @pytest.fixture(scope="module")
 def rows(small_resnet):
-    return jacobian.JacobianRows(
-        small_resnet.apply_fn, small_resnet.params, (8, 8, 1), dtype="float64", block_size=2
-    )
+    return jacobian.JacobianRows(small_resnet, (8, 8, 1), dtype="float64", block_size=2)
 
 
 @pytest.fixture(scope="module")
@@ -76,9 +74,7 @@ def test_each_form_is_that_of_neural_tangents(rows, small_resnet, digit_images):
 
 
 def test_labels_go_with_their_own_set(small_resnet, digit_images, digits):
-    rows = jacobian.JacobianRows(
-        small_resnet.apply_fn, small_resnet.params, (8, 8, 1), rows="true-logit", dtype="float64"
-    )
+    rows = jacobian.JacobianRows(small_resnet, (8, 8, 1), rows="true-logit", dtype="float64")
     J = rows(digit_images, digits.labels)
     kernel = ntk.empirical_kernel(
         rows,
@@ -120,7 +116,7 @@ def test_the_fewest_images_and_outputs_in_the_least_budget(n, outputs, digit_ima
     images = digit_images[:n]
     network = models.build_network("mlp", outputs, width=4, activation="tanh")
     view = network.view(*network.init(jax.random.key(0), images[:1]))
-    rows = jacobian.JacobianRows(view.apply_fn, view.params, (8, 8, 1), dtype="float64")
+    rows = jacobian.JacobianRows(view, (8, 8, 1), dtype="float64")
     J, J_half = rows(images), rows(0.5 * images)
     budget = {"memory_bytes": min(n, 2) * rows.factor_bytes}
     assert_near(ntk.empirical_kernel(rows, images, **budget), J @ J.T)
@@ -145,9 +141,7 @@ def test_the_kernels_of_the_parameters_sum_to_the_whole(model, digit_images, req
     view = request.getfixturevalue(model)
 
     def rows_of(**options):
-        return jacobian.JacobianRows(
-            view.apply_fn, view.params, (8, 8, 1), dtype="float64", **options
-        )
+        return jacobian.JacobianRows(view, (8, 8, 1), dtype="float64", **options)
 
     rows, images = rows_of(), digit_images[:5]
     kernels = ntk.parameter_kernels(rows, images)

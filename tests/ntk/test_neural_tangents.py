@@ -7,6 +7,7 @@ import pytest
 from ntk_aug import augment, data, jacobian, models, ntk
 from ntk_aug.errors import InputError
 from ntk_aug.ntk.neural_tangents import kernels as backend
+from ntk_aug.ntk.neural_tangents.blocks import NEURAL_TANGENTS_IMPLEMENTATIONS
 
 # What a float32 or float64 kernel may differ by from the exact one, of its largest entry.
 TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
@@ -52,9 +53,7 @@ def exact_rows(views, images, rotated):
     """By network: J and J~, differentiated in float64."""
     rows = {}
     for name, view in views.items():
-        compute = jacobian.JacobianRows(
-            view.apply_fn, view.params, images.shape[1:], dtype="float64", block_size=5
-        )
+        compute = jacobian.JacobianRows(view, images.shape[1:], dtype="float64", block_size=5)
         rows[name] = compute(images), compute(rotated)
     return rows
 
@@ -90,7 +89,7 @@ def block_kernels(view, images, version, labels=None, **options):
 
 def ntk_triples(view, images, versions, labels=None, **options):
     return backend.neural_tangents_triples(
-        view.apply_fn, view.params, images, versions, labels, **{"batch_size": 2, **options}
+        view, images, versions, labels, **{"batch_size": 2, **options}
     )
 
 
@@ -142,16 +141,14 @@ def test_every_implementation_agrees_with_the_product_of_float64_rows(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("implementation", ntk.NEURAL_TANGENTS_IMPLEMENTATIONS)
+@pytest.mark.parametrize("implementation", NEURAL_TANGENTS_IMPLEMENTATIONS)
 def test_sixty_images_agree_with_the_product_of_float64_rows(
     small_resnet, implementation, dtype, monkeypatch
 ):
     three = data.select_classes(data.load_dataset("digits", "train"), ["0", "1", "2"])
     images = np.asarray(data.unit_range(data.draw_examples(jax.random.key(2), three, 60).images))
     mirrored = np.ascontiguousarray(images[:, :, ::-1])
-    compute = jacobian.JacobianRows(
-        small_resnet.apply_fn, small_resnet.params, images.shape[1:], dtype="float64"
-    )
+    compute = jacobian.JacobianRows(small_resnet, images.shape[1:], dtype="float64")
     rows = compute(images), compute(mirrored)
     check_kernels(
         small_resnet, images, mirrored, rows, dtype, implementation, monkeypatch, batch_size=25
@@ -160,7 +157,7 @@ def test_sixty_images_agree_with_the_product_of_float64_rows(
 
 def test_kernels_agree_with_those_of_our_own_rows(views, images, rotated):
     view = views["mlp"]
-    rows = jacobian.JacobianRows(view.apply_fn, view.params, images.shape[1:])
+    rows = jacobian.JacobianRows(view, images.shape[1:])
     ours = ntk.kernel_triples(rows, images, [rotated, images])
     theirs = list(ntk_triples(view, images, [rotated, images]))
     for triple, expected in zip(theirs, ours, strict=True):
@@ -168,7 +165,7 @@ def test_kernels_agree_with_those_of_our_own_rows(views, images, rotated):
             assert kernel.dtype == np.float64
             assert largest_difference(kernel, other) <= TOLERANCE["float32"]
     assert theirs[0].plain is theirs[1].plain
-    alone = backend.neural_tangents_kernel(view.apply_fn, view.params, images, batch_size=2)
+    alone = backend.neural_tangents_kernel(view, images, batch_size=2)
     np.testing.assert_array_equal(alone, theirs[0].plain)
 
 
@@ -186,9 +183,7 @@ def test_a_unit_at_a_kink_is_found(small_resnet, images, monkeypatch):
 @pytest.mark.parametrize("rows", jacobian.ROWS)
 def test_each_kind_of_rows_agrees_with_its_float64_rows(views, images, rotated, digits, rows):
     view, labels = views["mlp"], digits.labels[:5]
-    compute = jacobian.JacobianRows(
-        view.apply_fn, view.params, images.shape[1:], rows=rows, dtype="float64"
-    )
+    compute = jacobian.JacobianRows(view, images.shape[1:], rows=rows, dtype="float64")
     J, J_aug = compute(images, labels), compute(rotated, labels)
     triple = block_kernels(view, images, rotated, labels, rows=rows, dtype="float64")
     for kernel, expected in zip(triple, (J @ J.T, J @ J_aug.T, J_aug @ J_aug.T), strict=True):
@@ -217,7 +212,7 @@ def test_structured_derivatives_go_through_operations_without_a_rule(images, rot
         "offset": jnp.arange(8.0),
     }
     view = models.ModelView(apply_fn, params)
-    J = jacobian.JacobianRows(apply_fn, params, images.shape[1:], dtype="float64")(images)
+    J = jacobian.JacobianRows((apply_fn, params), images.shape[1:], dtype="float64")(images)
     triple = block_kernels(view, images, rotated, dtype="float64")
     assert largest_difference(triple.plain, J @ J.T) <= TOLERANCE["float64"]
 
@@ -250,7 +245,7 @@ def test_an_estimate_counts_the_blocks_and_compiles_for_the_run(views, images, r
 
     view = views["mlp"]._replace(apply_fn=apply_fn)
     estimate = backend.estimate_neural_tangents(
-        apply_fn, view.params, images, versions=2, batch_size=2
+        (apply_fn, view.params), images, versions=2, batch_size=2
     )
     traced = len(calls)
     list(ntk_triples(view, images, [rotated, images], progress=lambda *x: reports.append(x)))

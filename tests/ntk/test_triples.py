@@ -4,6 +4,8 @@ import pytest
 
 from ntk_aug import augment, jacobian, ntk
 from ntk_aug.errors import InputError
+from ntk_aug.ntk.products import factor_products
+from ntk_aug.ntk.row_store import images_per_tile
 
 
 @pytest.fixture(scope="module")
@@ -16,9 +18,7 @@ def rotated(digit_images, digits):
 
 @pytest.fixture(scope="module")
 def rows(small_resnet, digit_images):
-    return jacobian.JacobianRows(
-        small_resnet.apply_fn, small_resnet.params, digit_images.shape[1:], block_size=2
-    )
+    return jacobian.JacobianRows(small_resnet, digit_images.shape[1:], block_size=2)
 
 
 def test_kernels_are_products_of_the_rows(rows, digit_images, rotated):
@@ -35,7 +35,7 @@ def test_kernels_do_not_depend_on_the_memory_budget(
     rows, digit_images, rotated, fitting, tile, streaming
 ):
     budget = fitting * 2 * rows.factor_bytes
-    assert ntk.images_per_tile(rows, len(digit_images), budget) == (tile, streaming)
+    assert images_per_tile(rows, len(digit_images), budget) == (tile, streaming)
     versions = [rotated, digit_images]
     whole = ntk.kernel_triples(rows, digit_images, versions)
     tiled = ntk.kernel_triples(rows, digit_images, versions, memory_bytes=budget)
@@ -53,7 +53,7 @@ def test_a_budget_below_one_block_says_what_is_needed(rows, digit_images, rotate
         next(ntk.kernel_triples(rows, digit_images, [rotated], memory_bytes=1000))
     # What it says is enough, however few bytes are needed.
     said = float(str(caught.value).rpartition("at least ")[2].split()[0])
-    assert ntk.images_per_tile(rows, 2, int(said * 2**30)) == (2, 0)
+    assert images_per_tile(rows, 2, int(said * 2**30)) == (2, 0)
 
 
 def test_versions_may_be_drawn_into_the_same_memory(rows, digit_images, rotated):
@@ -82,7 +82,7 @@ def test_an_image_without_finite_rows_is_named_by_its_place_among_all(
     def broken(params, images):
         return tanh_mlp.apply_fn(params, images) / (images[:, 3, 3] != 0.125)
 
-    rows = jacobian.JacobianRows(broken, tanh_mlp.params, digit_images.shape[1:], block_size=2)
+    rows = jacobian.JacobianRows((broken, tanh_mlp.params), digit_images.shape[1:], block_size=2)
     images, version = digit_images.copy(), rotated.copy()
     images[:, 3, 3] = version[:, 3, 3] = 1
     images[7, 3, 3] = 0.125
@@ -97,13 +97,13 @@ def test_an_image_without_finite_rows_is_named_by_its_place_among_all(
 @pytest.mark.parametrize("model", ["tanh_mlp", "small_resnet"])
 def test_products_of_factors_are_products_of_rows(model, digit_images, rotated, request):
     view = request.getfixturevalue(model)
-    rows = jacobian.JacobianRows(view.apply_fn, view.params, (8, 8, 1), dtype="float64")
+    rows = jacobian.JacobianRows(view, (8, 8, 1), dtype="float64")
     A, B = rows.factors(digit_images[:5]), rows.factors(rotated)
     expected = rows(digit_images[:5]) @ rows(rotated).T
     # The MLP has two kernels, of 64 x 16 and 16 x 3; the ResNet's output layer one of 16 x 3.
     assert [x.shape for x in A.inputs] == [(5, 64), (5, 16)] if model == "tanh_mlp" else [(5, 16)]
     np.testing.assert_allclose(
-        ntk.factor_products(A, B), expected, rtol=0, atol=1e-13 * np.abs(expected).max()
+        factor_products(A, B), expected, rtol=0, atol=1e-13 * np.abs(expected).max()
     )
-    part = ntk.factor_products(A.part(1, 3), B.part(4, 12))
-    np.testing.assert_allclose(part, ntk.factor_products(A, B)[3:9, 12:], rtol=1e-12)
+    part = factor_products(A.part(1, 3), B.part(4, 12))
+    np.testing.assert_allclose(part, factor_products(A, B)[3:9, 12:], rtol=1e-12)

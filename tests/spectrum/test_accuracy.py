@@ -7,7 +7,10 @@ import pytest
 from conftest import initialised_view
 from helpers import matrix_with_singular_values
 
-from ntk_aug import data, jacobian, models, ntk, spectrum
+from ntk_aug import data, jacobian, models, spectrum
+from ntk_aug.ntk.products import row_products
+from ntk_aug.spectrum.accuracy import rows_rounding, uncertain_values, value_errors
+from ntk_aug.spectrum.decomposition import pair_from_jacobians
 
 EPS = np.finfo(np.float64).eps
 NETWORKS = {
@@ -19,7 +22,7 @@ NETWORKS = {
 
 def by_kernel(J):
     """Singular values of a matrix of rows by the Gram route, with products in float64."""
-    return spectrum.factors_of_kernel(ntk.row_products(J, J), J.shape[1]).values
+    return spectrum.factors_of_kernel(row_products(J, J), J.shape[1]).values
 
 
 # Matrices whose singular values are known
@@ -44,20 +47,20 @@ def test_the_gram_route_is_exact_to_4_eps_times_the_squared_ratio(known):
 
 def test_the_direct_svd_is_exact_to_1e_9_down_to_1e_6(known):
     J, values = known
-    computed = spectrum.pair_from_jacobians(J, J).plain.values
+    computed = pair_from_jacobians(J, J).plain.values
     assert np.abs(computed / values - 1)[values >= 1e-6].max() < 1e-9
 
 
 @pytest.mark.parametrize("backend", ["kernel", "svd"])
 def test_estimates_cover_the_errors_of_known_values(backend, known):
     J, values = known
-    computed = by_kernel(J) if backend == "kernel" else spectrum.pair_from_jacobians(J, J).plain[0]
-    estimate = spectrum.value_errors(computed, backend=backend, dtype="float64", rows_norm=0.0)
+    computed = by_kernel(J) if backend == "kernel" else pair_from_jacobians(J, J).plain[0]
+    estimate = value_errors(computed, backend=backend, dtype="float64", rows_norm=0.0)
     error = np.abs(computed - values)
     assert (error <= estimate).all()
     assert error.max() > estimate.max() / 100
     # Kernels know a tenth of what is sqrt(8 eps / 0.1) = 1.3e-7 of the largest.
-    uncertain = spectrum.uncertain_values(computed, estimate)
+    uncertain = uncertain_values(computed, estimate)
     np.testing.assert_array_equal(
         uncertain, values < (np.sqrt(80 * EPS) if backend == "kernel" else 0)
     )
@@ -66,19 +69,17 @@ def test_estimates_cover_the_errors_of_known_values(backend, known):
 def test_an_estimate_is_the_sum_of_its_parts():
     values = np.array([2.0, 1e-4, 0.0])
     exact, rounded = (
-        spectrum.value_errors(values, backend="kernel", dtype="float32", rows_norm=norm)
+        value_errors(values, backend="kernel", dtype="float32", rows_norm=norm)
         for norm in (0.0, 0.25)
     )
     unit = 8 * EPS
     np.testing.assert_allclose(exact, [2 * unit, 4 * unit / 1e-4, 2 * np.sqrt(unit)])
     np.testing.assert_allclose(rounded, exact + 0.25)
-    theirs = spectrum.value_errors(
-        values, backend="neural_tangents", dtype="float32", rows_norm=0.0
-    )
+    theirs = value_errors(values, backend="neural_tangents", dtype="float32", rows_norm=0.0)
     np.testing.assert_allclose(theirs[0], 2 * 8 * 2.0**-23)
-    none = spectrum.value_errors(np.zeros(3), backend="kernel", dtype="float64", rows_norm=0.0)
+    none = value_errors(np.zeros(3), backend="kernel", dtype="float64", rows_norm=0.0)
     assert (none <= 1e-300).all()
-    np.testing.assert_array_equal(spectrum.uncertain_values(values, rounded), [True, True, True])
+    np.testing.assert_array_equal(uncertain_values(values, rounded), [True, True, True])
 
 
 # Networks
@@ -112,11 +113,11 @@ def measured(request, many_images):
         lambda leaf: (leaf + 0.1 * rng.normal(size=leaf.shape)).astype("f4"), view.params
     )
     engines = [
-        jacobian.JacobianRows(view.apply_fn, params, many_images.shape[1:], dtype=dtype)
+        jacobian.JacobianRows((view.apply_fn, params), many_images.shape[1:], dtype=dtype)
         for dtype in ("float32", "float64")
     ]
-    masks = jacobian.flipped_masks(view.apply_fn, params, many_images)
-    rounding = spectrum.rows_rounding(*engines, masks, many_images, sample=10)
+    masks = jacobian.flipped_masks((view.apply_fn, params), many_images)
+    rounding = rows_rounding(*engines, masks, many_images, sample=10)
     return [expanded(engine.factors(many_images)) for engine in engines], masks, rounding
 
 
@@ -127,9 +128,7 @@ def test_errors_of_float32_rows_are_covered_by_their_estimate(measured):
     assert 0.8 * np.linalg.norm(E, 2) <= rounding.norm <= 3 * np.linalg.norm(E, 2)
     assert not masks.flipped.any()
     exact, computed = np.linalg.svd(J64, compute_uv=False), by_kernel(J32)
-    estimate = spectrum.value_errors(
-        computed, backend="kernel", dtype="float32", rows_norm=rounding.norm
-    )
+    estimate = value_errors(computed, backend="kernel", dtype="float32", rows_norm=rounding.norm)
     error = np.abs(computed - exact)
     assert (error <= estimate).all()
     assert error.max() > estimate.max() / 100
@@ -140,7 +139,7 @@ def test_errors_of_float64_rows_are_covered_by_their_estimate(measured):
     (_, J64), _, _ = measured
     exact, computed = np.linalg.svd(J64, compute_uv=False), by_kernel(J64)
     error = np.abs(computed - exact)
-    estimate = spectrum.value_errors(computed, backend="kernel", dtype="float64", rows_norm=0.0)
+    estimate = value_errors(computed, backend="kernel", dtype="float64", rows_norm=0.0)
     assert (error <= estimate).all()
     large = exact >= 1e-3 * exact[0]
     assert (error / exact)[large].max() < 1e-9
@@ -152,7 +151,7 @@ def test_errors_of_float64_rows_are_covered_by_their_estimate(measured):
 
 def test_kernels_are_symmetric_and_positive_semidefinite_to_rounding(measured):
     for J in measured[0]:
-        K = ntk.row_products(J, J)
+        K = row_products(J, J)
         np.testing.assert_array_equal(K, K.T)
         eigenvalues = np.linalg.eigvalsh(K)
         assert eigenvalues[0] >= -8 * EPS * eigenvalues[-1]
@@ -198,17 +197,17 @@ def with_flips():
         "out": rng.normal(size=(8, 2)).astype("f4"),
     }
     engines = [
-        jacobian.JacobianRows(network, params, (3, 3, 1), dtype=dtype)
+        jacobian.JacobianRows((network, params), (3, 3, 1), dtype=dtype)
         for dtype in ("float32", "float64")
     ]
-    return engines, jacobian.flipped_masks(network, params, images), images
+    return engines, jacobian.flipped_masks((network, params), images), images
 
 
 @pytest.mark.parametrize("sample", [1, 4, 100])
 def test_few_images_with_flips_are_found_by_any_sample(sample, with_flips):
     engines, masks, images = with_flips
     np.testing.assert_array_equal(np.flatnonzero(masks.flipped), [3, 30])
-    rounding = spectrum.rows_rounding(*engines, masks, images, sample=sample)
+    rounding = rows_rounding(*engines, masks, images, sample=sample)
     J32, J64 = (engine(images) for engine in engines)
     norm = np.linalg.norm(J32 - J64, 2)
     assert norm > 1e-2  # a whole term, not rounding
@@ -220,7 +219,7 @@ def test_few_images_with_flips_are_found_by_any_sample(sample, with_flips):
 
 def test_the_sample_shrinks_to_the_memory_that_there_is(with_flips):
     engines, masks, images = with_flips
-    assert spectrum.rows_rounding(*engines, masks, images, memory_bytes=1).num_images == 2
+    assert rows_rounding(*engines, masks, images, memory_bytes=1).num_images == 2
 
 
 @pytest.mark.parametrize(
@@ -233,7 +232,7 @@ def test_the_sample_shrinks_to_the_memory_that_there_is(with_flips):
 def test_bad_input_is_told(order, changed, message, with_flips):
     engines, masks, images = with_flips
     with pytest.raises(ValueError, match=message):
-        spectrum.rows_rounding(*(engines[i] for i in order), masks, images, **changed)
+        rows_rounding(*(engines[i] for i in order), masks, images, **changed)
 
 
 # The study
@@ -251,7 +250,7 @@ def test_a_study_says_which_values_are_uncertain(digit_images, digits):
     view = models.ModelView(network, params)
     single, double = (
         spectrum.study_spectrum(
-            view, digit_images, {"same": lambda key, x: x}, num_bins=4, dtype=dtype
+            0, view, digit_images, {"same": lambda key, x: x}, num_bins=4, dtype=dtype
         )
         for dtype in ("float32", "float64")
     )

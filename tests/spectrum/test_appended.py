@@ -4,6 +4,7 @@ import pytest
 from jax.sharding import Mesh
 
 from ntk_aug import augment, jacobian, ntk, spectrum
+from ntk_aug.spectrum.appended import appended_kernel
 
 
 @pytest.fixture(scope="module")
@@ -11,7 +12,7 @@ def problem(tanh_mlp, digit_images, digits):
     """Rows of a network and two versions of twelve images, with both Jacobians in float64."""
     rotation = augment.build_augmentation("rotation:30")
     rotated = augment.augment_batch(rotation, jax.random.key(1), digit_images, digits.indices)
-    rows = jacobian.JacobianRows(tanh_mlp.apply_fn, tanh_mlp.params, (8, 8, 1), dtype="float64")
+    rows = jacobian.JacobianRows(tanh_mlp, (8, 8, 1), dtype="float64")
     rotated = np.asarray(rotated)
     return rows, rotated, rows(digit_images), rows(rotated)
 
@@ -68,16 +69,14 @@ def test_fewer_parameters_than_rows_leave_as_many_values_as_parameters():
     rng = np.random.default_rng(0)
     J, J_aug = rng.standard_normal((2, 6, 4))
     triple = ntk.KernelTriple(J @ J.T, J @ J_aug.T, J_aug @ J_aug.T)
-    found = spectrum.factors_of_kernel(spectrum.appended_kernel(triple), 4)
+    found = spectrum.factors_of_kernel(appended_kernel(triple), 4)
     expected = np.linalg.svd(np.concatenate([J, J_aug]), compute_uv=False)
     np.testing.assert_allclose(found.values, expected, rtol=1e-12)
 
 
 def test_labels_reach_the_rows_of_both_halves(tanh_mlp, problem, digit_images, digits):
     _, rotated, *_ = problem
-    rows = jacobian.JacobianRows(
-        tanh_mlp.apply_fn, tanh_mlp.params, (8, 8, 1), rows="true-logit", dtype="float64"
-    )
+    rows = jacobian.JacobianRows(tanh_mlp, (8, 8, 1), rows="true-logit", dtype="float64")
     found = spectrum.appended_spectrum(rows, digit_images, rotated, digits.labels)
     stacked = np.concatenate([rows(images, digits.labels) for images in (digit_images, rotated)])
     expected = np.linalg.svd(stacked, compute_uv=False)

@@ -11,6 +11,7 @@ import pytest
 from ntk_aug import jacobian, models, spectrum
 from ntk_aug.errors import InputError, PrecisionError
 from ntk_aug.spectrum import accuracy as rounding
+from ntk_aug.spectrum.accuracy import UNCERTAIN_SHARE, rows_rounding
 
 MOVED = 7
 """The image that the augmentation moves to the kink of a ReLU."""
@@ -49,7 +50,7 @@ AUGMENTATIONS = {"identity": lambda key, image: image, "kink": to_the_kink}
 def studies(case):
     """The study in float32, and the same in float64."""
     return [
-        spectrum.study_spectrum(*case, AUGMENTATIONS, num_bins=6, draws=2, dtype=dtype)
+        spectrum.study_spectrum(0, *case, AUGMENTATIONS, num_bins=6, draws=2, dtype=dtype)
         for dtype in ("float32", "float64")
     ]
 
@@ -81,7 +82,7 @@ def test_a_mask_that_flips_in_an_augmented_image_only_is_in_the_estimate(studies
 def test_flags_are_on_the_values_that_may_be_wrong(studies):
     single, double = studies
     relative = np.abs(single.augmented_values / double.augmented_values - 1)
-    wrong = relative > spectrum.UNCERTAIN_SHARE
+    wrong = relative > UNCERTAIN_SHARE
     assert wrong[0, 1].any()
     assert (single.augmented_uncertain | ~wrong).all()
     np.testing.assert_array_equal(
@@ -115,13 +116,13 @@ def test_bins_and_spearman_say_how_much_stands_on_flagged_values(studies):
     assert kink.spearman[0] < 0
 
 
-@pytest.mark.parametrize("part", ["JacobianRows", "flipped_masks"])
+@pytest.mark.parametrize("part", ["JacobianRows", "MaskCounter"])
 def test_where_a_network_has_no_float64_its_errors_are_not_known(part, case, monkeypatch, tmp_path):
     def refuse(*arguments, **options):
         raise PrecisionError("the network cannot be computed in float64: a carry of float32")
 
     monkeypatch.setattr(rounding, part, refuse)
-    study = spectrum.study_spectrum(*case, AUGMENTATIONS, num_bins=6)
+    study = spectrum.study_spectrum(0, *case, AUGMENTATIONS, num_bins=6)
     assert study.settings.unknown_errors == str(
         PrecisionError("the network cannot be computed in float64: a carry of float32")
     )
@@ -151,11 +152,11 @@ def test_rows_in_factors_in_one_precision_only_are_compared_as_a_whole(case):
         return (jax.nn.relu(hidden)[:, :, None] * params["out"]).sum(1)
 
     def engine(apply_fn, dtype):
-        return jacobian.JacobianRows(apply_fn, view.params, (3, 3, 1), dtype=dtype)
+        return jacobian.JacobianRows((apply_fn, view.params), (3, 3, 1), dtype=dtype)
 
-    masks = jacobian.flipped_masks(view.apply_fn, view.params, images)
+    masks = jacobian.flipped_masks(view, images)
     single, double = engine(view.apply_fn, "float32"), engine(expanded, "float64")
-    found = spectrum.rows_rounding(single, double, masks, images)
+    found = rows_rounding(single, double, masks, images)
     E = single(images).astype("f8") - double(images)
     np.testing.assert_allclose(found.norm, np.linalg.norm(E, 2), rtol=1e-6)
     np.testing.assert_allclose(

@@ -9,8 +9,8 @@ from flax import nnx
 
 from ntk_aug import augment, models
 from ntk_aug.errors import InputError
-from ntk_aug.spectrum import AugmentedVersions
 from ntk_aug.spectrum.augmented_versions import (
+    AugmentedVersions,
     as_views,
     check_study_inputs,
     distances,

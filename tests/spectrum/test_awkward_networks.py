@@ -32,7 +32,7 @@ def study(network, **options):
     if np.ndim(inputs) == 4:
         inputs = (inputs - inputs.min()) / np.ptp(inputs)  # images are in [0, 1]
     return spectrum.study_spectrum(
-        network.build(), inputs, {"shaken": augmentation_of(inputs)}, num_bins=3, **options
+        0, network.build(), inputs, {"shaken": augmentation_of(inputs)}, num_bins=3, **options
     )
 
 

@@ -18,6 +18,7 @@ def strong_noise_study():
         trained = training.train(network, three, config)
         views.append(network.view(trained.params, trained.state))
     return spectrum.study_spectrum(
+        0,
         views,
         data.unit_range(drawn.images),
         {"noise": augment.build_augmentation("noise:1")},

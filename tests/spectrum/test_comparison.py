@@ -5,6 +5,8 @@ import pytest
 from helpers import largest_sine, matrix_with_singular_values, orthogonal
 
 from ntk_aug import ntk, spectrum
+from ntk_aug.spectrum.bins import compare_bins, equal_count_bins
+from ntk_aug.spectrum.decomposition import null_tolerance, pair_from_jacobians, pair_from_kernels
 
 SHAPES = [(60, 200), (90, 15)]  # wide, as with many parameters, and tall
 
@@ -12,17 +14,17 @@ SHAPES = [(60, 200), (90, 15)]  # wide, as with many parameters, and tall
 def kernel_pair(J, J_aug):
     triple = ntk.KernelTriple(J @ J.T, J @ J_aug.T, J_aug @ J_aug.T)
     plain = spectrum.factors_of_kernel(triple.plain, J.shape[1])
-    return spectrum.pair_from_kernels(plain, triple, J.shape[1])
+    return pair_from_kernels(plain, triple, J.shape[1])
 
 
-ROUTES = {"kernel": kernel_pair, "svd": spectrum.pair_from_jacobians}
+ROUTES = {"kernel": kernel_pair, "svd": pair_from_jacobians}
 
 
 def compare(route, J, J_aug, num_bins=6):
     pair = ROUTES[route](J, J_aug)
-    bins = spectrum.equal_count_bins(min(J.shape), num_bins)
-    tolerance = spectrum.null_tolerance(pair.plain.values, *J.shape, backend=route, dtype="float64")
-    return pair, bins, spectrum.compare_bins(pair, bins, tolerance)
+    bins = equal_count_bins(min(J.shape), num_bins)
+    tolerance = null_tolerance(pair.plain.values, *J.shape, backend=route, dtype="float64")
+    return pair, bins, compare_bins(pair, bins, tolerance)
 
 
 @pytest.fixture(params=SHAPES, ids=lambda shape: f"{shape[0]}x{shape[1]}")
@@ -209,7 +211,7 @@ def test_null_values_of_either_spectrum_are_flagged(route):
 def test_the_resolution_is_that_of_the_route():
     values = np.array([100.0, 1.0])
     tolerance = {
-        (backend, dtype): spectrum.null_tolerance(values, 10, 20, backend=backend, dtype=dtype)
+        (backend, dtype): null_tolerance(values, 10, 20, backend=backend, dtype=dtype)
         for backend, dtype in (("svd", "float64"), ("kernel", "float64"), ("kernel", "float32"))
     }
     assert tolerance["svd", "float64"] == pytest.approx(100 * 20 * 2.0**-52)

@@ -8,7 +8,13 @@ from ntk_aug import spectrum
 
 ENDS = {"tolerance": 1e-5, "max_iterations": 300}  # float32 products do not get below 1e-6
 ARGUMENTS = {
-    "appended_spectrum": {"memory_bytes": 2 * 2**30, "mesh": None, "blocks_folder": None},
+    "appended_spectrum": {
+        "rows": "logits",
+        "dtype": "float32",
+        "memory_bytes": 2 * 2**30,
+        "mesh": None,
+        "blocks_folder": None,
+    },
     "estimate_entropy_rank": {"num_samples": 30, "num_steps": 30, "relative_error": None},
     "estimate_moments": {"num_samples": 100, "relative_error": None},
     "kernel_alignment": {"centered": False},

@@ -35,11 +35,9 @@ def exact_entropy_rank(values):
 @pytest.mark.parametrize("seed", range(3))
 def test_estimates_for_a_network_are_within_four_standard_errors(seed, tanh_mlp, digit_images):
     view, key = tanh_mlp, jax.random.key(seed)
-    J = jacobian.JacobianRows(view.apply_fn, view.params, (8, 8, 1), dtype="float64")(digit_images)
+    J = jacobian.JacobianRows(view, (8, 8, 1), dtype="float64")(digit_images)
     values = np.linalg.svd(J, compute_uv=False)
-    operator = jacobian.JacobianOperator(
-        view.apply_fn, view.params, digit_images, dtype="float64", batch_size=12
-    )
+    operator = jacobian.JacobianOperator(view, digit_images, dtype="float64", batch_size=12)
     found = spectrum.estimate_moments(key, operator, num_samples=40)
     for name, exact in exact_moments(values).items():
         estimate = getattr(found, name)

@@ -9,6 +9,7 @@ from jax.sharding import Mesh
 
 from ntk_aug import augment, jacobian, models, spectrum
 from ntk_aug.errors import InputError
+from ntk_aug.models.network import num_params
 
 AUGMENTATIONS = ("identity", "noise:0.5", "rotation:30")
 DRAWS = 2
@@ -24,6 +25,7 @@ def run(tanh_mlp, digits, digit_images, augmentations):
     """A study of one network; from what is changed in its call to its result."""
     return partial(
         spectrum.study_spectrum,
+        3,
         tanh_mlp,
         digit_images,
         augmentations,
@@ -31,7 +33,6 @@ def run(tanh_mlp, digits, digit_images, augmentations):
         draws=DRAWS,
         num_bins=6,
         dtype="float64",
-        seed=3,
     )
 
 
@@ -43,9 +44,7 @@ def study(run):
 @pytest.fixture(scope="module")
 def jacobians(tanh_mlp, digits, digit_images, augmentations):
     """J, and J~ for each augmentation and draw, in float64."""
-    rows = jacobian.JacobianRows(
-        tanh_mlp.apply_fn, tanh_mlp.params, digit_images.shape[1:], dtype="float64"
-    )
+    rows = jacobian.JacobianRows(tanh_mlp, digit_images.shape[1:], dtype="float64")
     key = jax.random.key(3)
     augmented = [
         [
@@ -91,15 +90,15 @@ def test_the_certified_bound_holds_and_is_not_vacuous(study):
 def test_displacement_is_in_the_networks_input_units(tanh_mlp, digit_images, augmentations):
     noise = {"noise": augmentations["noise:0.5"]}
     doubled = spectrum.study_spectrum(
-        tanh_mlp, digit_images, noise, preprocess=lambda x: (x - 0.5) / 0.5, num_bins=4
+        0, tanh_mlp, digit_images, noise, preprocess=lambda x: (x - 0.5) / 0.5, num_bins=4
     )
-    plain = spectrum.study_spectrum(tanh_mlp, digit_images, noise, num_bins=4)
+    plain = spectrum.study_spectrum(0, tanh_mlp, digit_images, noise, num_bins=4)
     np.testing.assert_allclose(doubled.displacement, 2 * plain.displacement, rtol=1e-5)
     assert 0.45 < plain.displacement.item() <= 0.5
 
 
 def test_every_backend_and_any_budget_give_the_same_study(study, run, tanh_mlp):
-    pair_bytes = 2 * 3 * models.num_params(tanh_mlp.params) * 8
+    pair_bytes = 2 * 3 * num_params(tanh_mlp.params) * 8
     for changed in (
         {"backend": "svd"},
         {"backend": "neural_tangents"},
@@ -133,7 +132,7 @@ def test_a_study_goes_on_from_the_finished_blocks_of_its_kernels(
 def test_several_networks_are_studied_on_the_same_augmented_images(
     tanh_mlp, digit_images, augmentations
 ):
-    both = spectrum.study_spectrum([tanh_mlp, tanh_mlp], digit_images, augmentations, num_bins=4)
+    both = spectrum.study_spectrum(0, [tanh_mlp, tanh_mlp], digit_images, augmentations, num_bins=4)
     np.testing.assert_array_equal(both.augmented_values[0], both.augmented_values[1])
     assert both.values.shape == (2, 36)
 
@@ -141,6 +140,7 @@ def test_several_networks_are_studied_on_the_same_augmented_images(
 @pytest.mark.parametrize(("rows", "count"), [("probabilities", 36), ("true-logit", 12)])
 def test_other_rows(rows, count, tanh_mlp, digits, digit_images, augmentations):
     study = spectrum.study_spectrum(
+        0,
         tanh_mlp,
         digit_images,
         {"noise": augmentations["noise:0.5"]},
@@ -241,7 +241,7 @@ def test_bad_input_is_told_before_long_work(
     images = arguments.pop("images")
     images = images(digit_images) if callable(images) else images
     with pytest.raises(InputError, match=message):
-        spectrum.study_spectrum(tanh_mlp, images, arguments.pop("augmentations"), **arguments)
+        spectrum.study_spectrum(0, tanh_mlp, images, arguments.pop("augmentations"), **arguments)
 
 
 def test_a_network_that_mixes_examples_is_refused(tanh_mlp, digit_images, augmentations):
@@ -251,7 +251,7 @@ def test_a_network_that_mixes_examples_is_refused(tanh_mlp, digit_images, augmen
 
     with pytest.raises(InputError, match="depends on the other images"):
         spectrum.study_spectrum(
-            models.ModelView(mixing, tanh_mlp.params), digit_images, augmentations
+            0, models.ModelView(mixing, tanh_mlp.params), digit_images, augmentations
         )
 
 
@@ -266,13 +266,13 @@ def test_a_network_that_neural_tangents_cannot_take_is_refused_with_what_can(
     with pytest.raises(
         InputError, match=r"cannot take this network: .*what can: .*backend 'kernel'"
     ):
-        spectrum.study_spectrum(view, digit_images, augmentations, backend="neural_tangents")
+        spectrum.study_spectrum(0, view, digit_images, augmentations, backend="neural_tangents")
 
 
 def test_float32_sums_of_neural_tangents_resolve_less(tanh_mlp, digit_images, augmentations):
     noise = {"noise": augmentations["noise:0.5"]}
     ours, theirs = (
-        spectrum.study_spectrum(tanh_mlp, digit_images, noise, backend=backend)
+        spectrum.study_spectrum(0, tanh_mlp, digit_images, noise, backend=backend)
         for backend in ("kernel", "neural_tangents")
     )
     # sqrt(2^-23) = 3.5e-4 is what a float32 Gram matrix loses.
@@ -289,9 +289,19 @@ def test_a_module_names_and_a_key_do_as_a_view_a_mapping_and_a_seed(digits, digi
     variables = module.init(jax.random.key(0), digit_images)
     view = models.linen_view(module, variables)
     mapping = {"noise:0.5": augment.build_augmentation("noise:0.5")}
-    one = spectrum.study_spectrum(view, digit_images, mapping, num_bins=4, seed=5)
+    one = spectrum.study_spectrum(
+        5,
+        view,
+        digit_images,
+        mapping,
+        num_bins=4,
+    )
     other = spectrum.study_spectrum(
-        (module, variables), digit_images, ["noise:0.5"], num_bins=4, seed=jax.random.key(5)
+        jax.random.key(5),
+        (module, variables),
+        digit_images,
+        ["noise:0.5"],
+        num_bins=4,
     )
     assert other.settings.augmentations == ("noise:0.5",)
     assert (one.settings.seed, other.settings.seed) == (5, (0, 5))
@@ -304,7 +314,7 @@ def test_a_network_of_several_results_is_told(tanh_mlp, digit_images):
         return tanh_mlp.apply_fn(params, images), images
 
     with pytest.raises(InputError, match="the network returns a tuple of 2, expected logits"):
-        spectrum.study_spectrum((pair, tanh_mlp.params), digit_images, "noise:0.5")
+        spectrum.study_spectrum(0, (pair, tanh_mlp.params), digit_images, "noise:0.5")
 
 
 def test_the_baseline_says_its_error_and_is_drawn_for_each_side(study):
@@ -318,11 +328,11 @@ def test_networks_of_different_size_are_refused(tanh_mlp, digit_images, augmenta
     params = {**tanh_mlp.params, "more": np.zeros(2, np.float32)}
     larger = models.ModelView(tanh_mlp.apply_fn, params)
     with pytest.raises(InputError, match="networks differ"):
-        spectrum.study_spectrum([tanh_mlp, larger], digit_images, augmentations)
+        spectrum.study_spectrum(0, [tanh_mlp, larger], digit_images, augmentations)
 
 
 def test_the_cost_counts_rows_and_parameters(tanh_mlp, digit_images):
-    engine = jacobian.JacobianRows(tanh_mlp.apply_fn, tanh_mlp.params, digit_images.shape[1:])
+    engine = jacobian.JacobianRows(tanh_mlp, digit_images.shape[1:])
     cost = spectrum.estimate_cost(engine, digit_images)
     assert (cost.num_rows, cost.num_params) == (36, 64 * 16 + 16 + 16 * 3 + 3)
     assert cost.jacobian_bytes == 36 * cost.num_params * 4

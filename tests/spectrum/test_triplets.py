@@ -22,9 +22,9 @@ def few_parameters(digit_images):
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_values_and_vectors_are_those_of_a_direct_svd(name, dtype, tanh_mlp, digit_images):
     view = tanh_mlp if name == "more parameters" else few_parameters(digit_images)
-    J = jacobian.JacobianRows(view.apply_fn, view.params, (8, 8, 1), dtype="float64")(digit_images)
+    J = jacobian.JacobianRows(view, (8, 8, 1), dtype="float64")(digit_images)
     expected = np.linalg.svd(J, compute_uv=False)
-    operator = jacobian.JacobianOperator(view.apply_fn, view.params, digit_images, dtype=dtype)
+    operator = jacobian.JacobianOperator(view, digit_images, dtype=dtype)
     found = spectrum.largest_singular_triplets(
         jax.random.key(0), operator, 4, tolerance=1e-10 if dtype == "float64" else 1e-5
     )
@@ -47,7 +47,7 @@ def test_values_and_vectors_are_those_of_a_direct_svd(name, dtype, tanh_mlp, dig
 
 
 def test_a_residual_above_the_tolerance_is_marked(tanh_mlp, digit_images):
-    operator = jacobian.JacobianOperator(tanh_mlp.apply_fn, tanh_mlp.params, digit_images)
+    operator = jacobian.JacobianOperator(tanh_mlp, digit_images)
     rough = spectrum.largest_singular_triplets(jax.random.key(0), operator, 4, tolerance=1e-9)
     np.testing.assert_array_equal(rough.converged, rough.residuals <= 1e-9)
     assert not rough.converged.all()  # float32 products do not reach it
@@ -177,7 +177,7 @@ def test_equal_values_are_in_order_and_those_of_a_zero_jacobian_are_zero(digit_i
     view = models.ModelView(
         lambda p, x: jnp.stack([x[:, 2:5, 3, 0] @ q for q in p], axis=1), np.ones((3, 3), "f4")
     )
-    operator = jacobian.JacobianOperator(view.apply_fn, view.params, digit_images)
+    operator = jacobian.JacobianOperator(view, digit_images)
     values = spectrum.largest_singular_triplets(jax.random.key(0), operator, 5).values
     assert (np.diff(values) <= 0).all()
     np.testing.assert_allclose(values[:3], values[0], rtol=1e-5)  # one for each output

@@ -33,7 +33,7 @@ def test_outputs_and_kernel_are_those_of_the_module():
     params = jax.tree.map(lambda leaf: np.asarray(leaf, np.float32), module_params(network))
     rounded = TanhMLP.from_params(params)
     images = images.astype(np.float32)
-    rows = jacobian.JacobianRows(apply, params, images.shape[1:], dtype="float64")
+    rows = jacobian.JacobianRows((apply, params), images.shape[1:], dtype="float64")
     J = np.asarray(rows(images)).reshape(12, -1)
     own = rounded.jacobians(images.reshape(4, 6)).reshape(12, -1)
     assert own.shape == J.shape

@@ -38,7 +38,7 @@ def test_bad_settings_of_training_are_refused(changed, message):
         ({"selector": "coresets"}, r"unknown selector 'coresets' \(did you mean 'coreset'\?\)"),
         ({"also_record": ("maxloss",)}, "unknown selector 'maxloss'"),
         ({"fraction": 0.1, "count": 3}, "fraction is 0.1 and count is 3, expected at most one"),
-        ({"split": "even"}, "unknown split of a budget 'even'"),
+        ({"allocation": "even"}, "unknown allocation of a budget 'even'"),
         ({"proxy": "logits"}, "unknown proxy"),
         ({"dimension": 4}, "dimension is 4 with proxy 'last-layer-logit'"),
         ({"proxy": "network-projected"}, "dimension is None with proxy 'network-projected'"),

@@ -12,7 +12,12 @@ import pytest
 
 from ntk_aug import data, models, training
 from ntk_aug.training import epoch as epoch_module
-from ntk_aug.training.epoch import ORIGINAL, STRONG_STORE, WEAK_STORE
+from ntk_aug.training.epoch import ORIGINAL, STRONG_STORE, WEAK_STORE, EpochProgram, Rows, Sources
+from ntk_aug.training.evaluation import EvaluationProgram
+from ntk_aug.training.initial import initial_state
+from ntk_aug.training.optimizer import build_optimizer
+from ntk_aug.training.plan import steps_per_epoch
+from ntk_aug.training.step import MetricSums, training_step
 
 CONFIG = training.TrainingConfig(epochs=1, batch_size=5, learning_rate=0.05, weight_decay=0.01)
 CLASSES = 3
@@ -29,23 +34,21 @@ def rows_of(n, *, seed=0, sources=(ORIGINAL,), sizes=(12,)):
     source = rng.choice(sources, n).astype(np.int32)
     place = np.array([rng.integers(sizes[s]) for s in source], np.int32)
     soft = rng.dirichlet(np.ones(CLASSES), n).astype(np.float32)
-    return training.Rows(source, place, soft, rng.uniform(0, 3, n).astype(np.float32))
+    return Rows(source, place, soft, rng.uniform(0, 3, n).astype(np.float32))
 
 
 def program(network, config=CONFIG, *, max_rows=24, compiled=None, **options):
-    step = training.training_step(
-        network, training.build_optimizer(config), lambda images: images, **options
-    )
-    return training.EpochProgram(step, config.batch_size, max_rows=max_rows, compiled=compiled)
+    step = training_step(network, build_optimizer(config), lambda images: images, **options)
+    return EpochProgram(step, config.batch_size, max_rows=max_rows, compiled=compiled)
 
 
 def start(network, digits):
-    return training.initial_state(network, digits.image_shape, CONFIG)
+    return initial_state(network, digits.image_shape, CONFIG)
 
 
 def run(epochs, network, digits, rows, *, sources=None, rate=0.05):
-    sources = sources or training.Sources(jnp.asarray(digits.images))
-    steps = training.steps_per_epoch(len(rows.place), CONFIG.batch_size)
+    sources = sources or Sources(jnp.asarray(digits.images))
+    steps = steps_per_epoch(len(rows.place), CONFIG.batch_size)
     rates = np.full(steps, rate, np.float32)
     return epochs(1, start(network, digits), sources, rows, rates)
 
@@ -56,7 +59,7 @@ def test_an_epoch_is_sgd_on_the_mean_of_weight_times_cross_entropy(network, digi
     rows = rows_of(
         13, sources=(ORIGINAL, WEAK_STORE, STRONG_STORE), sizes=(12, len(weak), len(strong))
     )
-    sources = training.Sources(jnp.asarray(digits.images), jnp.asarray(weak), jnp.asarray(strong))
+    sources = Sources(jnp.asarray(digits.images), jnp.asarray(weak), jnp.asarray(strong))
     smoothed = 0.1
     epochs = program(network, label_smoothing=smoothed)
     result = run(epochs, network, digits, rows, sources=sources)
@@ -168,9 +171,9 @@ def test_an_epoch_and_an_evaluation_can_be_compiled_for_gpus_and_tpus(digits):
     epochs = program(network, config, compiled=True)
     rows = rows_of(10)
     state = start(network, digits)
-    carry = epoch_module._Carry(state, training.MetricSums.zero(), jnp.asarray(0), jnp.asarray(-1))
+    carry = epoch_module._Carry(state, MetricSums.zero(), jnp.asarray(0), jnp.asarray(-1))
     store = jnp.zeros((4, 8, 8, 1))
-    sources = training.Sources(jnp.asarray(digits.images), store, store)
+    sources = Sources(jnp.asarray(digits.images), store, store)
     batches = epochs._in_batches(rows, 2)
     arguments = (carry, np.int32(2), sources, batches, np.zeros(4, np.float32), jax.random.key(0))
     platforms = ["cuda", "tpu"]
@@ -178,7 +181,7 @@ def test_an_epoch_and_an_evaluation_can_be_compiled_for_gpus_and_tpus(digits):
     assert epoch.platforms == ("cuda", "tpu")
     assert "convolution" in epoch.mlir_module()
     assert "while" in epoch.mlir_module()  # one program for all steps
-    evaluation = training.EvaluationProgram(
+    evaluation = EvaluationProgram(
         lambda variables, images: network.apply(*variables, images, False, None)[0], digits
     )
     variables = (state.params, state.state)

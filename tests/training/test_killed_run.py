@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 
 from ntk_aug import models, training
+from ntk_aug.training.checkpoint import restore_checkpoint
+from ntk_aug.training.initial import initial_state
 
 SCRIPT = Path(killed_run.__file__)
 MOMENTS = ("selects", "writes", "writes the manifest", "epoch")
@@ -57,8 +59,8 @@ def check_ends_as_never_killed(tmp_path, size, kills):
     network = models.build_network(model, 3, **options)
     runs = [training.RunFolder.read(tmp_path / name) for name in ("run", "whole")]
     example = killed_run.data.load_dataset("digits", "train").example
-    like = training.initial_state(network, example, killed_run.CONFIG)._asdict()
-    ends = [training.restore_checkpoint(r.checkpoints, r.epochs()[-1], like).tree for r in runs]
+    like = initial_state(network, example, killed_run.CONFIG)._asdict()
+    ends = [restore_checkpoint(r.checkpoints, r.epochs()[-1], like).tree for r in runs]
     for one, other in zip(*map(jax.tree.leaves, ends), strict=True):
         np.testing.assert_array_equal(one, other)
     for one, other in zip(

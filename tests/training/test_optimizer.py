@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from ntk_aug import training
+from ntk_aug.training.optimizer import build_optimizer, learning_rates
 
 
 def positions(config, gradients, *, start=1.0, rate=0.1):
     """Where a parameter is after each step of a constant learning rate."""
-    optimizer = training.build_optimizer(config)
+    optimizer = build_optimizer(config)
     parameter = jnp.full(2, start)
     state, found = optimizer.init(parameter), []
     for gradient in gradients:
@@ -46,9 +47,7 @@ def test_a_long_gradient_is_scaled_to_the_limit_and_a_short_one_is_left():
 
 def rates(num_epochs, steps, **settings):
     config = training.TrainingConfig(epochs=num_epochs, learning_rate=0.5, **settings)
-    return np.concatenate(
-        [training.learning_rates(config, epoch, steps) for epoch in range(num_epochs)]
-    )
+    return np.concatenate([learning_rates(config, epoch, steps) for epoch in range(num_epochs)])
 
 
 def test_steps_lower_the_learning_rate_at_the_start_of_their_epochs():
@@ -78,5 +77,5 @@ def test_cosine_and_linear_schedules_follow_their_formulas_and_end_near_zero():
 
 def test_the_schedule_does_not_depend_on_how_many_steps_an_epoch_has():
     config = training.TrainingConfig(epochs=4, schedule="cosine")
-    few, many = (training.learning_rates(config, 2, steps) for steps in (2, 200))
+    few, many = (learning_rates(config, 2, steps) for steps in (2, 200))
     np.testing.assert_allclose(few, many[[0, 100]], rtol=1e-6)

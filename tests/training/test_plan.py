@@ -6,19 +6,27 @@ import jax
 import numpy as np
 import pytest
 
-from ntk_aug import training
+from ntk_aug import coreset
 from ntk_aug.errors import InputError
-from ntk_aug.training import PLAIN, WEAK, MethodConfig, SelectedSubset, TrainingConfig
-from ntk_aug.training.plan import shuffle, versions_per_example
+from ntk_aug.training import MethodConfig, TrainingConfig
+from ntk_aug.training.plan import (
+    PLAIN,
+    WEAK,
+    batch_sizes,
+    plan_epoch,
+    shuffle,
+    steps_per_epoch,
+    versions_per_example,
+)
 
 CONFIG = TrainingConfig(weak="flip-crop")
-SUBSET = SelectedSubset(np.array([4, 1]), np.array([4.0, 2.0]), 0)  # of 6 examples
+SUBSET = coreset.Subset(np.array([4, 1]), np.array([4.0, 2.0]))  # of 6 examples
 STRONG = MethodConfig(selector="coreset", fraction=0.3, augment="rotation")
 
 
 def rows_of(method, *, config=CONFIG, epoch=0, subset=SUBSET):
     """(place, version, weight) of each row, sorted."""
-    plan = training.plan_epoch(config, method, 6, epoch, subset)
+    plan = plan_epoch(config, method, 6, epoch, subset)
     return sorted(zip(*(field.tolist() for field in plan[:3]), strict=True))
 
 
@@ -84,17 +92,18 @@ def test_without_a_weak_augmentation_rows_are_plain_and_without_a_selection_they
 def test_versions_are_redrawn_in_their_own_periods():
     config = dataclasses.replace(CONFIG, weak_every=3)
     plans = [
-        training.plan_epoch(config, changed(strong_every=2), 6, epoch, SUBSET) for epoch in range(5)
+        plan_epoch(config, changed(strong_every=2), 6, epoch, SUBSET, subset_epoch=1)
+        for epoch in range(5)
     ]
     assert [plan.weak_epoch for plan in plans] == [0, 0, 0, 3, 3]
     assert [plan.strong_epoch for plan in plans] == [0, 0, 2, 2, 4]
-    assert [plan.selection_epoch for plan in plans] == [0] * 5
+    assert [plan.selection_epoch for plan in plans] == [1] * 5
 
 
 def test_an_epoch_on_nothing_is_refused():
-    empty = SelectedSubset(np.empty(0, np.int64), np.empty(0), 3)
+    empty = coreset.Subset(np.empty(0, np.int64), np.empty(0))
     with pytest.raises(InputError, match="'coreset' selected no example after 3 epochs"):
-        training.plan_epoch(CONFIG, changed(train_on="subset"), 6, 3, empty)
+        plan_epoch(CONFIG, changed(train_on="subset"), 6, 3, empty)
     assert rows_of(STRONG, subset=empty) == full()  # appended to all, nothing is missing
 
 
@@ -106,9 +115,9 @@ def test_an_epoch_on_nothing_is_refused():
     ],
 )
 def test_an_epoch_is_divided_into_full_batches_and_what_is_left(rows, batch, full_steps, rest):
-    assert training.batch_sizes(rows, batch) == (full_steps, rest)
+    assert batch_sizes(rows, batch) == (full_steps, rest)
     assert full_steps * batch + rest == rows
-    assert training.steps_per_epoch(rows, batch) == full_steps + (rest > 0)
+    assert steps_per_epoch(rows, batch) == full_steps + (rest > 0)
 
 
 def test_the_order_is_another_in_each_epoch_and_the_same_again():

@@ -8,6 +8,7 @@ import pytest
 
 from ntk_aug import data, records, training
 from ntk_aug.errors import InputError
+from ntk_aug.training.run_folder import recorded_example
 
 CONFIG = training.TrainingConfig(epochs=2, batch_size=5, learning_rate=0.05)
 
@@ -98,4 +99,4 @@ def test_a_run_on_examples_of_another_kind_is_found_again(tmp_path, monkeypatch)
     assert equal(loaded.view.params, first.view.params)
     leaf = {"shape": [2], "dtype": "int32"}
     recorded = {"example": {"a": leaf, "shape": leaf}}
-    assert training.recorded_example(recorded)["a"] == jax.ShapeDtypeStruct((2,), np.int32)
+    assert recorded_example(recorded)["a"] == jax.ShapeDtypeStruct((2,), np.int32)

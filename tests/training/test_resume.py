@@ -10,6 +10,8 @@ import pytest
 from ntk_aug import models, records, training
 from ntk_aug.errors import InputError
 from ntk_aug.training import checkpoint, run_folder
+from ntk_aug.training.checkpoint import restore_checkpoint
+from ntk_aug.training.initial import initial_state
 
 CONFIG = training.TrainingConfig(epochs=4, batch_size=5, learning_rate=0.05, weak="noise:0.1")
 METHOD = training.MethodConfig(
@@ -169,14 +171,14 @@ def test_a_folder_that_is_being_written_is_refused(folder, network, digits):
 
 def test_a_checkpoint_of_another_network_is_told(folder, digits):
     other = models.build_network("mlp", 3, width=9, activation="tanh")
-    like = training.initial_state(other, digits.image_shape, CONFIG)._asdict()
+    like = initial_state(other, digits.image_shape, CONFIG)._asdict()
     with pytest.raises(
         InputError,
         match=r"checkpoint of epoch 4 .* is not of this network: \[.* is float32 \[8\], exp",
     ):
-        training.restore_checkpoint(folder / "checkpoints", 4, like)
+        restore_checkpoint(folder / "checkpoints", 4, like)
     with pytest.raises(InputError, match=r"no whole checkpoint of epoch 2; it has those of \[1, 3"):
-        training.restore_checkpoint(folder / "checkpoints", 2, like)
+        restore_checkpoint(folder / "checkpoints", 2, like)
 
 
 def test_a_start_that_was_killed_before_its_first_record_is_started_again(

@@ -10,7 +10,11 @@ import optax
 import pytest
 
 from ntk_aug import coreset, data, models, training
+from ntk_aug.coreset.gradient_errors import error_estimate
 from ntk_aug.errors import DivergenceError, InputError
+from ntk_aug.training.checkpoint import restore_checkpoint
+from ntk_aug.training.initial import initial_state
+from ntk_aug.training.step import Keys
 
 CONFIG = training.TrainingConfig(epochs=2, batch_size=5, learning_rate=0.05)
 CORESET = training.MethodConfig(selector="coreset", count=4, augment="noise:0.5", reselect_every=2)
@@ -48,10 +52,10 @@ def test_selections_are_what_the_selectors_pick_from_the_network_at_that_time(
 ):
     _, run, method = coreset_run
     assert run.selection_epochs() == [0, 2, 4]
-    like = training.initial_state(network, digits.image_shape, CONFIG)._asdict()
-    select_key, _ = jax.random.split(training.Keys.of_seed(0).selection)
+    like = initial_state(network, digits.image_shape, CONFIG)._asdict()
+    select_key, _ = jax.random.split(Keys.of_seed(0).selection)
     for epoch in run.selection_epochs():
-        state = training.restore_checkpoint(run.checkpoints, epoch, like).tree
+        state = restore_checkpoint(run.checkpoints, epoch, like).tree
         view = network.view(state["params"], state["state"])
         examples = coreset.network_examples(view, digits)
         found = run.selection(epoch)
@@ -65,7 +69,7 @@ def test_selections_are_what_the_selectors_pick_from_the_network_at_that_time(
             )
             np.testing.assert_allclose(found[f"{before}weights"], expected.weights, rtol=1e-6)
             np.testing.assert_allclose(found[f"{before}gains"], expected.gains, rtol=1e-4)
-        bound = coreset.error_estimate(
+        bound = error_estimate(
             examples.gradients, np.flatnonzero(np.isin(digits.indices, found["indices"]))
         )
         # Of each class by its own members: at least the bound over all members together.
@@ -114,7 +118,7 @@ def test_a_period_as_long_as_the_run_selects_once_and_a_subset_alone_is_trained_
     assert (trained.history[-1].distinct_used, trained.history[-1].steps) == (4, 3)
     # By hand: the four largest losses of the initial network, all in one batch.
     images = data.unit_range(digits.images)
-    params = training.initial_state(network, digits.image_shape, CONFIG).params
+    params = initial_state(network, digits.image_shape, CONFIG).params
 
     def losses(params, chosen):
         logits = network.apply(params, {}, images[chosen], False, None)[0]
@@ -132,7 +136,7 @@ def test_a_period_as_long_as_the_run_selects_once_and_a_subset_alone_is_trained_
 
 
 def test_a_given_subset_is_trained_on_with_its_weights_and_soft_labels(network, digits):
-    given = coreset.Selection(
+    given = coreset.Subset(
         np.array([3, 8]), np.array([9.0, 3.0]), np.full(2, np.nan), digits.labels[[3, 8]]
     )
     soft = np.random.default_rng(0).dirichlet(np.ones(3), 12).astype(np.float32)
@@ -142,7 +146,7 @@ def test_a_given_subset_is_trained_on_with_its_weights_and_soft_labels(network, 
         network, digits, config, method=method, selection=given, soft_labels=soft
     )
     images = data.unit_range(digits.images)[given.indices]
-    params = training.initial_state(network, digits.image_shape, CONFIG).params
+    params = initial_state(network, digits.image_shape, CONFIG).params
 
     def loss(params):
         logits = network.apply(params, {}, images, False, None)[0]
@@ -214,7 +218,7 @@ def test_a_given_subset_that_is_not_of_the_data_is_refused(network, digits):
 
     def given(indices, weights):
         nothing = np.full(len(indices), np.nan)
-        return coreset.Selection(np.array(indices), np.array(weights), nothing, np.array(indices))
+        return coreset.Subset(np.array(indices), np.array(weights), nothing, np.array(indices))
 
     for subset, message in (
         (given([0, 12], [1.0, 1.0]), "indices 0 to 12, expected integers from 0 to 11"),
@@ -276,7 +280,7 @@ def test_tables_token_ids_and_dictionaries_are_trained_on_as_they_are(dataset, m
         logits = module.apply({"params": params}, inputs)
         return optax.softmax_cross_entropy_with_integer_labels(logits, LABELS).mean()
 
-    params = training.initial_state(network, dataset.example, config).params
+    params = initial_state(network, dataset.example, config).params
     expected = jax.tree.map(lambda p, g: p - 0.5 * g, params, jax.grad(loss)(params))
     for own, other in zip(jax.tree.leaves(trained.params), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(own, other, rtol=1e-4, atol=1e-6)

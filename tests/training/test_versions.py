@@ -9,16 +9,19 @@ import numpy as np
 import pytest
 import training_parts
 
-from ntk_aug import augment, data, losses, models, training
+from ntk_aug import augment, coreset, data, losses, models
 from ntk_aug.errors import InputError
-from ntk_aug.training import MethodConfig, SelectedSubset, TrainingConfig
+from ntk_aug.training import MethodConfig, TrainingConfig
 from ntk_aug.training.epoch import STRONG_STORE, WEAK_STORE
+from ntk_aug.training.initial import initial_state
+from ntk_aug.training.plan import WEAK, plan_epoch
+from ntk_aug.training.step import Keys
 from ntk_aug.training.versions import ExampleVersions
 
 CONFIG = TrainingConfig(weak="noise:0.5", seed=5)
 METHOD = MethodConfig(selector="coreset", fraction=0.3, augment="noise:0.5", draws=2)
-SUBSET = SelectedSubset(np.array([7, 2, 5]), np.ones(3), 0)
-KEYS = training.Keys.of_seed(5)
+SUBSET = coreset.Subset(np.array([7, 2, 5]), np.ones(3))
+KEYS = Keys.of_seed(5)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +38,7 @@ def versions_of(dataset, network, config=CONFIG, method=METHOD):
 
 def drawn(versions, epoch=0, *, config=CONFIG, method=METHOD, subset=SUBSET, variables=None):
     """The plan of an epoch, its rows, and the image of each row."""
-    plan = training.plan_epoch(config, method, 12, epoch, subset)
+    plan = plan_epoch(config, method, 12, epoch, subset)
     sources = versions.draw(plan, variables)
     rows = versions.rows(plan)
     original = np.asarray(data.unit_range(sources.original))
@@ -51,16 +54,15 @@ def test_each_row_is_its_examples_augmentation_by_the_key_of_its_version(digits,
     for place, version, source, image in zip(
         plan.positions, plan.versions, rows.source, images, strict=True
     ):
-        key, draw = (KEYS.weak, 0) if version == training.WEAK else (KEYS.strong, version)
-        assert source == (WEAK_STORE if version == training.WEAK else STRONG_STORE)
+        key, draw = (KEYS.weak, 0) if version == WEAK else (KEYS.strong, version)
+        assert source == (WEAK_STORE if version == WEAK else STRONG_STORE)
         own = augment.example_key(key, 0, int(digits.indices[place]), int(draw))
         np.testing.assert_allclose(image, noise(own, pixels[place]), rtol=1e-5, atol=1e-6)
     # The same augmentation, and yet weak and strong version 0 of an example are different draws.
-    selected = np.isin(plan.positions, SUBSET.positions)
+    selected = np.isin(plan.positions, SUBSET.indices)
     by_place = np.argsort(plan.positions)
     weak, first = (
-        images[by_place[(selected & (plan.versions == version))[by_place]]]
-        for version in (training.WEAK, 0)
+        images[by_place[(selected & (plan.versions == version))[by_place]]] for version in (WEAK, 0)
     )
     assert (np.abs(weak - first).max(axis=(1, 2, 3)) > 1e-3).all()
     np.testing.assert_array_equal(rows.soft_labels, np.eye(3)[digits.labels[plan.positions]])
@@ -78,7 +80,7 @@ def test_versions_are_drawn_anew_in_their_periods_and_kept_between(digits, netwo
         assert (one[weak] != other[weak]).any() == new_weak
         assert (one[strong] != other[strong]).any() == new_strong
     # Another selection within the period draws the same versions for who is selected again.
-    moved = SelectedSubset(np.array([2, 9, 5]), np.ones(3), 4)
+    moved = coreset.Subset(np.array([2, 9, 5]), np.ones(3))
     again = drawn(versions, 3, config=config, method=method, subset=moved)[2][strong]
     np.testing.assert_array_equal(again[[0, 2, 3, 5]], images[3][strong][[1, 2, 4, 5]])
 
@@ -99,7 +101,7 @@ def wu_setting(digits, network):
     method = dataclasses.replace(
         METHOD, augment="training_parts:wu_candidate", draws=1, candidates=3, keep=2
     )
-    state = training.initial_state(network, digits.image_shape, CONFIG)
+    state = initial_state(network, digits.image_shape, CONFIG)
     return whole, method, (state.params, state.state)
 
 
@@ -112,7 +114,7 @@ def test_wu_is_the_whole_method_mixup_and_the_choice_by_the_loss_included(wu_set
         logits = network.apply(*variables, candidates, False, None)[0]
         return losses.per_example_loss("cross-entropy")(logits, soft_labels)
 
-    places = SUBSET.positions
+    places = SUBSET.indices
     expected, labels = jax.jit(
         partial(
             augment.augment_by_loss,

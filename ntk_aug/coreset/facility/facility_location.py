@@ -2,12 +2,13 @@
 
 from ntk_aug.aliases import KeyLike, Progress
 from ntk_aug.checks import check_at_least, check_choice, check_count
-from ntk_aug.coreset.facility.growing import TIE, FacilityLocation, GrowingSelection, located
+from ntk_aug.coreset.facility.growing import TIE, GrowingSelection, located
 from ntk_aug.coreset.facility.incremental import IncrementalGreedy
 from ntk_aug.coreset.facility.lazy import LazyGreedy
 from ntk_aug.coreset.facility.stochastic import StochasticGreedy
 from ntk_aug.coreset.facility.two_stage import two_stage_greedy
 from ntk_aug.coreset.gradient_factors import Gradients, as_factors
+from ntk_aug.coreset.subset import Subset
 from ntk_aug.errors import InputError
 
 DEFAULT_MEMORY_BYTES = 2 * 2**30
@@ -34,7 +35,7 @@ def facility_location(
     epsilon: float = DEFAULT_EPSILON,
     memory_bytes: int = DEFAULT_MEMORY_BYTES,
     progress: Progress | None = None,
-) -> FacilityLocation:
+) -> Subset:
     """Selects greedily the examples whose gradients are near those of all.
 
     Each step takes the example that raises F(S) = sum_i max_{j in S} (constant - ||g_i - g_j||)

@@ -1,45 +1,17 @@
-"""What facility location finds, however it selects, and what the weights mean."""
+"""A selection of facility location while it grows, and what comes of it."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
 from ntk_aug.aliases import Float64, Int
 from ntk_aug.coreset.gradient_errors import error_of_checked
 from ntk_aug.coreset.gradient_factors import GradientFactors
+from ntk_aug.coreset.subset import Subset
 
 TIE = 1e-12
 """Gains nearer to the best than this share of the sum of distances are ties, even in float64."""
-
-
-class FacilityLocation(NamedTuple):
-    """A subset of n examples that stands for all, in the order of its selection.
-
-    Attributes:
-      indices: the k selected examples.
-      gains: what each added to the objective; they never increase.
-      weights: gamma_j, the number of examples whose nearest selected one is j. They sum to n. Of
-        duplicates the first selected one has all, and the others 0.
-      assignment: for each example, the position in `indices` of its nearest selected one: the
-        lowest such position on ties.
-      objective: F(S) = sum_i max_{j in S} (constant - ||g_i - g_j||), in float64.
-      estimate: sum_i min_{j in S} ||g_i - g_j||, which bounds the gradient
-        error down to float64's noise floor: distances below a few 1e-7 ||g_i|| count as 0 (see
-        `GradientFactors.noise`), so the error may exceed the estimate by as much of sum_i ||g_i||.
-      gradient_error: ||sum_i g_i - sum_{j in S} gamma_j g_j||.
-      constant: at least the largest distance.
-    """
-
-    indices: Int[np.ndarray, " k"]
-    gains: Float64[np.ndarray, " k"]
-    weights: Int[np.ndarray, " k"]
-    assignment: Int[np.ndarray, " n"]
-    objective: float
-    estimate: float
-    gradient_error: float
-    constant: float
 
 
 def located(
@@ -48,7 +20,7 @@ def located(
     assignment: Int[np.ndarray, " n"],
     estimates: Sequence[float] | Float64[np.ndarray, " k"],
     constant: float,
-) -> FacilityLocation:
+) -> Subset:
     """The whole result, from what a greedy selection keeps.
 
     Args:
@@ -60,8 +32,8 @@ def located(
     """
     n, k = len(factors), len(selected)
     indices = np.array(selected, np.int64)
-    weights = np.bincount(assignment, minlength=k).astype(np.int64)
-    return FacilityLocation(
+    weights = np.bincount(assignment, minlength=k).astype(np.float64)
+    return Subset(
         indices=indices,
         gains=np.append(n * constant, estimates[:-1]) - estimates,
         weights=weights,

@@ -11,8 +11,9 @@ import numpy as np
 from scipy import sparse
 
 from ntk_aug.aliases import Float64, Int
-from ntk_aug.coreset.facility.growing import TIE, FacilityLocation, located
+from ntk_aug.coreset.facility.growing import TIE, located
 from ntk_aug.coreset.gradient_factors import GradientFactors
+from ntk_aug.coreset.subset import Subset
 
 # A larger class keeps NumPy busy by itself, and has float32 distances there, which are faster.
 _MAX_CLASS_SIZE = 700
@@ -48,7 +49,7 @@ def facility_location_in_lockstep(
     members: Sequence[Int[np.ndarray, " _"]],
     counts: Int[np.ndarray, " classes"],
     tolerances: Float64[np.ndarray, " classes"] | None = None,
-) -> list[FacilityLocation]:
+) -> list[Subset]:
     """The result of `facility_location` for each of some classes, whose distances are all kept.
 
     Args:

@@ -17,8 +17,9 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from ntk_aug.aliases import Float, Int, Progress
 from ntk_aug.checks import check_at_least, check_count, check_mesh, check_same_shape
 from ntk_aug.coreset.facility.facility_location import DEFAULT_MEMORY_BYTES
-from ntk_aug.coreset.facility.growing import TIE, FacilityLocation, located
+from ntk_aug.coreset.facility.growing import TIE, located
 from ntk_aug.coreset.gradient_factors import GradientFactors, as_factors
+from ntk_aug.coreset.subset import Subset
 from ntk_aug.errors import InputError
 from ntk_aug.precision import derivative_precision
 
@@ -65,7 +66,7 @@ def facility_location_on_device(
     tolerances: Sequence[float] | Float[np.ndarray, " classes"] | None = None,
     mesh: Mesh | None = None,
     progress: Progress | None = None,
-) -> list[FacilityLocation]:
+) -> list[Subset]:
     """The result of `facility_location` for each of some classes, up to ties and rounding.
 
     All is float64's, and ties are told and broken as on the host, so that in practice the same
@@ -109,7 +110,7 @@ def facility_location_on_device(
     if mesh is not None:
         check_mesh(mesh)
         devices = mesh.size
-    found: dict[int, FacilityLocation] = {}
+    found: dict[int, Subset] = {}
     for numbers, shape in _groups(classes, memory_bytes, devices):
         some = [classes[number] for number in numbers]
         batch = _side_by_side(some, counts[numbers], bounds[numbers], shape)

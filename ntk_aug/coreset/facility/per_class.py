@@ -1,12 +1,12 @@
 """Facility location class by class: the selection of a labelled data set, and its weights."""
 
-from typing import NamedTuple
+import math
 
 import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from ntk_aug.aliases import Float64, Int, KeyLike, Labels, Progress
+from ntk_aug.aliases import KeyLike, Labels, Progress
 from ntk_aug.checks import check_at_least, check_choice, check_labels
 from ntk_aug.coreset.budgets import check_budgets_reach_all, class_budgets
 from ntk_aug.coreset.facility.facility_location import (
@@ -16,42 +16,16 @@ from ntk_aug.coreset.facility.facility_location import (
     check_algorithm,
     facility_location,
 )
-from ntk_aug.coreset.facility.growing import FacilityLocation
 from ntk_aug.coreset.facility.lockstep import classes_in_step, facility_location_in_lockstep
 from ntk_aug.coreset.facility.on_device import device_bytes, facility_location_on_device
 from ntk_aug.coreset.gradient_errors import error_of_checked
 from ntk_aug.coreset.gradient_factors import Gradients, as_factors
-from ntk_aug.coreset.subset import places_by_class
+from ntk_aug.coreset.subset import Subset, places_by_class
 from ntk_aug.errors import InputError
 from ntk_aug.randomness import as_key
 from ntk_aug.threads import map_classes, usable_threads
 
 _BACKENDS = ("device", "host")
-
-
-class ClassSelection(NamedTuple):
-    """The selected examples of all classes: those of class 0 in their order, then of class 1, ...
-
-    Attributes:
-      indices: places in the whole data set.
-      weights: gamma_j; they sum to the size of each class, and to n in all.
-      gains: what each added to the objective of its class.
-      labels: of each selected example.
-      objective: the sum of the classes'.
-      estimate: the sum of the classes', which bounds the gradient error down to float64's noise
-        floor, see `FacilityLocation`.
-      gradient_error: ||sum_i g_i - sum_{j in S} gamma_j g_j|| over all classes together.
-      by_class: the result of each class, whose indices count within it.
-    """
-
-    indices: Int[np.ndarray, " k"]
-    weights: Int[np.ndarray, " k"]
-    gains: Float64[np.ndarray, " k"]
-    labels: Int[np.ndarray, " k"]
-    objective: float
-    estimate: float
-    gradient_error: float
-    by_class: tuple[FacilityLocation, ...]
 
 
 def facility_location_per_class(
@@ -61,7 +35,7 @@ def facility_location_per_class(
     num_classes: int | None = None,
     fraction: float | None = None,
     count: int | None = None,
-    split: str = "proportional",
+    allocation: str = "proportional",
     tolerance: float | None = None,
     algorithm: str = DEFAULT_ALGORITHM,
     algorithm_key: KeyLike | None = None,
@@ -71,7 +45,7 @@ def facility_location_per_class(
     backend: str | None = None,
     mesh: Mesh | None = None,
     progress: Progress | None = None,
-) -> ClassSelection:
+) -> Subset:
     """Selects in each class as `facility_location` does, the classes side by side.
 
     On the host they are side by side in threads, and the result does not depend on the number of
@@ -84,7 +58,7 @@ def facility_location_per_class(
       num_classes: None takes the largest label and those below it.
       fraction: the budget as a share of all examples; see `class_budgets`, also for the next two.
       count: the budget in examples.
-      split: `proportional` or `equal`.
+      allocation: `proportional` or `equal`.
       tolerance: bound of the estimate of all classes together, of which each class has the share
         of its size. A class stops at its budget or within its share, whatever comes first;
         without a budget, within its share.
@@ -110,7 +84,7 @@ def facility_location_per_class(
         num_classes = max(int(np.max(labels, initial=0)) + 1, 1)
     labels = check_labels(labels, n, num_classes)
     sizes = np.bincount(labels, minlength=num_classes)
-    limits = _budgets(sizes, fraction, count, split, tolerance)
+    limits = _budgets(sizes, fraction, count, allocation, tolerance)
     num_threads = usable_threads(num_threads, num_classes)
     check_at_least(memory_bytes, 1, "memory_bytes")
     stated = count if fraction is None else int(limits.sum())
@@ -142,7 +116,7 @@ def facility_location_per_class(
         if not exact:
             parts = [np.array([number]) for number in range(num_classes)]
 
-        def select(part: int) -> list[FacilityLocation]:
+        def select(part: int) -> list[Subset]:
             numbers = parts[part]
             bounds = None if tolerances is None else tolerances[numbers]
             if len(numbers) > 1:
@@ -164,17 +138,28 @@ def facility_location_per_class(
         results = map_classes(select, together, num_threads=num_threads, progress=progress)
         in_parts = [result for part in results for result in part]
         found = [in_parts[position] for position in np.argsort(np.concatenate(parts))]
-    indices = np.concatenate([own[r.indices] for own, r in zip(members, found, strict=True)])
-    weights = np.concatenate([r.weights for r in found])
-    return ClassSelection(
+    return _joined(factors, labels, members, found)
+
+
+def _joined(factors, labels, members, found) -> Subset:
+    """The subset of all examples, from those of the classes."""
+    indices = np.concatenate([own[part.indices] for own, part in zip(members, found, strict=True)])
+    weights = np.concatenate([part.weights for part in found])
+    assignment = np.empty(len(labels), np.int64)
+    before = 0
+    for own, part in zip(members, found, strict=True):
+        assignment[own] = before + part.assignment
+        before += len(part.indices)
+    return Subset(
         indices=indices,
         weights=weights,
-        gains=np.concatenate([r.gains for r in found]),
+        gains=np.concatenate([part.gains for part in found]),
         labels=labels[indices],
-        objective=sum(r.objective for r in found),
-        estimate=sum(r.estimate for r in found),
+        assignment=assignment,
+        objective=sum(part.objective for part in found),
+        constant=found[0].constant if len(found) == 1 else math.nan,
+        estimate=sum(part.estimate for part in found),
         gradient_error=error_of_checked(factors, indices, weights),
-        by_class=tuple(found),
     )
 
 
@@ -193,12 +178,12 @@ def _is_for_device(backend, mesh, fits):
     return fits and jax.default_backend() == "gpu"
 
 
-def _budgets(sizes, fraction, count, split, tolerance):
+def _budgets(sizes, fraction, count, allocation, tolerance):
     """The number to select in each class at most: all, where only the tolerance stops."""
     if fraction is None and count is None and tolerance is not None:
         if not sizes.all():
             raise InputError(f"class {int(np.argmin(sizes))} has 0 examples, expected at least 1")
         return sizes
-    budgets = class_budgets(sizes, fraction=fraction, count=count, split=split)
+    budgets = class_budgets(sizes, fraction=fraction, count=count, allocation=allocation)
     check_budgets_reach_all(budgets, sizes)
     return budgets

@@ -1,13 +1,13 @@
 """Our kernels beside those of neural_tangents: two independent routes to the same numbers."""
 
 import time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ntk_aug.aliases import ApplyFn, Inputs, Labels, Params
-from ntk_aug.inputs import check_inputs, example_shapes, num_examples
-from ntk_aug.jacobian import JacobianRows
+from ntk_aug.aliases import Inputs, Labels
+from ntk_aug.inputs import num_examples
+from ntk_aug.models import as_view
 from ntk_aug.ntk.neural_tangents.kernels import DEFAULT_IMPLEMENTATION, neural_tangents_triples
 from ntk_aug.ntk.triples import kernel_triples
 
@@ -42,8 +42,7 @@ class KernelAgreement(NamedTuple):
 
 
 def compare_with_neural_tangents(
-    apply_fn: ApplyFn,
-    params: Params,
+    network: Any,
     images: Inputs,
     augmented: Inputs,
     labels: Labels | None = None,
@@ -59,8 +58,7 @@ def compare_with_neural_tangents(
     (float64) is what to expect.
 
     Args:
-      apply_fn: evaluation view of a network.
-      params: pytree of floating-point arrays.
+      network: as `models.as_view` takes it.
       images: network inputs [n, h, w, c]; some tens.
       augmented: of the same shape, in the same order.
       labels: [n]; needed for `jacobian.LABELLED_ROWS` only.
@@ -72,14 +70,12 @@ def compare_with_neural_tangents(
       InputError: as either of the two does.
     """
     start = time.perf_counter()
-    example = example_shapes(check_inputs(images))
-    engine = JacobianRows(apply_fn, params, example, rows=rows, dtype=dtype)
-    ours = next(kernel_triples(engine, images, [augmented], labels))
+    view = as_view(network)
+    ours = next(kernel_triples(view, images, [augmented], labels, rows=rows, dtype=dtype))
     middle = time.perf_counter()
     theirs = next(
         neural_tangents_triples(
-            apply_fn,
-            params,
+            view,
             images,
             [augmented],
             labels,

@@ -11,6 +11,7 @@ from ntk_aug.errors import InputError
 from ntk_aug.inputs import cast_inputs, num_examples, take_examples
 from ntk_aug.jacobian.float64 import network_in
 from ntk_aug.jacobian.outputs import LABELLED_ROWS, output_function
+from ntk_aug.models import as_view
 from ntk_aug.ntk.neural_tangents.bridge import load_neural_tangents
 
 NEURAL_TANGENTS_IMPLEMENTATIONS = {
@@ -24,7 +25,8 @@ NEURAL_TANGENTS_IMPLEMENTATIONS = {
 class KernelBlocks:
     """Computes kernels of one network in blocks of size x size images with k outputs each."""
 
-    def __init__(self, apply_fn, params, images, labels, rows, implementation, batch_size, dtype):
+    def __init__(self, network, images, labels, rows, implementation, batch_size, dtype):
+        apply_fn, params, _ = as_view(network)
         check_params(params)
         apply_fn = network_in(apply_fn, check_dtype(dtype))
         check_choice(implementation, NEURAL_TANGENTS_IMPLEMENTATIONS, "implementation")

@@ -8,11 +8,11 @@ lost, whereas `kernel_triples` sums in float64 in any case.
 
 import time
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ntk_aug.aliases import ApplyFn, Float64, Inputs, Labels, Params, Progress
+from ntk_aug.aliases import Float64, Inputs, Labels, Progress
 from ntk_aug.inputs import check_inputs, check_same_batch
 from ntk_aug.ntk.blocks import counter
 from ntk_aug.ntk.neural_tangents.blocks import KernelBlocks
@@ -39,8 +39,7 @@ class NeuralTangentsEstimate(NamedTuple):
 
 
 def neural_tangents_triples(
-    apply_fn: ApplyFn,
-    params: Params,
+    network: Any,
     images: Inputs,
     augmented_versions: Iterable[Inputs],
     labels: Labels | None = None,
@@ -51,11 +50,10 @@ def neural_tangents_triples(
     dtype: str = "float32",
     progress: Progress | None = None,
 ) -> Iterator[KernelTriple]:
-    """Yields the three kernels for each augmented version of the same images.
+    """Computes the three kernels for each augmented version of the same images.
 
     Args:
-      apply_fn: evaluation view of a network, without mixing between examples.
-      params: pytree of floating-point arrays.
+      network: as `models.as_view` takes it; a `ModelView` is compiled once for several calls.
       images: network inputs [n, ...], such as [n, h, w, c]; or a pytree of such arrays.
       augmented_versions: each of the same shape, in the same order.
       labels: [n]; needed for `jacobian.LABELLED_ROWS` only.
@@ -66,8 +64,8 @@ def neural_tangents_triples(
       progress: called with ("kernel blocks", blocks done, blocks in all) for each version.
 
     Returns:
-      K, M and K~ as `kernel_triples` does: float64 [n * k, n * k], rows i * k + c. K, the same
-      array for every version, and K~ are symmetric to the last bit.
+      An iterator over K, M and K~ as `kernel_triples` gives them: float64 [n * k, n * k], rows
+      i * k + c. K, the same array for every version, and K~ are symmetric to the last bit.
 
     Raises:
       InputError: what `JacobianRows` and `kernel_triples` refuse, an unknown implementation, one
@@ -77,7 +75,11 @@ def neural_tangents_triples(
       Novak, Sohl-Dickstein, Schoenholz: Fast Finite Width Neural Tangent Kernel, 2022.
     """
     images = check_inputs(images)
-    blocks = KernelBlocks(apply_fn, params, images, labels, rows, implementation, batch_size, dtype)
+    blocks = KernelBlocks(network, images, labels, rows, implementation, batch_size, dtype)
+    return _triples(blocks, images, augmented_versions, progress)
+
+
+def _triples(blocks, images, augmented_versions, progress):
     plain = None
     for version in augmented_versions:
         version = check_inputs(version, "augmented images")
@@ -91,8 +93,7 @@ def neural_tangents_triples(
 
 
 def neural_tangents_kernel(
-    apply_fn: ApplyFn,
-    params: Params,
+    network: Any,
     images: Inputs,
     labels: Labels | None = None,
     *,
@@ -104,14 +105,13 @@ def neural_tangents_kernel(
 ) -> Float64[np.ndarray, "N N"]:
     """K alone; arguments and errors are those of `neural_tangents_triples`."""
     images = check_inputs(images)
-    blocks = KernelBlocks(apply_fn, params, images, labels, rows, implementation, batch_size, dtype)
+    blocks = KernelBlocks(network, images, labels, rows, implementation, batch_size, dtype)
     num_blocks = blocks.num_blocks(versions=0, with_plain=True)
     return blocks.symmetric(images, counter(progress, "kernel blocks", num_blocks))
 
 
 def estimate_neural_tangents(
-    apply_fn: ApplyFn,
-    params: Params,
+    network: Any,
     images: Inputs,
     labels: Labels | None = None,
     *,
@@ -127,7 +127,7 @@ def estimate_neural_tangents(
     there are going to be; all else, and what is refused, is as in `neural_tangents_triples`.
     """
     images = check_inputs(images)
-    blocks = KernelBlocks(apply_fn, params, images, labels, rows, implementation, batch_size, dtype)
+    blocks = KernelBlocks(network, images, labels, rows, implementation, batch_size, dtype)
     first, *later = list(_timed_blocks(blocks, images))
     num_blocks = blocks.num_blocks(versions=versions, with_plain=True)
     block_seconds = float(np.median(later))

@@ -1,0 +1,1 @@
+"""`python -m analysis augment`: a contact sheet of augmented images."""

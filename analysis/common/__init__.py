@@ -1,0 +1,1 @@
+"""What the commands share: networks and their options, figures, and HTML pages."""

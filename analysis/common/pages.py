@@ -1,0 +1,42 @@
+"""HTML pages that stand alone: style, tables, and embedded figures."""
+
+import base64
+import html
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from string import Template
+from typing import Any
+
+_PAGE = Template("""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>$title</title><style>
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 70em; margin: 2em auto; padding: 0 1em; }
+table { border-collapse: collapse; font-size: 14px; margin: 1em 0; }
+td, th { border: 1px solid #bbb; padding: .3em .6em; text-align: left; vertical-align: top; }
+img { max-width: 100%; } h2 { margin-top: 2em; } code { white-space: pre-wrap; }
+pre { background: #f4f4f4; padding: .6em; overflow-x: auto; font-size: 13px; }
+</style></head><body>
+<h1>$title</h1>
+$body
+</body></html>
+""")
+
+
+def page(title: str, sections: Iterable[str]) -> str:
+    """A page from a plain title and sections in HTML."""
+    return _PAGE.substitute(title=html.escape(title), body="\n".join(sections))
+
+
+def table(headers: Sequence[Any], rows: Iterable[Sequence[Any]]) -> str:
+    """A table of plain texts and numbers; it has no header line if all headers are empty."""
+
+    def cells(tag, row):
+        return "".join(f"<{tag}>{html.escape(str(cell))}</{tag}>" for cell in row)
+
+    head = f"<tr>{cells('th', headers)}</tr>" if any(headers) else ""
+    return "<table>" + head + "".join(f"<tr>{cells('td', row)}</tr>" for row in rows) + "</table>"
+
+
+def image(path: Path) -> str:
+    """An embedded PNG file."""
+    encoded = base64.b64encode(path.read_bytes()).decode()
+    return f'<p><img alt="{html.escape(path.stem)}" src="data:image/png;base64,{encoded}"></p>'

@@ -1,0 +1,1 @@
+"""`python -m analysis select`: which examples stand for all."""

@@ -1,0 +1,1 @@
+"""`python -m analysis spectrum`: spectra of plain and of augmented images."""

@@ -1,0 +1,1 @@
+"""`python -m analysis theory`: the statements of the paper, as numbers."""
