@@ -1,4 +1,4 @@
-"""Networks, and the functional view of any of them: apply_fn(params, images) -> logits."""
+"""Networks, and a functional view of any network: apply_fn(params, images) -> logits."""
 
 from ntk_aug.models.mlp import MLP
 from ntk_aug.models.network import (

@@ -1,4 +1,4 @@
-"""A network on a whole data set, batch by batch in bounded memory, whatever its weights are."""
+"""Evaluates a network on a whole data set, batch by batch in bounded memory."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,21 +13,20 @@ from ntk_aug.data import normalize, unit_range
 from ntk_aug.inputs import num_examples, take_examples
 from ntk_aug.threads import map_in_threads, num_cores
 
-# Bytes of a batch as the network takes it, and how many images it has at least and at most: on a
-# CPU more leaves the caches, an accelerator needs more to be busy.
+# Bytes of a batch, and its least and largest number of images: on a CPU a batch should fit the
+# caches, an accelerator needs more to be busy.
 _CPU_BATCH = (2**20, 8, 256)
 _ACCELERATOR_BATCH = (2**27, 8, 1024)
 _MAX_CPU_THREADS = 16
-# On an accelerator a second thread moves a batch while the first one's is computed.
+# On an accelerator the second thread moves a batch while the first computes.
 _ACCELERATOR_THREADS = 2
 
 
 class StreamedProgram:
     """A function of a network's variables and a batch of examples, for any number of examples.
 
-    It is compiled once: for all batches, the last filled up with its last example, and again only
-    for examples of another shape or fewer than a batch, never for other values of the variables.
-    Matrix products are of full precision on every device.
+    It is compiled once for all batches (the last is padded with its last example) and all values of
+    the variables. Matrix products have full precision on every device.
     """
 
     def __init__(
@@ -40,9 +39,8 @@ class StreamedProgram:
         """Prepares the program; nothing is compiled before the first call.
 
         Args:
-          function: (variables, images [b, h, w, c], *others [b, ...]) -> a pytree of arrays
-            [b, ...], where no example has an effect on another. In place of images: an array
-            [b, ...] of any rank and type, or a pytree of them.
+          function: (variables, images [b, h, w, c], *others [b, ...]) -> a pytree of arrays [b,
+            ...], without mixing between examples. Images may be any inputs (see `inputs`).
           batch_size: examples at once, rounded up to a multiple of the mesh's devices; None chooses
             by their size.
           mesh: of one axis, along which each batch is divided; None takes the default device.
@@ -70,10 +68,9 @@ class StreamedProgram:
 
         Args:
           variables: a pytree of arrays.
-          images: [n, h, w, c], or other examples, as they are kept: each batch is moved to the
-            device as it is.
-          others: arrays [n, ...] that go with them, such as labels.
-          progress: called with (stage, images done, in all).
+          images: [n, h, w, c], or other inputs; each batch is moved to the device as it is.
+          others: further arrays [n, ...], such as labels.
+          progress: called with (stage, images done, total).
           stage: the name of this work.
         """
         n, size = num_examples(images), self._size(images)
@@ -90,7 +87,7 @@ class StreamedProgram:
                 results = self._program(variables, *batch)
             return jax.tree.map(lambda a: np.asarray(a)[: n - start], results)
 
-        # The first batch by itself: threads that start together would all compile.
+        # The first batch alone: threads that start together would all compile.
         first = compute(0)
         whole = jax.tree.map(lambda a: np.empty((n, *a.shape[1:]), a.dtype), first)
 
@@ -110,7 +107,7 @@ class StreamedProgram:
         return whole
 
     def _size(self, images: Inputs) -> int:
-        """Examples of a batch: no more than there are, but a multiple of the devices."""
+        """Examples of a batch: at most all, rounded up to a multiple of the devices."""
         size, n = self._batch_size, num_examples(images)
         if size is None:
             of_batch, least, most = _CPU_BATCH if self._on_cpu else _ACCELERATOR_BATCH
@@ -126,7 +123,7 @@ class StreamedProgram:
     @property
     def _threads(self) -> int:
         if self._mesh is not None:
-            return 1  # programs of several devices must start on all of them in one order
+            return 1  # programs must start in the same order on all devices
         return min(num_cores(), _MAX_CPU_THREADS) if self._on_cpu else _ACCELERATOR_THREADS
 
 
@@ -138,16 +135,15 @@ def logits_program(
     batch_size: int | None = None,
     mesh: Mesh | None = None,
 ) -> StreamedProgram:
-    """The program (variables, images) -> logits float [n, C], of examples as a `Dataset` has them.
+    """The program (variables, images) -> logits float [n, C], for examples as a `Dataset` has them.
 
     Args:
-      apply_fn: (variables, network inputs) -> logits, in evaluation mode; such as a view's, with
-        its parameters as variables.
-      mean: of the data set, per channel, for `data.normalize`; so is `std`. Both are empty for
-        examples that are no images, which go into the network as they are.
-      std: of the data set.
+      apply_fn: (variables, network inputs) -> logits, in evaluation mode.
+      mean: per channel, for `data.normalize`. Mean and std are empty for examples that are not
+        images and enter the network unchanged.
+      std: per channel.
       batch_size: as `StreamedProgram` takes it.
-      mesh: likewise.
+      mesh: as `StreamedProgram` takes it.
 
     Raises:
       InputError: as `StreamedProgram`.

@@ -1,4 +1,4 @@
-"""Detects a network whose output for one example depends on the others of its batch."""
+"""Detects networks whose output for one example depends on the rest of the batch."""
 
 from typing import Any
 
@@ -14,26 +14,25 @@ from ntk_aug.models.outputs import check_logits, network_takes
 
 
 def check_examples_independent(network: Any, images: Inputs) -> int:
-    """Checks that a network maps each example to its logits, whatever the rest of the batch is.
+    """Checks that a network maps each example to its logits independently of the rest of the batch.
 
-    The same example is put through with two sets of neighbours, in batches of the same shape, so
-    that a network without mixing runs the very same program on the same numbers.
+    The same example runs twice with different neighbours in batches of the same shape, so a network
+    without mixing executes the same program on the same numbers.
 
     Args:
-      network: a `ModelView`, or what `models.as_view` makes one of.
-      images: network inputs, an array [n, ...] or a pytree of them with one n. The first few are
-        used. Other neighbours are changed numbers, and of integers, such as token ids, those of
-        another example, since not every integer is an id.
+      network: as `models.as_view` takes it.
+      images: network inputs [n, ...], or a pytree of them; the first few are used. Floating-point
+        neighbours get changed values, integer ones (such as token ids) those of another example.
 
     Returns:
       C, the number of outputs.
 
     Raises:
-      InputError: outputs that are no [n, C] floats, that are not finite, or that depend on the
-        other examples, as those of BatchNorm in training mode do.
+      InputError: outputs that are not finite floats [n, C], or that depend on the other examples,
+        as with BatchNorm in training mode.
     """
     n = num_examples(images)
-    # A single example gets a neighbour too, or mixing could not show.
+    # A single example needs a neighbour too.
     first = list(range(min(n, 4)))
     batch = take_examples(images, np.array([*first, 0]))
     batch = _with_neighbours(batch, lambda x: x.at[-1].set(x[-1] * 0.5 + 0.25), lambda x: x)
@@ -45,7 +44,7 @@ def check_examples_independent(network: Any, images: Inputs) -> int:
     logits = np.asarray(logits)
     if not np.isfinite(logits).all():
         raise InputError("the network's logits hold NaN or infinity")
-    # Each of the first and the last example is kept while all others are changed, in sign and size.
+    # Keep the first (then the last) example, and change all others in sign and size.
     other = _unlike_first(images)
     changed = _with_neighbours(
         batch, lambda x: 0.2 - 0.7 * x, lambda x, other: jnp.broadcast_to(other, x.shape), other
@@ -65,7 +64,7 @@ def check_examples_independent(network: Any, images: Inputs) -> int:
 
 
 def _with_neighbours(batch, of_floats, of_integers, *others):
-    """The batch as JAX arrays, its floating-point leaves changed in one way, others in another."""
+    """Applies one function to the floating-point leaves and another to the integer ones."""
 
     def changed(leaf, *rest):
         leaf = jnp.asarray(leaf)
@@ -76,7 +75,7 @@ def _with_neighbours(batch, of_floats, of_integers, *others):
 
 
 def _unlike_first(inputs):
-    """The first example of which some integer differs from that of the first of all."""
+    """The first example with an integer that differs from the first example."""
     differs = np.zeros(num_examples(inputs), bool)
     for leaf in map(np.asarray, jax.tree.leaves(inputs)):
         if not jnp.issubdtype(leaf.dtype, jnp.floating):

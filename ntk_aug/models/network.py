@@ -1,6 +1,6 @@
-"""A network that can be initialised and trained: what Linen, NNX and pure functions become.
+"""Networks as pure functions: `Network` can be initialised and trained, `ModelView` evaluates one.
 
-And its evaluation view, `ModelView`: the pair (apply_fn, params) that the rest of the library sees.
+Linen modules, NNX modules and pure functions are converted to either.
 """
 
 import inspect
@@ -22,9 +22,9 @@ class ModelView(NamedTuple):
 
     Attributes:
       apply_fn: apply_fn(params, images) -> logits [n, C].
-      params: pytree of the trainable parameters; what the Jacobian is taken with respect to.
-      jacobian_lipschitz: from the largest norm of an input to a certified Lipschitz constant of
-        x -> J(W, x), where one is known (smooth networks only); otherwise None.
+      params: pytree of the trainable parameters, with respect to which the Jacobian is taken.
+      jacobian_lipschitz: from the largest input norm to a certified Lipschitz constant of x -> J(W,
+        x), for smooth networks; None if none is known.
     """
 
     apply_fn: ApplyFn
@@ -36,10 +36,10 @@ class Network(NamedTuple):
     """Pure functions of a trainable network.
 
     Attributes:
-      init: init(key, images) -> (params, state); state is what is updated but not trained, such
-        as batch statistics.
+      init: init(key, images) -> (params, state). The state is updated but not trained, such as
+        batch statistics.
       apply: apply(params, state, images, train, key) -> (logits, new_state).
-      jacobian_lipschitz: (params, radius) -> constant, where it is certified; otherwise None.
+      jacobian_lipschitz: (params, radius) -> a certified constant, or None.
     """
 
     init: Callable[[KeyArray, Images], tuple[Params, Any]]
@@ -57,10 +57,7 @@ class Network(NamedTuple):
 
 
 def _as_precise(state: Any, params: Params) -> Any:
-    """The state in the precision of the parameters, where that is higher.
-
-    A network that is run in float64 must not round what it computes from its statistics alone.
-    """
+    """Promotes the state to the precision of the parameters, so that float64 runs do not round."""
     dtype = jnp.result_type(bool, *jax.tree.leaves(params))  # bool: there may be none
 
     def promoted(leaf):
@@ -72,7 +69,7 @@ def _as_precise(state: Any, params: Params) -> Any:
 
 
 def _mode_argument(call: Callable, train: bool) -> dict[str, bool]:
-    """The keyword by which a Flax module is told to train or to evaluate, if it has one."""
+    """The keyword that puts a Flax module into training or evaluation mode, if it has one."""
     parameters = inspect.signature(call).parameters
     for name, value in {
         "train": train,
@@ -90,8 +87,8 @@ def linen_network(
 ) -> Network:
     """A Flax Linen module as a `Network`; every collection but "params" is its state.
 
-    The module's call takes images and, if it behaves differently in training, one of the keywords
-    train, training, deterministic, use_running_average.
+    If the module behaves differently in training, its call takes one of the keywords train,
+    training, deterministic, use_running_average.
     """
 
     def init(key, images):
@@ -113,11 +110,11 @@ def linen_network(
 
 
 def nnx_network(build: Callable[[nnx.Rngs], nnx.Module]) -> Network:
-    """A Flax NNX module as a `Network`, from a function that builds it: build(nnx.Rngs) -> module.
+    """A Flax NNX module as a `Network`, from a function nnx.Rngs -> module that builds it.
 
     `nnx.Param` variables are trained, all others are state; `train()` and `eval()` set the mode.
     """
-    # The structure alone, without allocating a weight: weights come in as arguments.
+    # The structure alone: weights come in as arguments.
     graphdef = nnx.split(nnx.eval_shape(lambda: build(nnx.Rngs(0))), nnx.Param, ...)[0]
 
     def init(key, images):
@@ -168,11 +165,11 @@ def nnx_view(module: nnx.Module) -> ModelView:
 
 
 def as_view(network: Any) -> ModelView:
-    """The evaluation view of whatever a user has.
+    """The evaluation view of a network in any supported form.
 
     Args:
-      network: a `ModelView`; an NNX module; a pair of a Linen module and its variables; or a pair
-        of a function (params, inputs) -> logits [n, C] and its parameters.
+      network: a `ModelView`; an NNX module; a pair (Linen module, variables); or a pair of a
+        function (params, inputs) -> logits [n, C] and its parameters.
 
     Raises:
       InputError: anything else; a Linen module without variables.
@@ -203,5 +200,5 @@ def as_view(network: Any) -> ModelView:
 
 
 def num_params(params: Params) -> int:
-    """P: how many numbers the parameters are."""
+    """P, the number of parameters."""
     return sum(leaf.size for leaf in jax.tree.leaves(params))

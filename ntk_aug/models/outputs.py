@@ -1,4 +1,4 @@
-"""What a network takes and returns: one line where it does not map its inputs to logits [n, C]."""
+"""Checks a network's inputs and outputs, with one-line errors."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,11 +15,11 @@ from ntk_aug.models.network import as_view
 
 
 def check_logits(output: Any, n: int) -> int:
-    """C, after checking that a network's output for n examples is logits [n, C].
+    """Returns C after checking that a network's output for n examples is logits [n, C].
 
     Args:
-      output: of the network, or its shape and type.
-      n: images, or examples of another kind, that went in.
+      output: of the network, or its shape and dtype.
+      n: the number of examples.
 
     Raises:
       InputError: a tuple or another container, another shape, or no floating point.
@@ -42,13 +42,10 @@ def check_logits(output: Any, n: int) -> int:
 
 @contextmanager
 def network_takes(inputs: Inputs) -> Iterator[None]:
-    """Where a network is called: one line that says what it was given if it does not take that.
+    """Context for calling a network: turns errors of shapes, dtypes or names into InputError.
 
     Args:
-      inputs: the batch, or its shapes and types.
-
-    Raises:
-      InputError: in place of an error of shapes, types or names.
+      inputs: the batch, or its shapes and dtypes.
     """
     try:
         yield
@@ -63,7 +60,7 @@ def network_takes(inputs: Inputs) -> Iterator[None]:
 
 
 def _described(inputs):
-    """Images by their shape, and inputs of other kinds by shapes and types of all arrays."""
+    """Images by their shape, other inputs by the shapes and dtypes of all arrays."""
     leaves = jax.tree_util.tree_leaves_with_path(inputs)
     if len(leaves) == 1 and not leaves[0][0] and jnp.issubdtype(leaves[0][1].dtype, jnp.floating):
         return f"images of shape {leaves[0][1].shape[1:]}"
@@ -75,15 +72,15 @@ def _described(inputs):
 
 
 def count_outputs(network: Any, example: Any, *, dtype: str = "float32") -> int:
-    """C, the outputs of a network for one example, without running it.
+    """Returns C, the number of outputs, without running the network.
 
     Args:
-      network: a `ModelView`, or what `models.as_view` makes one of.
-      example: (h, w, c), or shape and type of one example of another kind.
-      dtype: of its floating-point inputs.
+      network: as `models.as_view` takes it.
+      example: (h, w, c), or shapes and dtypes of one example.
+      dtype: of floating-point inputs.
 
     Raises:
-      InputError: the network does not take such an example, or does not map it to logits [1, C].
+      InputError: the network does not take such an example, or does not return logits [1, C].
     """
     batch = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct((1, *leaf.shape), leaf.dtype),

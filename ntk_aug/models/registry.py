@@ -1,4 +1,4 @@
-"""Networks by name: one table; one more network is one more entry."""
+"""Networks by name; to add a network, add an entry to `MODELS`."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -19,8 +19,8 @@ class ModelEntry(NamedTuple):
 
     Attributes:
       build: build(num_classes, **options) -> Network.
-      learning_rate: a sensible start for SGD with momentum 0.9.
-      options: names of the options that `build` takes.
+      learning_rate: a good start for SGD with momentum 0.9.
+      options: names of the options of `build`.
       description: one line.
     """
 
@@ -55,17 +55,17 @@ DEFAULT_LEARNING_RATE = 0.1
 def build_network(spec: str, num_classes: int, **options: Any) -> Network:
     """Builds a network from its name or a user's `module:function`.
 
-    A user's function is called with `num_classes` and the options, and returns a Flax Linen module,
-    a `Network`, or a function from `nnx.Rngs` to an NNX module.
+    The function is called with `num_classes` and the options, and returns a Flax Linen module, a
+    `Network`, or a function from `nnx.Rngs` to an NNX module.
 
     Args:
       spec: a key of `MODELS`, or module:function.
       num_classes: outputs C.
-      **options: for example width and activation; those that are None count as not given.
+      **options: for example width and activation; None counts as not given.
 
     Raises:
-      InputError: an unknown name (the known ones are listed), or an option that it does not take.
-      UserCodeError: an error of the user's function or of its network, then or when it is called.
+      InputError: an unknown name (the known ones are listed), or an unknown option.
+      UserCodeError: the user's function or its network raised an error, now or in a later call.
     """
     options = {name: value for name, value in options.items() if value is not None}
     if is_import_path(spec, MODELS):
@@ -85,7 +85,7 @@ def _own_network(spec, num_classes, options):
 
 
 def as_network(value: Any) -> Network:
-    """A Linen module, a function from nnx.Rngs to an NNX module, or a `Network`, as a `Network`."""
+    """Converts a Linen module or a function from nnx.Rngs to an NNX module to a `Network`."""
     if isinstance(value, Network):
         return value
     if isinstance(value, nn.Module):

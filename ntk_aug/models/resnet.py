@@ -6,8 +6,7 @@ from functools import partial
 import flax.linen as nn
 import jax.numpy as jnp
 
-# What He et al. 2015 draw weights from: normal with variance 2 / fan-in, where fan-in counts the
-# inputs of one output unit.
+# He et al. 2015: normal with variance 2 / fan-in, the number of inputs of one output unit.
 he_normal = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
 
 
@@ -21,14 +20,9 @@ class ResidualBlock(nn.Module):
     def __call__(self, x, train: bool = False):
         """Maps [n, h, w, c] to [n, h / stride, w / stride, filters]."""
         norm = partial(nn.BatchNorm, use_running_average=not train, momentum=0.9, epsilon=1e-5)
-        # padding=1, not "SAME": with stride 2 the latter pads (0, 1), the published network (1, 1).
+        # padding=1 is that of the paper; with stride 2, "SAME" would pad (0, 1).
         conv = partial(
-            nn.Conv,
-            self.filters,
-            (3, 3),
-            padding=1,
-            use_bias=False,
-            kernel_init=he_normal,
+            nn.Conv, self.filters, (3, 3), padding=1, use_bias=False, kernel_init=he_normal
         )
         y = nn.relu(norm()(conv(strides=self.stride)(x)))
         y = norm()(conv()(y))
@@ -59,11 +53,8 @@ class CifarResNet(nn.Module):
         x = nn.Conv(
             self.filters, (3, 3), padding=1, use_bias=False, kernel_init=he_normal, name="stem"
         )(images)
-        x = nn.relu(
-            nn.BatchNorm(
-                use_running_average=not train, momentum=0.9, epsilon=1e-5, name="stem_norm"
-            )(x)
-        )
+        norm = partial(nn.BatchNorm, use_running_average=not train, momentum=0.9, epsilon=1e-5)
+        x = nn.relu(norm(name="stem_norm")(x))
         for stage, size in enumerate(self.stage_sizes):
             for block in range(size):
                 stride = 2 if stage > 0 and block == 0 else 1

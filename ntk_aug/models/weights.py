@@ -1,4 +1,4 @@
-"""Trained weights of a user's own, from an npz file or a folder of orbax, by their names."""
+"""Loads a user's trained weights by name, from an npz file or an orbax folder."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,27 +22,27 @@ _SHOWN_NAMES = 5
 def load_weights(network: Network, example: Any, path: StrPath) -> ModelView:
     """The evaluation view of a network at weights that were saved by name.
 
-    Names are paths, such as "hidden/kernel": of the parameters, with or without "params/" before
-    it; of what is not trained, with its collection in Linen ("batch_stats/norm/mean"), without one
-    in NNX ("norm/mean"). An npz file is saved by one of
+    Names are paths such as "hidden/kernel". Parameters may start with "params/". Other variables
+    start with their collection in Linen ("batch_stats/norm/mean"), but not in NNX ("norm/mean"). An
+    npz file is saved by one of
 
         np.savez(path, **flatten_dict(variables, sep="/"))  # of flax.traverse_util
         state = nnx.to_pure_dict(nnx.state(module, nnx.Not(nnx.RngState)))
         np.savez(path, **{"/".join(map(str, k)): v for k, v in flatten_dict(state).items()})
 
     and a folder by `orbax.checkpoint.StandardCheckpointer().save(path, variables)`, or `state`.
-    Random streams of NNX have no effect in evaluation: they are not read.
+    Random streams of NNX are not read: evaluation does not use them.
 
     Args:
-      network: of the same parameters; see `linen_network`, `nnx_network` and `as_network`.
-      example: shape (h, w, c) of one input of the network, or its shape and type as
-        `data.Dataset.example` gives it.
-      path: the file or folder. Values are cast to the types that the network's own have.
+      network: see `linen_network`, `nnx_network` and `as_network`.
+      example: shape (h, w, c) of one input, or its shape and dtype as `data.Dataset.example` has
+        it.
+      path: the file or folder. Values are cast to the network's own dtypes.
 
     Raises:
       BrokenFileError: it cannot be read.
-      InputError: nothing is there; names that are missing or not the network's,
-        or other shapes (they are listed); values that are no numbers, or not finite.
+      InputError: it does not exist; names are missing or unknown, or shapes differ (they are
+        listed); values are not numbers, or not finite.
 
     Example:
       network = models.linen_network(module)
@@ -61,7 +61,7 @@ def load_weights(network: Network, example: Any, path: StrPath) -> ModelView:
     }
     found = _matched(stored, expected, set(names), path)
     arrays = {name: _checked(found[name], leaf, name, path) for name, leaf in expected.items()}
-    if len(expected) < len(names):  # random streams: as initialised, something has to stand there
+    if len(expected) < len(names):  # random streams keep their initial values
         initial = jax.tree.leaves(network.init(jax.random.key(0), zeros), is_leaf=_is_random)
         values = [arrays.get(name, own) for name, own in zip(names, initial, strict=True)]
     else:
@@ -82,14 +82,14 @@ def _name(keys) -> str:
 
 
 def _read_named(path: StrPath) -> dict[str, np.ndarray]:
-    """All arrays of an npz file, or of a folder that orbax wrote, by name."""
+    """All arrays of an npz file or an orbax folder, by name."""
     if not Path(path).is_dir():
         return read_npz(path)
     with orbax_in_silence():
         try:
             with ocp.StandardCheckpointer() as checkpointer:
                 tree = checkpointer.restore(Path(path).absolute())
-        except Exception as error:  # orbax, tensorstore, json: each has its own
+        except Exception as error:  # orbax, tensorstore and json raise their own
             first_line = next(iter(str(error).splitlines()), type(error).__name__)
             raise BrokenFileError(f"{path} is no readable folder of orbax: {first_line}") from None
     leaves = jax.tree_util.tree_leaves_with_path(tree)
@@ -99,7 +99,7 @@ def _read_named(path: StrPath) -> dict[str, np.ndarray]:
 def _matched(
     stored: Mapping[str, np.ndarray], expected: Mapping[str, Any], names: set[str], path: StrPath
 ) -> dict[str, np.ndarray]:
-    """The stored arrays by the network's names; raises InputError that lists what does not fit."""
+    """The stored arrays by the network's names; raises InputError that lists every mismatch."""
     found: dict[str, np.ndarray] = {}
     superfluous = []
     for name, array in stored.items():
