@@ -1,7 +1,7 @@
-"""Array types that the whole library shares, and the two function types that it is built on.
+"""Array and function types that the whole library shares.
 
-Dimension names are the same everywhere: n examples, h x w pixels, c channels, C outputs,
-P parameters, N kernel rows (n * C for logits), in the order i * C + output.
+Dimension names are the same everywhere: n examples, h x w pixels, c channels, C outputs, P
+parameters, N kernel rows (n * C for logits), in the order i * C + output.
 """
 
 from collections.abc import Callable

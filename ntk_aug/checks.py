@@ -1,4 +1,4 @@
-"""Errors for bad input: each check says what was given and what is expected, before long work."""
+"""Checks of input, which raise an `InputError` that says what was given and what is expected."""
 
 import difflib
 import os
@@ -51,11 +51,11 @@ def check_at_least(value: float, minimum: float, what: str) -> None:
 
 
 def check_images(images: Any, what: str = "images") -> np.ndarray:
-    """Returns images as a numpy array [n, h, w, c], after checking rank, type, size and values.
+    """Returns images as a numpy array [n, h, w, c] after checking shape, dtype and values.
 
     Raises:
-      InputError: not four axes, an empty axis, not uint8 or floating point, or a value that is
-        not finite (the first such image is named).
+      InputError: not four axes, an empty axis, neither uint8 nor floating point, or a value that is
+        not finite.
     """
     images = np.asarray(images)
     if images.ndim != 4:
@@ -65,17 +65,12 @@ def check_images(images: Any, what: str = "images") -> np.ndarray:
     if images.dtype != np.uint8 and not np.issubdtype(images.dtype, np.floating):
         raise InputError(f"{what} have dtype {images.dtype}, expected uint8 or floating point")
     if images.dtype != np.uint8:
-        finite = np.isfinite(images).all(axis=(1, 2, 3))
-        if not finite.all():
-            raise InputError(
-                f"{what} hold NaN or infinity in {int((~finite).sum())} of {len(images)} images, "
-                f"first in image {int(np.argmin(finite))}"
-            )
+        check_finite_rows(images, what, one="image")
     return images
 
 
 def check_network_inputs(images: Any) -> np.ndarray:
-    """Returns images as `check_images` does, if they are floating point as a network takes them."""
+    """Like `check_images`, but also refuses uint8: a network takes floating point."""
     images = check_images(images)
     if images.dtype == np.uint8:
         raise InputError("images are uint8, expected the network's inputs: see data.unit_range")
@@ -83,7 +78,7 @@ def check_network_inputs(images: Any) -> np.ndarray:
 
 
 def check_labels(labels: Any, n: int, num_classes: int) -> np.ndarray:
-    """Returns labels as int32 [n], after checking that each is in 0 .. num_classes - 1."""
+    """Returns labels as int32 [n] after checking that each is in 0 .. num_classes - 1."""
     labels = np.asarray(labels)
     if labels.shape != (n,):
         raise InputError(f"labels have shape {labels.shape}, expected ({n},): one per image")
@@ -98,13 +93,13 @@ def check_labels(labels: Any, n: int, num_classes: int) -> np.ndarray:
     return labels.astype(np.int32)
 
 
-def check_finite_rows(rows: np.ndarray, what: str) -> None:
-    """Raises InputError unless [n, columns] is finite; names the first example that is not."""
-    finite = np.isfinite(rows).all(axis=1)
+def check_finite_rows(rows: np.ndarray, what: str, *, one: str = "example") -> None:
+    """Raises InputError unless [n, ...] is finite; names the first example that is not."""
+    finite = np.isfinite(rows).all(axis=tuple(range(1, rows.ndim)))
     if not finite.all():
         raise InputError(
-            f"{what} hold NaN or infinity in {int((~finite).sum())} of {len(finite)} examples, "
-            f"first in example {int(np.argmin(finite))}"
+            f"{what} hold NaN or infinity in {int((~finite).sum())} of {len(finite)} {one}s, "
+            f"first in {one} {int(np.argmin(finite))}"
         )
 
 
@@ -115,7 +110,7 @@ def check_mesh(mesh: Mesh) -> None:
 
 
 def check_kernel(kernel: Any) -> np.ndarray:
-    """The kernel as an array; raises InputError unless it is square, not empty, and finite."""
+    """Returns the kernel as an array; raises InputError unless it is square and finite."""
     kernel = np.asarray(kernel)
     if kernel.ndim != 2 or kernel.shape[0] != kernel.shape[1] or not len(kernel):
         raise InputError(f"the kernel has shape {kernel.shape}, expected a square matrix")
@@ -125,19 +120,18 @@ def check_kernel(kernel: Any) -> np.ndarray:
 
 
 def check_params(params: Any, what: str = "parameters") -> None:
-    """Raises InputError unless all leaves of the pytree are finite arrays of one floating type.
+    """Raises InputError unless all leaves of the pytree are finite arrays of one floating dtype.
 
-    Of one type, because everything is computed in one: what is meant by half of a network in
-    bfloat16 is for the caller to say, by casting it.
+    Mixed dtypes are refused, because everything is computed in one: the caller casts them.
     """
     leaves = jax.tree_util.tree_leaves_with_path(params)
     if not leaves:
         raise InputError(f"{what} are empty: there is nothing to differentiate")
-    first, dtype = (jax.tree_util.keystr(leaves[0][0]), np.asarray(leaves[0][1]).dtype)
+    first, dtype = jax.tree_util.keystr(leaves[0][0]), np.asarray(leaves[0][1]).dtype
     for path, leaf in leaves:
         name = jax.tree_util.keystr(path)
         values = np.asarray(leaf)
-        if not jnp.issubdtype(values.dtype, jnp.floating):  # numpy does not know bfloat16 as one
+        if not jnp.issubdtype(values.dtype, jnp.floating):  # numpy does not count bfloat16
             raise InputError(f"{what}{name} has dtype {values.dtype}, expected floating point")
         if values.dtype != dtype:
             raise InputError(
@@ -155,7 +149,7 @@ def check_same_shape(shape: Sequence[int], expected: Sequence[int], what: str) -
 
 
 def check_writable_folder(folder: str | os.PathLike) -> None:
-    """Raises InputError unless `folder` is one that can be created or written into."""
+    """Raises InputError unless `folder` can be created or written into."""
     path = Path(folder).absolute()
     if path.exists() and not path.is_dir():
         raise InputError(f"{folder} is a file, expected a folder to write into")
@@ -164,7 +158,7 @@ def check_writable_folder(folder: str | os.PathLike) -> None:
         ancestor = ancestor.parent
     if not ancestor.is_dir():
         raise InputError(f"{folder} cannot be created: {ancestor} is a file")
-    try:  # permissions alone do not tell: the file system may be read-only, full, or special
+    try:  # permissions are not enough: the file system may be read-only or full
         with tempfile.TemporaryFile(dir=ancestor):
             pass
     except OSError as error:

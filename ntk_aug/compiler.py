@@ -1,7 +1,7 @@
-"""Which releases of JAX compute wrong numbers on CPUs, and what some print without need.
+"""Releases of JAX whose CPU compiler is faulty or noisy.
 
-The fault is one fusion of the CPU compiler. The installation requirements exclude these releases;
-an environment may have one all the same, installed by hand or by another package.
+One fusion of the compiler computes wrong numbers. The package's requirements exclude these
+releases, but an environment may have one that was installed by hand or by another package.
 """
 
 import os
@@ -19,7 +19,6 @@ WRONG_RELEASES = {
 SWITCH_OFF = "--xla_cpu_experimental_ynn_fusion_type="
 """The value of XLA_FLAGS that turns the faulty fusion off, at some cost in speed."""
 
-
 NOISY_CACHE = ("0.9.1", "0.9.2", "0.10.0", "0.10.1")
 """Releases of jaxlib that print an error for every program found in the compilation cache."""
 
@@ -27,16 +26,15 @@ NOISY_CACHE = ("0.9.1", "0.9.2", "0.10.0", "0.10.1")
 def hide_cache_messages() -> None:
     """Hides an error that some releases print for every program found in the compilation cache.
 
-    They miss two CPU features on the very machine that compiled the program, but load it all the
-    same (jax-ml/jax#38445). Has an effect only before JAX is imported; a value of
-    TF_CPP_MIN_LOG_LEVEL that is set already is kept. Errors of JAX are exceptions, and not hidden.
+    The program loads all the same (jax-ml/jax#38445). Call this before JAX is imported. A value of
+    TF_CPP_MIN_LOG_LEVEL that is set already is kept; errors of JAX are exceptions and stay visible.
     """
     if metadata.version("jaxlib") in NOISY_CACHE:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 def compiler_fault(jaxlib_version: str, xla_flags: str = "") -> str | None:
-    """What is wrong with the CPU compiler of this jaxlib under these XLA_FLAGS; None if nothing.
+    """Returns the fault of this jaxlib's CPU compiler, or None.
 
     Args:
       jaxlib_version: such as "0.10.2".

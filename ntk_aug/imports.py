@@ -1,4 +1,4 @@
-"""A user's own parts by name: `module:function`; and their errors, in the user's own words."""
+"""Imports a user's own `module:function`, and reports the errors of the user's code."""
 
 import functools
 import importlib
@@ -13,7 +13,7 @@ from typing import Any
 
 from ntk_aug.errors import InputError, UserCodeError
 
-# Frames that are not the user's: this project's, and those of installed packages and of Python.
+# Folders whose frames are not the user's: this project, installed packages, and Python.
 _OURS = tuple(
     str(Path(__file__).resolve().parents[1] / name) + os.sep
     for name in ("ntk_aug", "analysis", "experiments")
@@ -25,13 +25,13 @@ _INSTALLED = tuple(
 
 
 def is_import_path(spec: str, known: Container[str]) -> bool:
-    """Whether `spec` reads as module:function rather than as a known name with an option."""
+    """Whether `spec` is module:function rather than a known name with an option."""
     name, colon, rest = spec.partition(":")
     return bool(colon) and name not in known and rest.isidentifier()
 
 
 def import_function(spec: str) -> Callable:
-    """Imports `module:function`; the working directory is searched too, as `python -m` does.
+    """Imports `module:function`; the working directory is searched too, as with `python -m`.
 
     Raises:
       InputError: no such module or function.
@@ -42,7 +42,7 @@ def import_function(spec: str) -> Callable:
         sys.path.insert(0, os.getcwd())
     try:
         module = importlib.import_module(module_name)
-    except Exception as error:  # whatever a user's module raises is the user's to read
+    except Exception as error:  # a user's module may raise anything
         raise UserCodeError(
             f"cannot import {module_name!r} of {spec!r}: {_one_line(error)}",
             user_traceback=_users_lines(error),
@@ -55,9 +55,9 @@ def import_function(spec: str) -> Callable:
 
 @contextmanager
 def user_code(spec: str) -> Iterator[None]:
-    """Where a user's function runs: its errors become a `UserCodeError` that names it.
+    """Context in which a user's function runs: its errors become a `UserCodeError` that names it.
 
-    Errors of this library, which say what they are in one line, stay as they are.
+    An `InputError` already says in one line what is wrong, and passes unchanged.
     """
     try:
         yield
@@ -69,7 +69,7 @@ def user_code(spec: str) -> Iterator[None]:
 
 
 def guarded(spec: str, function: Callable) -> Callable:
-    """The function, called as `user_code`; what else it is, such as its signature, is kept."""
+    """Wraps a function so that each call runs in `user_code`; the signature is kept."""
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -85,7 +85,7 @@ def _one_line(error: Exception) -> str:
 
 
 def _users_lines(error: Exception) -> str:
-    """The traceback from the first frame that is the user's, without this project's frames."""
+    """The traceback from the user's first frame on, without this project's frames."""
     frames = traceback.extract_tb(error.__traceback__)
     theirs = [not _starts_with(frame, _OURS + _INSTALLED) for frame in frames]
     if True not in theirs and not isinstance(error, SyntaxError):

@@ -1,8 +1,8 @@
 """A batch of network inputs: an array, or a pytree of arrays, whose leading axis counts examples.
 
-Images [n, h, w, c], tables [n, d], token ids [n, t] and dictionaries of such arrays all go through
-the library in this form. Floating-point leaves follow the precision of the computation; integer
-and boolean leaves, such as token ids, stay as they are.
+Images [n, h, w, c], tables [n, d], token ids [n, t] and dictionaries of such arrays all take this
+form. Floating-point leaves follow the precision of the computation; integer and boolean leaves,
+such as token ids, stay as they are.
 """
 
 from typing import Any
@@ -12,18 +12,18 @@ import jax.numpy as jnp
 import numpy as np
 
 from ntk_aug.aliases import Inputs
-from ntk_aug.checks import check_same_shape
+from ntk_aug.checks import check_finite_rows, check_same_shape
 from ntk_aug.errors import InputError
 
 
 def check_inputs(inputs: Any, what: str = "images") -> Inputs:
-    """Returns the batch with numpy leaves, after checking axes, types and values.
+    """Returns the batch with numpy leaves after checking shapes, dtypes and values.
 
-    64-bit integers that fit become 32-bit ones, as JAX has them.
+    64-bit integers that fit become 32-bit, as JAX has them.
 
     Raises:
-      InputError: a leaf without examples, leaves that differ in n, a type that is not numeric,
-        uint8 images, or a value that is not finite (the first such example is named).
+      InputError: a leaf without examples, leaves that differ in n, a dtype that is not numeric,
+        uint8 images, or a value that is not finite.
     """
     leaves, treedef = jax.tree_util.tree_flatten_with_path(inputs)
     if not leaves:
@@ -57,14 +57,9 @@ def _checked_leaf(leaf: Any, what: str) -> np.ndarray:
                 )
             return array.astype(np.int32)
         return array
-    if not jnp.issubdtype(array.dtype, jnp.floating):  # numpy does not know bfloat16 as one
+    if not jnp.issubdtype(array.dtype, jnp.floating):  # numpy does not count bfloat16
         raise InputError(f"{what} have dtype {array.dtype}, expected floating point or integers")
-    finite = np.isfinite(array.reshape(len(array), -1)).all(axis=1)
-    if not finite.all():
-        raise InputError(
-            f"{what} hold NaN or infinity in {int((~finite).sum())} of {len(array)} examples, "
-            f"first in example {int(np.argmin(finite))}"
-        )
+    check_finite_rows(array, what)
     return array
 
 
@@ -87,14 +82,14 @@ def cast_inputs(inputs: Inputs, dtype: str) -> Inputs:
 
 
 def example_shapes(inputs: Inputs) -> Any:
-    """The shapes and types of one example, without the axis n, as `jax.ShapeDtypeStruct`."""
+    """Shapes and dtypes of one example, without the axis n, as `jax.ShapeDtypeStruct`."""
     return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), inputs)
 
 
 def as_example_shapes(example: Any, dtype: str) -> Any:
-    """Shapes and types of one example: a tuple of integers is the shape of one float array.
+    """Shapes and dtypes of one example; floating-point leaves get `dtype`.
 
-    Floating-point leaves get `dtype`.
+    A tuple of integers is the shape of a single float array.
     """
     if isinstance(example, tuple | list) and all(isinstance(size, int) for size in example):
         return jax.ShapeDtypeStruct(tuple(example), dtype)
@@ -112,7 +107,7 @@ def _same_structure(a: Any, b: Any) -> bool:
 
 
 def _described(example: Any) -> str:
-    """Types and shapes of one example, such as "{'ids': int32[7]}"."""
+    """Dtypes and shapes of one example, such as "{'ids': int32[7]}"."""
     shapes = jax.tree.map(lambda leaf: f"{leaf.dtype}{list(leaf.shape)}", example)
     return str(shapes).replace("'", "") if isinstance(shapes, str) else str(shapes)
 
@@ -130,8 +125,8 @@ def check_same_examples(inputs: Inputs, expected: Any, what: str) -> None:
 
     Args:
       inputs: a batch.
-      expected: as `example_shapes` gives it.
-      what: one example's name in the message, such as "an image".
+      expected: shapes as `example_shapes` returns them.
+      what: the name of one example in the message, such as "an image".
     """
     given = example_shapes(inputs)
     if not _same_structure(given, expected):

@@ -1,14 +1,13 @@
-"""The loss of each example, and its gradient by the network's outputs, for labels and soft labels.
+"""The loss of each example and its gradient with respect to the outputs, for labels or soft labels.
 
-With outputs f and targets y, which of a label are the one-hot vector: the cross-entropy is
--sum_c y_c log softmax(f)_c, with gradient softmax(f) - y; the squared loss ||f - y||^2 / 2, with
-gradient f - y.
+For outputs f and targets y (a label is its one-hot vector), the cross-entropy is -sum_c y_c log
+softmax(f)_c with gradient softmax(f) - y, and the squared loss is ||f - y||^2 / 2 with gradient f -
+y.
 
-Where the network is sure, p = softmax(f) is 1 to within rounding in its largest entry p_m, and
-p_m - 1 would be noise. So 1 - p_m is computed as the sum of the other probabilities, and log p_m by
-`log1p`. Values and derivatives then keep the relative precision of the outputs' type, down to the
-smallest number that it has. Everything is made of JAX's ordinary operations, so that derivatives of
-any order and either mode do.
+Where the network is confident, the largest probability p_m rounds to 1 and p_m - 1 would be noise.
+So 1 - p_m is the sum of the other probabilities, and log p_m comes from `log1p`. Values and
+derivatives then keep the relative precision of the outputs' dtype. Only ordinary JAX operations are
+used, so derivatives of any order and mode work.
 """
 
 from collections.abc import Callable
@@ -31,7 +30,7 @@ LOSSES = {
 def per_example_loss(
     loss: str,
 ) -> Callable[[Float[Array, "*batch C"], Array], Float[Array, "*batch"]]:
-    """The function (outputs [..., C], targets) -> losses [...], to be traced by JAX.
+    """Returns the function (outputs [..., C], targets) -> losses [...], to be traced by JAX.
 
     Targets are labels [...], or soft labels [..., C].
 
@@ -44,23 +43,23 @@ def per_example_loss(
 def loss_residuals(
     loss: str,
 ) -> Callable[[Float[Array, "*batch C"], Array], Float[Array, "*batch C"]]:
-    """The gradient of `per_example_loss` by the outputs: (outputs, targets) -> [..., C].
+    """Returns the gradient of the loss with respect to outputs: (outputs, targets) -> [..., C].
 
     Raises:
-      InputError: `loss` is not a key of `LOSSES`.
+      InputError: as `per_example_loss`.
     """
     return _FUNCTIONS[check_choice(loss, LOSSES, "loss")][1]
 
 
 def probabilities(outputs: Float[Array, "*batch C"]) -> Float[Array, "*batch C"]:
-    """softmax(f), to be traced by JAX; its derivative keeps relative precision near 0 and 1."""
+    """softmax(f), to be traced by JAX; derivatives keep relative precision near 0 and 1."""
     outputs = jnp.asarray(outputs)
     largest, below, others = _against_the_largest(outputs)
     return jnp.where(largest, 1, jnp.exp(below)) / (1 + others)
 
 
 def _against_the_largest(outputs):
-    """Outputs compared with the largest one, f_m (of equal ones, the first).
+    """Compares outputs with the largest one, f_m (the first, if several are equal).
 
     Returns:
       Which entry is m; f - f_m, with a constant 0 for m; and sum_{j != m} exp(f_j - f_m) [..., 1].
@@ -77,7 +76,7 @@ def _sum(values):
 
 
 def _one_hot(outputs, targets):
-    """Targets [..., C] in the outputs' precision, of labels [...] too."""
+    """Targets [..., C] in the outputs' dtype; labels [...] become one-hot."""
     if jnp.ndim(targets) == jnp.ndim(outputs):
         return jnp.asarray(targets, outputs.dtype)
     return jax.nn.one_hot(targets, outputs.shape[-1], dtype=outputs.dtype)
@@ -87,7 +86,7 @@ def _cross_entropy(outputs, targets):
     outputs = jnp.asarray(outputs)
     y = _one_hot(outputs, targets)
     _, below, others = _against_the_largest(outputs)
-    # An output of -inf costs nothing where it is not wanted.
+    # An output of -inf costs nothing where its target is 0.
     below = jnp.where((y == 0) & jnp.isneginf(below), 0, below)
     return jnp.sum(y * (jnp.log1p(others) - below), axis=-1)
 
@@ -124,11 +123,11 @@ _FUNCTIONS: dict[str, tuple[Callable, Callable]] = {
 def check_targets(
     targets: Any, n: int, num_classes: int, loss: str
 ) -> Int[np.ndarray, " n"] | Float[np.ndarray, "n C"]:
-    """Returns targets as labels, int32 [n], or as soft labels, [n, num_classes] as given.
+    """Returns labels as int32 [n], or soft labels [n, num_classes] as given.
 
     Raises:
-      InputError: labels out of range; soft labels of another shape, or that are not finite, or
-        that for the cross-entropy are negative or do not sum to 1.
+      InputError: labels out of range; soft labels of another shape or not finite; for the
+        cross-entropy, soft labels that are negative or do not sum to 1.
     """
     if np.ndim(targets) != 2:
         return check_labels(targets, n, num_classes)

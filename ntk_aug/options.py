@@ -1,4 +1,4 @@
-"""Options of command lines that are generated from the fields of configurations."""
+"""Command-line options that are generated from the fields of configuration dataclasses."""
 
 import dataclasses
 import typing
@@ -8,7 +8,7 @@ import tyro
 
 
 def setting_names(kind: type) -> list[str]:
-    """The fields of a configuration that are values, and not configurations themselves."""
+    """The fields of a configuration that are plain values, not nested configurations."""
     hints = typing.get_type_hints(kind)
     return [
         field.name
@@ -18,7 +18,7 @@ def setting_names(kind: type) -> list[str]:
 
 
 def attribute_texts(kind: type) -> dict[str, str]:
-    """What the "Attributes:" of a class's docstring say of each, in one line each."""
+    """The one-line texts in the "Attributes:" section of a class's docstring, by name."""
     texts: dict[str, str] = {}
     name, indent = None, None
     _, _, section = typing.cast(str, kind.__doc__).partition("Attributes:\n")
@@ -34,25 +34,25 @@ def attribute_texts(kind: type) -> dict[str, str]:
 
 
 def override_options(kind: type, title: str, *, leave_out: tuple[str, ...] = ()) -> type:
-    """A frozen dataclass with the settings of a configuration as options, each None: not given.
+    """Makes a frozen dataclass of options from a configuration's settings; None means not given.
 
     Args:
-      kind: a frozen dataclass whose docstring tells of each of its "Attributes:".
-      title: of these options in the help text.
-      leave_out: settings that are no options.
+      kind: a frozen dataclass whose docstring has "Attributes:".
+      title: the heading of these options in the help text.
+      leave_out: settings that do not become options.
     """
     names = [name for name in setting_names(kind) if name not in leave_out]
     return _option_class(kind, title, dict.fromkeys(names))
 
 
 def config_options(kind: type, title: str, names: tuple[str, ...], **defaults: Any) -> type:
-    """A frozen dataclass with some settings of a configuration as options, and its defaults.
+    """Makes a frozen dataclass of options from some settings, with the configuration's defaults.
 
     Args:
       kind: as `override_options` takes it.
-      title: of these options in the help text.
-      names: the settings that are options, in their order.
-      **defaults: by name, in place of the configuration's own.
+      title: the heading of these options in the help text.
+      names: the settings that become options, in their order.
+      **defaults: defaults that replace the configuration's own, by name.
     """
     own = {field.name: field.default for field in dataclasses.fields(kind)}
     return _option_class(kind, title, {name: {**own, **defaults}[name] for name in names})
@@ -81,7 +81,7 @@ def _option_class(kind, title, defaults):
 
 
 def _metavar(hint: Any) -> str:
-    """How the value of an option is written in the help text: INT, or [INT ...]."""
+    """The placeholder of an option's value in the help text: INT, or [INT ...]."""
     if typing.get_origin(hint) is tuple:
         return f"[{_metavar(typing.get_args(hint)[0])} ...]"
     kinds = [kind for kind in typing.get_args(hint) or (hint,) if kind is not type(None)]

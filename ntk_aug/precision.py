@@ -1,4 +1,4 @@
-"""In which precision a network is run and differentiated."""
+"""The precision in which a network is evaluated and differentiated."""
 
 import contextlib
 from collections.abc import Iterator
@@ -10,6 +10,6 @@ DTYPES = ("float32", "float64")
 
 @contextlib.contextmanager
 def derivative_precision(dtype: str) -> Iterator[None]:
-    """float64 where it is asked for, and matrix products without shortened inputs."""
+    """Context that enables float64 on request, and full precision of matrix products."""
     with jax.enable_x64(dtype == "float64"), jax.default_matmul_precision("highest"):
         yield

@@ -1,4 +1,4 @@
-"""What the command-line programs share: choosing a command, and telling a user's mistakes."""
+"""Runs a command of a command-line program, and reports a user's mistakes in one line."""
 
 import contextlib
 import io
@@ -15,7 +15,7 @@ import tyro
 from ntk_aug.errors import DivergenceError, NtkAugError, UserCodeError
 
 Command = tuple[type, Callable[[Any], None]]
-"""A frozen dataclass of options, whose docstrings are the help, and the function that takes it."""
+"""A frozen dataclass of options, whose docstrings are the help, and a function of it."""
 
 
 def run_program(
@@ -25,18 +25,18 @@ def run_program(
     *,
     arguments: Sequence[str] | None = None,
 ) -> int:
-    """Parses the arguments, runs the command that they name and returns the exit status.
+    """Parses the arguments, runs the command and returns the exit status.
 
     Args:
-      prog: how the program is called.
+      prog: the name of the program.
       description: one line.
-      commands: by name.
-      arguments: instead of those of the process.
+      commands: each command by its name.
+      arguments: None takes those of the process.
 
     Returns:
-      0 on success; with one line on standard error, 2 for arguments that cannot be parsed, an
-      `InputError` (after the user's own traceback, where their function raised it) or a file that
-      is broken, and 1 where training diverged; 130 if interrupted.
+      0 on success; 2 for arguments that cannot be parsed, bad input or a broken file; 1 if training
+      diverged; 130 if interrupted. Failures print one line on standard error, after the user's own
+      traceback if their function raised the error.
     """
     told = io.StringIO()
     try:
@@ -68,9 +68,9 @@ def run_program(
 
 
 def _one_line(box: str) -> str:
-    """What tyro tells in a box of several lines, and the first option that it suggests.
+    """The message and the first suggested option from the box that tyro prints.
 
-    Without a terminal it draws rules only, and the title is a section of its own.
+    Without a terminal tyro draws rules only, and the title is a section of its own.
     """
     lines = [line.strip("│| ") for line in box.splitlines() if not line.startswith("╭")]
     by_kind = itertools.groupby(lines, key=lambda line: bool(line.strip("─-╰╯ ")))
@@ -86,7 +86,7 @@ def _one_line(box: str) -> str:
 
 
 def use_compilation_cache() -> None:
-    """Keeps compiled programs in JAX_COMPILATION_CACHE_DIR, or below the user's cache folder."""
+    """Keeps compiled programs in JAX_COMPILATION_CACHE_DIR or the user's cache folder."""
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
         jax.config.update("jax_compilation_cache_dir", str(Path(base) / "ntk_aug" / "jax"))

@@ -1,4 +1,4 @@
-"""Progress of long work on standard error: what a `progress` argument takes."""
+"""Progress bars and lines on standard error, for `progress` arguments."""
 
 import contextlib
 import time
@@ -12,30 +12,30 @@ from ntk_aug.aliases import Progress as ProgressCallback
 
 SECONDS_BETWEEN_LINES = 30
 MAIN_STAGE = "training"
-"""The stage that a run's bar shows; others are told beside it."""
+"""The stage that a run's bar shows; the names of others appear beside it."""
 
 
 class RunProgress:
-    """What a training run tells: a callback (stage, done, total), and a text on its last epoch."""
+    """Progress of a training run: a callback (stage, done, total), and a text on the last epoch."""
 
     def __init__(self, update: Callable[[str, int, int, str], None], *, redraw: bool = False):
         """Starts without a text.
 
         Args:
           update: shows (stage, done, total, text).
-          redraw: whether a new text is shown at once, or with the next call.
+          redraw: whether a new text is shown at once rather than with the next call.
         """
         self._update, self._redraw = update, redraw
         self._text = ""
         self._last: tuple[str, int, int] | None = None
 
     def __call__(self, stage: str, done: int, total: int) -> None:
-        """Shows how far a stage is, with the text."""
+        """Shows the progress of a stage, and the text."""
         self._last = stage, done, total
         self._update(stage, done, total, self._text)
 
     def tell(self, text: str) -> None:
-        """Sets the text that is shown from now on, such as the loss of the last epoch."""
+        """Sets the text shown from now on, such as the loss of the last epoch."""
         self._text = text
         if self._redraw and self._last is not None:
             self._update(*self._last, text)
@@ -43,19 +43,15 @@ class RunProgress:
 
 @contextlib.contextmanager
 def run_progress(*, prefix: str = "") -> Iterator[RunProgress]:
-    """Gives the progress of one training run.
+    """Context that gives the progress of one training run.
 
-    On a terminal the run has one bar: its training steps, the time left by the pace since the first
-    of them, the text of its last epoch, and the stage that it is in, such as a selection. In a file
-    or a pipe it is a line from time to time, as `progress_bars` writes.
-
-    Args:
-      prefix: of the bar or of each line.
+    A terminal shows one bar: the training steps, the time left, the text of the last epoch, and the
+    current stage. A file or a pipe gets lines as from `progress_bars`. `prefix` begins the bar or
+    each line.
     """
     console = Console(stderr=True)
     if not console.is_terminal:
-        lines = _progress_lines(console, prefix)
-        yield RunProgress(lines)
+        yield RunProgress(_progress_lines(console, prefix))
         return
     columns = (
         TextColumn("{task.description}", table_column=Column(no_wrap=True)),
@@ -68,10 +64,10 @@ def run_progress(*, prefix: str = "") -> Iterator[RunProgress]:
 
 @contextlib.contextmanager
 def progress_bars(prefix: str = "") -> Iterator[ProgressCallback]:
-    """Gives a callback (stage, done, total) that tells of each stage.
+    """Context that gives a callback (stage, done, total).
 
-    On a terminal each stage has a bar. In a file or a pipe it is a line from time to time, and none
-    for work that is done within half a minute. Both tell the time left, from the stage's own pace.
+    A terminal shows a bar for each stage. A file or a pipe gets a line every half minute, so none
+    for short work. Both estimate the time left from the stage's own pace.
     """
     console = Console(stderr=True)
     if not console.is_terminal:
@@ -96,7 +92,7 @@ def progress_bars(prefix: str = "") -> Iterator[ProgressCallback]:
 
 def _run_bar(bars: Progress, prefix: str) -> Callable[[str, int, int, str], None]:
     task = None
-    # When the first steps were done, and how many: compilation and resumed steps are left out.
+    # Time and number of the first steps, to leave out compilation and resumed steps.
     reference: tuple[float, int] | None = None
     left = ""
 
@@ -120,7 +116,7 @@ def _run_bar(bars: Progress, prefix: str) -> Callable[[str, int, int, str], None
 
 def _progress_lines(console: Console, prefix: str) -> Callable[..., None]:
     start = last_line = last_call = time.monotonic()
-    # By stage, a time and what was done by then; the first step, which often compiles, is left out.
+    # Time and progress of each stage after its first step, which often compiles.
     reference: dict[str, tuple[float, int]] = {}
 
     def update(stage: str, done: int, total: int, text: str = "") -> None:
@@ -141,7 +137,7 @@ def _progress_lines(console: Console, prefix: str) -> Callable[..., None]:
 
 
 def _duration(seconds: float) -> str:
-    """Of 71 seconds "71 s", of 200 "3 min", of 9,000 "2.5 h"."""
+    """71 seconds become "71 s", 200 "3 min", and 9,000 "2.5 h"."""
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 2 * 3600 else f"{seconds / 3600:.1f} h"

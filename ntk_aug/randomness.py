@@ -1,4 +1,4 @@
-"""Random keys, and draws on the host that a key decides."""
+"""Random keys, and random numbers on the host from a key."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ def as_key(key: Any) -> KeyArray:
     """Returns a JAX random key; an integer is a seed.
 
     Raises:
-      InputError: neither one key nor an integer that fits 64 bits.
+      InputError: neither one key nor an integer of at most 64 bits.
     """
     if isinstance(key, int | np.integer) and not isinstance(key, bool):
         if not -(2**63) <= key < 2**64:
@@ -36,7 +36,7 @@ def as_key(key: Any) -> KeyArray:
 def generator(key: KeyLike) -> np.random.Generator:
     """NumPy's generator, seeded with a JAX key.
 
-    For drawing on the host: JAX's own permutations are compiled again for every number of examples,
-    which takes longer than all the draws where classes are many.
+    Use it to draw on the host: JAX compiles its permutations again for every number of examples,
+    which takes longer than the draws of many classes.
     """
     return np.random.default_rng(np.asarray(jax.random.key_data(as_key(key))).ravel())

@@ -1,4 +1,4 @@
-"""Files that a run leaves behind: JSON and npz, written whole or not at all, never pickled."""
+"""Files of a run: JSON and npz, written atomically and never pickled."""
 
 import contextlib
 import hashlib
@@ -33,7 +33,7 @@ def replacing(path: StrPath) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        # mkstemp files are private to the user; a result is as readable as any other file.
+        # mkstemp makes files private; a result gets the usual permissions.
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
@@ -43,7 +43,7 @@ def replacing(path: StrPath) -> Iterator[Path]:
 
 
 def _plain(value: Any) -> Any:
-    """Turns numpy and jax scalars and arrays into what JSON has; NaN and infinity become null."""
+    """Turns numpy and JAX values into JSON types; NaN and infinity become null."""
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -60,7 +60,7 @@ def _plain(value: Any) -> Any:
 
 
 def to_json(value: Any, *, indent: int | None = 2) -> str:
-    """JSON text, keys in the order of `value`; one line with indent None. Ends with a newline."""
+    """JSON text with a final newline, keys in their order; one line if `indent` is None."""
     return json.dumps(_plain(value), indent=indent, allow_nan=False, ensure_ascii=False) + "\n"
 
 
@@ -83,7 +83,7 @@ def read_json(path: StrPath) -> Any:
 
 
 def write_npz(path: StrPath, arrays: Mapping[str, np.ndarray]) -> None:
-    """Writes arrays as a compressed npz; object arrays, which would be pickled, are refused."""
+    """Writes arrays as a compressed npz; refuses object arrays, which would be pickled."""
     for name, array in arrays.items():
         if np.asarray(array).dtype.hasobject:
             raise TypeError(f"{name} is an object array: only plain arrays are written")
@@ -95,18 +95,18 @@ def read_npz(path: StrPath) -> dict[str, np.ndarray]:
     """Reads all arrays of an npz file.
 
     Raises:
-      InputError: it is missing.
-      BrokenFileError: it is broken, or pickled.
+      InputError: the file is missing.
+      BrokenFileError: the file is broken, or pickled.
     """
     try:
-        # Opened here, because np.load leaves the file of a broken zip open.
+        # np.load would leave the file of a broken zip open.
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
     except FileNotFoundError:
         raise InputError(f"{path} is missing") from None
     except (IsADirectoryError, PermissionError) as error:
         raise InputError(f"{path} is not a readable npz file: {error}") from None
-    except Exception as error:  # zipfile, zlib and numpy each have their own for a broken file
+    except Exception as error:  # zipfile, zlib and numpy each raise their own
         raise BrokenFileError(f"{path} is not a readable npz file: {error}") from None
 
 
@@ -114,7 +114,7 @@ def read_npz(path: StrPath) -> dict[str, np.ndarray]:
 def staged_folder(folder: StrPath, *, marker: str, overwrite: bool = False) -> Iterator[Path]:
     """Gives an empty folder beside `folder` that takes its place only if the body succeeds.
 
-    So `folder` is either absent, an earlier whole result, or the new whole result.
+    So `folder` is absent, an earlier complete result, or the new complete result.
 
     Raises:
       InputError: as `check_free_folder`.
@@ -127,7 +127,7 @@ def staged_folder(folder: StrPath, *, marker: str, overwrite: bool = False) -> I
     staging.mkdir()
     try:
         yield staging
-        check_free_folder(folder, marker=marker, overwrite=overwrite)  # others write, too
+        check_free_folder(folder, marker=marker, overwrite=overwrite)  # others may write too
         previous = staging.with_name(f"{staging.name}-previous")
         if folder.exists():
             folder.rename(previous)
@@ -141,8 +141,8 @@ def check_free_folder(folder: StrPath, *, marker: str, overwrite: bool = False) 
     """Raises InputError unless `folder` is absent, empty, or an earlier run that may be replaced.
 
     Args:
-      folder: where a run is to be written.
-      marker: the file by which a folder is known to be a run; no other folder is ever replaced.
+      folder: where a run will be written.
+      marker: the file that identifies a folder as a run; no other folder is ever replaced.
       overwrite: whether an earlier run may be replaced.
     """
     check_writable_folder(folder)
@@ -161,7 +161,7 @@ def check_free_folder(folder: StrPath, *, marker: str, overwrite: bool = False) 
 
 
 def fingerprint(value: Any) -> str:
-    """The sha256 of arrays (dtype, shape, bytes) or of anything that JSON can express, in hex."""
+    """The sha256, in hex, of an array (dtype, shape, bytes) or of a JSON value."""
     digest = hashlib.sha256()
     if isinstance(value, np.ndarray | jax.Array):
         value = np.asarray(value)
@@ -174,7 +174,7 @@ def fingerprint(value: Any) -> str:
 
 @contextlib.contextmanager
 def orbax_in_silence() -> Iterator[None]:
-    """A context in which orbax does not tell every step of saving and restoring."""
+    """Context in which orbax does not log its steps."""
     logger = logging.getLogger("absl")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -185,9 +185,9 @@ def orbax_in_silence() -> Iterator[None]:
 
 
 def environment() -> dict[str, Any]:
-    """Versions and device that a result was computed with.
+    """The versions and the device that a result was computed with.
 
-    Bits differ between versions, between processors, and by what XLA_FLAGS turns on or off.
+    Bits differ between versions and processors, and with XLA_FLAGS.
     """
     packages = ("jax", "jaxlib", "flax", "optax", "numpy", "scipy")
     device = jax.devices()[0]
@@ -204,11 +204,7 @@ def environment() -> dict[str, Any]:
 
 
 def processor_name(*, cpuinfo: StrPath = "/proc/cpuinfo") -> str:
-    """What the processor is called, or its architecture where the system does not name it.
-
-    Args:
-      cpuinfo: the file in which Linux describes its processors.
-    """
+    """The processor's model name from `cpuinfo` (Linux), or else its architecture."""
     try:
         lines = Path(cpuinfo).read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:  # another system

@@ -1,4 +1,4 @@
-"""How many cores there are, and work that is shared by threads."""
+"""The number of cores, and work shared between threads."""
 
 import contextlib
 import os
@@ -18,7 +18,7 @@ Result = TypeVar("Result")
 
 
 def num_cores() -> int:
-    """The cores that this process may use, where the system tells; otherwise all."""
+    """The cores that this process may use, or all where the system does not say."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -27,9 +27,9 @@ def num_cores() -> int:
 def map_in_threads(
     function: Callable[[Item], Result], items: Iterable[Item], num_threads: int
 ) -> Iterator[Result]:
-    """Yields function(item) in the order of the items, several computed at once.
+    """Yields function(item) in the order of the items, computing several at once.
 
-    Where one fails, or the caller is interrupted, those that have not begun never do.
+    After a failure or an interruption, items that have not started never do.
     """
     with ThreadPoolExecutor(num_threads) as threads:
         try:
@@ -40,23 +40,20 @@ def map_in_threads(
 
 
 def one_blas_thread() -> contextlib.AbstractContextManager:
-    """A context in which BLAS and LAPACK use one thread, in all threads of the process."""
+    """Context in which BLAS and LAPACK use one thread, in all threads of the process."""
     return _controller().limit(limits=1, user_api="blas")
 
 
-@cache  # it looks through all loaded libraries, for a millisecond
+@cache  # finding the loaded libraries takes a millisecond
 def _controller() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-Result = TypeVar("Result")
-
-
 def usable_threads(num_threads: int | None, num_classes: int) -> int:
-    """How many threads there is work for; None takes the cores that this process may use.
+    """The number of threads that have work; None takes the cores that this process may use.
 
     Raises:
-      InputError: fewer than one.
+      InputError: fewer than one thread.
     """
     num_threads = min(num_cores() if num_threads is None else num_threads, num_classes)
     check_at_least(num_threads, 1, "num_threads")
@@ -70,15 +67,16 @@ def map_classes(
     num_threads: int,
     progress: Progress | None = None,
 ) -> list[Result]:
-    """[function(0), ..., function(len(sizes) - 1)], several computed at once.
+    """[function(0), ..., function(len(sizes) - 1)], with several computed at once.
 
-    BLAS has one thread in each: with more, they would share cores, and round by their number.
+    BLAS uses one thread in each: more would compete for cores and make rounding depend on their
+    number.
 
     Args:
-      function: of the number of a part; NumPy's and SciPy's work lets other threads run.
-      sizes: how many classes each part is.
+      function: from the number of a part to its result.
+      sizes: the number of classes in each part.
       num_threads: at least 1.
-      progress: called with ("classes", done, in all).
+      progress: called with ("classes", done, total).
     """
     results: list[Result] = []
     done = np.cumsum(sizes).tolist()
@@ -90,14 +88,13 @@ def map_classes(
     return results
 
 
-# Below this side a symmetric eigensolver spends its time in matrix-vector products, which wait for
-# memory and not for arithmetic; and threads that wait for each other stand still wherever the
-# machine has other work to do (measured: 0.2 s with one thread, 0.2 to 5 s with two, at side 900).
+# Below this side a symmetric eigensolver is bound by memory, and threads that wait for each other
+# stall on a busy machine (measured at side 900: 0.2 s with one thread, 0.2 to 5 s with two).
 _SERIAL_BELOW = 2000
 
 
 def lapack_threads(side: int) -> contextlib.AbstractContextManager:
-    """A context in which BLAS and LAPACK use one thread if matrices of this side gain by it."""
+    """Context in which BLAS and LAPACK use one thread if matrices of this side gain by it."""
     if side < _SERIAL_BELOW:
         return one_blas_thread()
     return contextlib.nullcontext()
