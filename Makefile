@@ -5,7 +5,7 @@ VENV := .venv-$(VERSION)
 BIN := $(VENV)/bin
 OUT ?= runs/demo
 
-.PHONY: demo test test-slow lint types clean
+.PHONY: demo test test-slow lint types docs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python -m analysis spectrum --data digits --model mlp --activation tanh --n 300 \
@@ -25,6 +25,10 @@ lint: $(VENV)/.installed-test
 types: $(VENV)/.installed-test
 	$(BIN)/mypy
 
+docs: $(VENV)/.installed-docs
+	$(BIN)/python -m sphinx -W --keep-going --quiet -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
 # The stamps are newer than setup.cfg once an install has succeeded, so a second run installs nothing.
 $(VENV)/.installed: setup.cfg pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -38,5 +42,9 @@ $(VENV)/.installed-test: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
 	touch $@
 
+$(VENV)/.installed-docs: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	touch $@
+
 clean:
-	rm -rf .venv-* runs .pytest_cache .ruff_cache .mypy_cache *.egg-info
+	rm -rf .venv-* runs docs/_build .pytest_cache .ruff_cache .mypy_cache *.egg-info

@@ -1,6 +1,9 @@
-"""Matrices with known singular values and vectors; gradients, and their distances."""
+"""Matrices with known singular values and vectors; gradients; texts with numbers."""
+
+import re
 
 import numpy as np
+import pytest
 
 
 def orthogonal(rng, size):
@@ -42,3 +45,12 @@ def inner_products(factors):
     """<g_i, g_j> of all pairs."""
     products = factors.outer @ factors.outer.T
     return products if factors.inner is None else products * (factors.inner @ factors.inner.T)
+
+
+def same_but_for_digits(one, other, *, relative=0.05, absolute=0.02):
+    """Whether two texts are the same, but for numbers that are nearly so."""
+    number = re.compile(r"[-+]?\d+(?:,\d{3})*(?:\.\d+)?(?:e[-+]?\d+)?")
+    if number.sub("#", one) != number.sub("#", other):
+        return False
+    values = [[float(n.replace(",", "")) for n in number.findall(text)] for text in (one, other)]
+    return values[0] == pytest.approx(values[1], rel=relative, abs=absolute)

@@ -344,7 +344,7 @@ def test_it_is_said_which_classes_are_used(folder, capsys):
 @pytest.mark.slow
 def test_what_the_page_says_runs(tmp_path, monkeypatch, capsys):
     page = (Path(__file__).parents[2] / "docs" / "own.md").read_text(encoding="utf-8")
-    own_data, own_net, own_training = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    own_data, own_net, own_training, *_ = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     commands = re.findall(r"^    python -m analysis (.*)$", page, re.MULTILINE)
     line = re.search(r"^    (data     parity.*)$", page, re.MULTILINE).group(1)
     monkeypatch.chdir(tmp_path)

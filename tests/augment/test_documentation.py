@@ -8,7 +8,7 @@ import pytest
 from ntk_aug.augment import AUGMENTATIONS, MAGNITUDES, build_augmentation
 
 PAGE = (Path(__file__).parents[2] / "docs" / "augmentation.md").read_text(encoding="utf-8")
-EXAMPLE = re.search(r"```python\n(.*?)```", PAGE, re.DOTALL).group(1)
+EXAMPLE = re.search(r"<!-- saved as: mine.py -->\n```python\n(.*?)```", PAGE, re.DOTALL).group(1)
 
 
 def test_the_example_of_a_policy_runs_as_a_module_of_the_user(tmp_path, monkeypatch):

@@ -9,16 +9,7 @@ from ntk_aug import coreset
 from ntk_aug.coreset.budgets import ALLOCATIONS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "coreset.md").read_text(encoding="utf-8")
-PROGRAM, SELECTOR = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-
-
-def test_the_program_runs_and_its_coreset_is_better_than_random_subsets(capsys):
-    names = {}
-    exec(PROGRAM, names)
-    assert len(names["selection"].indices) == 144
-    assert names["in_loss"].mean() == pytest.approx(1)
-    assert names["error"] < names["random"].mean()
-    assert capsys.readouterr().out.startswith(f"gradient error {names['error']:.3g}, of random")
+_, SELECTOR = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 
 
 def test_the_selector_runs_as_a_module_of_the_user(small, tmp_path, monkeypatch):
