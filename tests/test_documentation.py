@@ -256,7 +256,7 @@ def test_links_and_paths_lead_somewhere(page):
                 assert anchor in anchors(folder / path), link
     places = r"(?:ntk_aug|analysis|experiments|benchmarks|tests|docs|examples|results)/[\w./-]*\w/?"
     for path in re.findall(rf"`({places})`", text):
-        assert (ROOT / path).exists(), path
+        assert "_build" in path or (ROOT / path).exists(), path  # what `make docs` builds
 
 
 PACKAGES = (
