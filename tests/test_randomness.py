@@ -24,7 +24,6 @@ from ntk_aug.augment.batches import candidates
 from ntk_aug.augment.batches import candidates as candidates_module
 from ntk_aug.augment.batches.mixing import draw_cutmix, draw_mixup
 from ntk_aug.augment.floats.cropping import draw_crop_offset, random_crop
-from ntk_aug.augment.floats.geometry import random_flip_vertical
 from ntk_aug.augment.floats.noise import random_noise_on_sphere
 from ntk_aug.augment.pixels.operations import place_operation
 from ntk_aug.augment.pixels.resizing import draw_resized_crop, random_resized_crop
@@ -80,7 +79,6 @@ TRACED = {
         key, IMAGES[0], 1, *PARTNERS, num_classes=3, probability=0.5
     ),
     "random_flip_horizontal": lambda key: augment.random_flip_horizontal(key, IMAGE),
-    "random_flip_vertical": lambda key: random_flip_vertical(key, IMAGE),
     "random_gaussian_blur": lambda key: augment.random_gaussian_blur(key, IMAGE),
     "random_gaussian_noise": lambda key: augment.random_gaussian_noise(key, IMAGE, 0.1),
     "random_mixup": lambda key: augment.random_mixup(key, IMAGES[0], 1, *PARTNERS, num_classes=3),

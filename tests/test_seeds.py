@@ -12,7 +12,6 @@ from ntk_aug import augment, coreset, data, jacobian, spectrum, theory
 from ntk_aug.augment.batches.candidates import select_candidates
 from ntk_aug.augment.batches.mixing import draw_cutmix, draw_mixup
 from ntk_aug.augment.floats.cropping import draw_crop_offset, random_crop
-from ntk_aug.augment.floats.geometry import random_flip_vertical
 from ntk_aug.augment.floats.noise import random_noise_on_sphere
 from ntk_aug.augment.pixels.resizing import random_resized_crop
 from ntk_aug.augment.policies.sampling import draw_policy
@@ -50,7 +49,7 @@ def of_examples(**options):
 DRAWS = {
     "example_key": lambda key: jax.random.key_data(augment.example_key(key, 1, 2)),
     "rotation": lambda key: augment.random_rotate(key, IMAGE, 30.0),
-    "flips": lambda key: random_flip_vertical(key, random_shift(key, IMAGE)),
+    "flips": lambda key: random_shift(key, IMAGE),
     "crop": lambda key: random_crop(key, IMAGE, 4, 4),
     "offset": lambda key: draw_crop_offset(key, 400),
     "resized crop": lambda key: random_resized_crop(key, PIXELS[0], 8, 8),

@@ -29,8 +29,7 @@ def cache_folder(cache_dir: StrPath | None = None) -> Path:
 def folder_signature(folder: Path) -> str:
     """Returns a sha256 of a folder's path and of the names, sizes and times of its files.
 
-    Raises:
-      InputError: the folder cannot be listed.
+    Raises InputError if the folder cannot be listed.
     """
     try:
         files = sorted(path for path in folder.rglob("*") if path.is_file())

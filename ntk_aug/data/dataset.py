@@ -50,14 +50,14 @@ class Dataset:
             raise InputError(f"class names of {self.name} are {self.class_names}: one is repeated")
         channels = images.shape[-1] if _are_images(images) else 0
         n = num_examples(images)
+        indices = self.indices if np.size(self.indices) else np.arange(n)
         fields = {
             "images": images,
             "labels": check_labels(self.labels, n, len(self.class_names)),
-            "indices": self.indices if np.size(self.indices) else np.arange(n),
+            "indices": np.asarray(indices, np.int32),
             "mean": self.mean or (0.0,) * channels,
             "std": self.std or (1.0,) * channels,
         }
-        fields["indices"] = np.asarray(fields["indices"], np.int32)
         for name, value in fields.items():
             object.__setattr__(self, name, value)
         if self.indices.shape != (n,) or self.indices.min() < 0:

@@ -37,8 +37,7 @@ class LabelClasses(NamedTuple):
 def as_labels(labels: Any, what: str = "labels") -> np.ndarray:
     """Converts labels to an array [n] of integers or texts (bytes are decoded).
 
-    Raises:
-      InputError: there is no label, more than one axis, or another type.
+    Raises InputError if there is no label, more than one axis, or another type.
     """
     labels = np.asarray(labels)
     if labels.dtype.kind == "S":
@@ -56,13 +55,10 @@ def as_labels(labels: Any, what: str = "labels") -> np.ndarray:
 def find_classes(
     labels: Any, class_names: Sequence[str | bytes] | np.ndarray = (), *, what: str = "labels"
 ) -> LabelClasses:
-    """Finds the classes of labels: the distinct labels, sorted and named by themselves.
+    """Finds the classes of labels [n]: the distinct labels, sorted and named by themselves.
 
-    Args:
-      labels: [n], integers or texts.
-      class_names: names of the classes. Labels that are texts are names; integers are indices
-        0 .. C - 1 of names, and others, such as 1 .. C, get the names in sorted order.
-      what: name of the labels in messages.
+    With `class_names`, labels that are texts are names, and integers are indices 0 .. C - 1 of
+    names; other integers, such as 1 .. C, get the names in sorted order.
 
     Raises:
       InputError: as `as_labels`, or the names do not fit the labels.

@@ -48,13 +48,8 @@ def is_known(name: str) -> bool:
 def find_prepared(name: str, *, data_dir: StrPath | None = None) -> Path | None:
     """Returns the folder of the highest prepared version of a data set, or None.
 
-    Args:
-      name: "mnist", or "eurosat/rgb" for one of several configurations.
-      data_dir: see `data_folder`.
-
-    Raises:
-      InputError: `name` does not choose among several prepared configurations, or a folder cannot
-        be listed.
+    The name is "mnist", or "eurosat/rgb" for one of several configurations. Raises InputError if
+    `name` does not choose among several prepared configurations, or a folder cannot be listed.
     """
     if not _NAME.fullmatch(name):
         return None

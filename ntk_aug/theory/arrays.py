@@ -18,9 +18,8 @@ LARGEST = 1e60
 def finite_array(values: Any, what: str, shape: Sequence[int | None]) -> np.ndarray:
     """Converts values to a float64 array and checks its shape, in which None fits any length >= 1.
 
-    Raises:
-      InputError: the shape differs, an axis is empty, or a value is complex, NaN, infinite or
-        larger than `LARGEST`. The message calls the values `what`.
+    Raises InputError if the shape differs, an axis is empty, or a value is complex, NaN, infinite
+    or larger than `LARGEST`. The message calls the values `what`.
     """
     array = _as_array(values, what, real=True)
     if np.iscomplexobj(array):
@@ -118,9 +117,8 @@ class Weighted(NamedTuple):
 def weighted_subset(subset: ArrayLike, gamma: ArrayLike | None, n: int) -> Weighted:
     """Checks a subset and its weights; None stands for weights of 0.
 
-    Raises:
-      InputError: the indices are empty, repeated or outside 0 .. n - 1, or there is not one
-        weight >= 0 per index.
+    Raises InputError if the indices are empty, repeated or outside 0 .. n - 1, or there is not one
+    weight >= 0 per index.
     """
     indices = _as_array(subset, "subset")
     if indices.ndim != 1 or not len(indices) or not np.issubdtype(indices.dtype, np.integer):

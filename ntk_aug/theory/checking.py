@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import textwrap
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -136,17 +137,16 @@ def check_statement(
 
 
 def _constructed(make: Callable[[], Sides]) -> Constructed:
-    source = "\n\n".join(map(inspect.getsource, _with_helpers(make)))
-    return Constructed(make.__name__, inspect.getdoc(make) or "", source, make())
+    sources = (textwrap.dedent(inspect.getsource(one)) for one in _with_helpers(make))
+    return Constructed(make.__name__, inspect.getdoc(make) or "", "\n\n".join(sources), make())
 
 
 def _with_helpers(function: Callable) -> list[Callable]:
     """The functions of the same package that a function calls, then the function itself."""
-    plain = inspect.unwrap(function)
-    package = plain.__module__.rpartition(".")[0]
+    variables = inspect.getclosurevars(inspect.unwrap(function))
+    package = function.__module__.rpartition(".")[0]
     found: list[Callable] = []
-    for name in plain.__code__.co_names:
-        called = plain.__globals__.get(name)
+    for called in {**variables.globals, **variables.nonlocals}.values():
         if inspect.isfunction(called) and called.__module__.startswith(f"{package}."):
             found += [one for one in _with_helpers(called) if one not in found]
     return [*found, function]

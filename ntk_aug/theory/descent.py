@@ -66,9 +66,8 @@ class WeightedLeastSquares:
     def from_arrays(cls, X: Any, Y: Any, w: Any, W0: Any) -> "WeightedLeastSquares":
         """Checks arrays; with one output, Y may be [M] and W0 [d].
 
-        Raises:
-          InputError: the shapes do not match, a value is not finite, or weights are negative or
-            all 0.
+        Raises InputError if the shapes do not match, a value is not finite, or weights are negative
+        or all 0.
         """
         X = finite_array(X, "X", (None, None))
         Y = _as_columns(Y, "Y", len(X), None)
@@ -103,8 +102,7 @@ class WeightedLeastSquares:
     def alpha(self) -> float:
         """The largest PL constant: twice the smallest non-zero eigenvalue.
 
-        Raises:
-          InputError: all eigenvalues are 0.
+        Raises InputError if all eigenvalues are 0.
         """
         if not self.Lam > 0:
             raise InputError("every record is 0 or has the weight 0, expected one that is not")
@@ -154,10 +152,7 @@ class WeightedLeastSquares:
         With D = W - W*, A = E D D' and r_m the residuals of record m, one step maps A to
             A - eta (H A + A H) + (1/M) sum_m (eta M w_m)^2 E||r_m||^2 x_m x_m'.
         Then E L = L(W*) + tr(H A) / 2 and E ||grad L||^2 = tr(H^2 A). W* is the minimiser nearest
-        to W^0.
-
-        Raises:
-          InputError: eta or steps is negative, or SGD diverges beyond float64.
+        to W^0. Raises InputError if eta or steps is negative, or SGD diverges beyond float64.
         """
         eta, steps = number_in(eta, "eta", 0), check_count(steps, 10**6, "steps", minimum=0)
         H, X, D = self.H, self.X, self.to_nearest

@@ -33,8 +33,7 @@ class TanhMLP(NamedTuple):
     def from_params(cls, params: Mapping[str, Any]) -> "TanhMLP":
         """Takes the parameters of a `models.MLP` with activation tanh.
 
-        Raises:
-          InputError: the parameters are of another network, or not finite.
+        Raises InputError if the parameters are of another network, or not finite.
         """
         try:
             hidden, output = params["hidden"], params["output"]
@@ -52,8 +51,7 @@ class TanhMLP(NamedTuple):
     def outputs(self, X: ArrayLike) -> Float64[np.ndarray, "n C"]:
         """Computes f(x_i) for X [n, d].
 
-        Raises:
-          InputError: X has another shape, or a value that is not finite.
+        Raises InputError if X has another shape, or a value that is not finite.
         """
         X = finite_array(X, "X", (None, self.U.shape[1]))
         return np.tanh(X @ self.U.T + self.b) @ self.V.T + self.c
@@ -61,8 +59,7 @@ class TanhMLP(NamedTuple):
     def jacobians(self, X: ArrayLike) -> Float64[np.ndarray, "n C P"]:
         """Computes J_i for X [n, d]; columns are U, b, V, c, each raveled in C order.
 
-        Raises:
-          InputError: X has another shape, or a value that is not finite.
+        Raises InputError if X has another shape, or a value that is not finite.
         """
         X = finite_array(X, "X", (None, self.U.shape[1]))
         n, (C, h) = len(X), self.V.shape
@@ -78,8 +75,7 @@ class TanhMLP(NamedTuple):
     def jacobian_lipschitz(self, radius: float) -> float:
         """LJ for inputs of norm up to the radius: see `models.tanh_mlp_jacobian_lipschitz`.
 
-        Raises:
-          InputError: the radius is negative.
+        Raises InputError if the radius is negative.
         """
         kernels = {"hidden": {"kernel": self.U.T}, "output": {"kernel": self.V.T}}
         return tanh_mlp_jacobian_lipschitz(kernels, number_in(radius, "radius", 0))

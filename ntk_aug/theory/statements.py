@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import ModuleType
 
 import numpy as np
 
@@ -60,12 +59,6 @@ class Statement:
     dropped: Mapping[str, Callable[[], Sides]] = field(default_factory=dict)
 
 
-def _lacking(module: ModuleType, prefix: str, *names: str) -> dict[str, Callable[[], Sides]]:
-    """From each assumption's name to the instance `<prefix>_without_<name>` of a module."""
-    suffixes = {name: name.lower().replace(" ", "_") for name in names}
-    return {name: getattr(module, f"{prefix}_without_{end}") for name, end in suffixes.items()}
-
-
 STATEMENTS: dict[str, Statement] = {
     "4.1": Statement(
         "Lemma 4.1, Eq. (1)-(15)",
@@ -115,7 +108,11 @@ STATEMENTS: dict[str, Statement] = {
         gradients.lemma_5_1_random,
         counterexamples=(gradients.lemma_5_1_large_residuals, gradients.lemma_5_1_true_gradients),
         attained=(gradients.lemma_5_1_attained, gradients.lemma_5_1_true_gradients),
-        dropped=_lacking(gradients, "lemma_5_1", "lipschitz", "output lipschitz", "xi"),
+        dropped={
+            "lipschitz": gradients.lemma_5_1_without_lipschitz,
+            "output lipschitz": gradients.lemma_5_1_without_output_lipschitz,
+            "xi": gradients.lemma_5_1_without_xi,
+        },
     ),
     "5.2": Statement(
         "Theorem 5.2, Eq. (28)-(43)",
@@ -130,7 +127,7 @@ STATEMENTS: dict[str, Statement] = {
         descent.t52_random,
         counterexamples=(descent.t52_prefactor, descent.t52_step_size),
         attained=(descent.t52_step_size,),
-        dropped=_lacking(descent, "t52", "gamma", "xi", "eps0", "PL", "interpolation", "eta"),
+        dropped=descent.without_assumptions(theorem_5_2),
     ),
     "A.5": Statement(
         "A.5, Eq. (44)",
@@ -171,7 +168,7 @@ STATEMENTS: dict[str, Statement] = {
         descent.b2_random,
         counterexamples=(descent.b2_step_size,),
         attained=(descent.b2_equality,),
-        dropped=_lacking(descent, "b2", "gamma", "xi", "eps0", "PL", "interpolation", "eta"),
+        dropped=descent.without_assumptions(theorem_b_2),
     ),
     "B.3": Statement(
         "Lemma B.3, Eq. (60)-(65)",
@@ -196,7 +193,7 @@ STATEMENTS: dict[str, Statement] = {
         gradients.b4_random,
         counterexamples=(gradients.b4_family, gradients.b4_large_family),
         attained=(gradients.b4_large_family,),
-        dropped=_lacking(gradients, "b4", "gamma", "xi", "omega"),
+        dropped=gradients.without_assumptions(lemma_b_4),
     ),
     "B.5": Statement(
         "Corollary B.5, Eq. (75)-(80)",
@@ -208,7 +205,7 @@ STATEMENTS: dict[str, Statement] = {
         gradients.b5_random,
         counterexamples=(gradients.b5_family, gradients.b5_large_family),
         attained=(gradients.b5_large_family,),
-        dropped=_lacking(gradients, "b5", "gamma", "xi", "omega"),
+        dropped=gradients.without_assumptions(corollary_b_5),
     ),
     "B.6": Statement(
         "Theorem B.6, Eq. (81)-(87)",
@@ -222,7 +219,7 @@ STATEMENTS: dict[str, Statement] = {
         descent.b6_random,
         counterexamples=(descent.b6_step_size, descent.b6_bracket),
         attained=(descent.b6_step_size, descent.b6_bracket),
-        dropped=_lacking(descent, "b6", "gamma", "xi", "omega", "PL", "interpolation", "eta"),
+        dropped=descent.B6_WITHOUT,
     ),
     "C.2": Statement(
         "C.2: small singular values grow relatively more",
@@ -300,7 +297,11 @@ STATEMENTS: dict[str, Statement] = {
         descent.f6_random,
         counterexamples=(descent.f6_orthonormal,),
         attained=(descent.f6_orthonormal,),
-        dropped=_lacking(descent, "f6", "PL", "interpolation", "eta"),
+        dropped={
+            "PL": descent.f6_without_pl,
+            "interpolation": descent.f6_without_interpolation,
+            "eta": descent.f6_without_eta,
+        },
     ),
 }
 """The statements by number."""

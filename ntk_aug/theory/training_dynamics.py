@@ -1,5 +1,6 @@
 """Theorem B.1 on networks: gradient descent of the network and of its linearisation."""
 
+import itertools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -119,23 +120,15 @@ def network_dynamics(
     terms = powers * (coefficients**2 + (0.0 if np.isinf(slack) else slack))
     printed = np.full(len(times), np.inf) if np.isinf(slack) else np.sqrt(terms.sum(axis=1))
     trained = []
-    both = (linearized_view(view), view)
-    for number, (one, version) in enumerate([(one, v) for one in both for v in versions]):
+    runs = list(itertools.product((linearized_view(view), view), versions))
+    for number, (one, version) in enumerate(runs):
         trained.append(gradient_descent_errors(one, version, y.reshape(n, C), eta, times))
         if progress is not None:
-            progress("gradient descent", number + 1, 2 * len(versions))
-    return Dynamics(
-        times,
-        np.stack([training_errors(draw, y, eta, times) for draw in draws]),
-        np.stack(trained[: len(versions)]),
-        np.stack(trained[len(versions) :]),
-        printed,
-        bounds["c"],
-        bounds["d"],
-        eta,
-        e,
-        gap0,
-    )
+            progress("gradient descent", number + 1, len(runs))
+    formula = np.stack([training_errors(draw, y, eta, times) for draw in draws])
+    linearized, real = np.stack(trained).reshape(2, *formula.shape)
+    c, d = bounds["c"], bounds["d"]
+    return Dynamics(times, formula, linearized, real, printed, c, d, eta, e, gap0)
 
 
 def gradient_descent_errors(

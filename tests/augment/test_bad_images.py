@@ -8,7 +8,7 @@ import pytest
 from ntk_aug import augment
 from ntk_aug.augment.batches.candidates import select_candidates
 from ntk_aug.augment.floats.blur import gaussian_blur
-from ntk_aug.augment.floats.cropping import center_crop, crop, pad, random_crop
+from ntk_aug.augment.floats.cropping import crop, pad, random_crop
 from ntk_aug.augment.floats.geometry import rotate
 from ntk_aug.augment.pixels.resizing import resize, resize_short_side
 from ntk_aug.errors import InputError
@@ -23,7 +23,6 @@ GREY = np.zeros((8, 8), np.float32)
         lambda call: call(rotate)(GREY, 10.0),
         lambda call: call(crop)(GREY, np.zeros(2, int), 4, 4),
         lambda call: call(random_crop)(KEY, GREY, 4, 4),
-        lambda call: call(center_crop)(GREY, 4, 4),
         lambda call: call(pad)(GREY, 1),
         lambda call: call(gaussian_blur)(GREY, 1.0),
         lambda call: call(resize)(np.uint8(GREY), 4, 4),

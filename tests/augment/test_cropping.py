@@ -4,14 +4,7 @@ import pytest
 
 from ntk_aug import augment
 from ntk_aug.augment.floats import cropping
-from ntk_aug.augment.floats.cropping import (
-    PADDINGS,
-    center_crop,
-    draw_crop_offset,
-    pad,
-    random_crop,
-)
-from ntk_aug.augment.floats.geometry import flip_vertical
+from ntk_aug.augment.floats.cropping import PADDINGS, draw_crop_offset, pad, random_crop
 from ntk_aug.errors import InputError
 
 IMAGE = np.arange(5 * 6 * 3, dtype=np.uint8).reshape(5, 6, 3)
@@ -19,17 +12,6 @@ IMAGE = np.arange(5 * 6 * 3, dtype=np.uint8).reshape(5, 6, 3)
 
 def test_a_crop_is_a_window_of_the_image():
     np.testing.assert_array_equal(cropping.crop(IMAGE, np.array([1, 2]), 3, 4), IMAGE[1:4, 2:6])
-
-
-@pytest.mark.parametrize(
-    ("side", "offset"),
-    # (6 - side) / 2 rounded, a half to the even number
-    [((5, 6), (0, 0)), ((4, 6), (0, 0)), ((2, 5), (2, 0)), ((3, 3), (1, 2)), ((5, 1), (0, 2))],
-)
-def test_the_central_window_has_the_even_offset_of_two(side, offset):
-    top, left = offset
-    expected = IMAGE[top : top + side[0], left : left + side[1]]
-    np.testing.assert_array_equal(center_crop(IMAGE, *side), expected)
 
 
 def test_random_windows_are_at_every_place_equally_often():
@@ -60,8 +42,6 @@ def test_a_random_padded_crop_is_the_window_at_its_drawn_offset(mode):
 def test_a_window_larger_than_the_image_is_refused(side):
     message = f"the crop is {side[0]} x {side[1]}, expected 1 x 1 to 5 x 6"
     with pytest.raises(InputError, match=message):
-        center_crop(IMAGE, *side)
-    with pytest.raises(InputError, match=message):
         random_crop(jax.random.key(0), IMAGE, *side)
 
 
@@ -70,7 +50,3 @@ def test_more_to_mirror_than_there_is_is_refused():
         pad(IMAGE, 5, mode="reflect")
     with pytest.raises(InputError, match="unknown mode of padding 'edge'; known: reflect, zero"):
         pad(IMAGE, 1, mode="edge")
-
-
-def test_a_vertical_flip_mirrors_top_and_bottom():
-    np.testing.assert_array_equal(flip_vertical(IMAGE), np.flipud(IMAGE))

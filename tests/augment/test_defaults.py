@@ -9,7 +9,6 @@ import pytest
 
 from ntk_aug import augment
 from ntk_aug.augment import AUGMENTATIONS, POLICIES
-from ntk_aug.augment.batches.candidates import PUBLISHED_CANDIDATES
 from ntk_aug.augment.floats.noise import random_noise_on_sphere
 from ntk_aug.augment.policies.magnitudes import magnitude_of
 from ntk_aug.augment.weak import WEAK, random_part, random_shift, random_window, random_zoom
@@ -179,4 +178,3 @@ def test_the_weak_augmentations_are_those_of_the_data_sets():
         "tinyimagenet": random_part,
         "imagenet": random_window,
     }
-    assert PUBLISHED_CANDIDATES == ((4, 1), (8, 4))

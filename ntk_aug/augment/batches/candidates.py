@@ -16,9 +16,6 @@ from ntk_aug.randomness import as_key
 
 SELECTIONS = ("proportional", "largest")
 
-PUBLISHED_CANDIDATES = ((4, 1), (8, 4))
-"""Pairs (candidates, kept candidates) with published results."""
-
 PerExampleLoss = Callable[[Images, Float[Array, "n C"]], Float[Array, " n"]]
 """per_example_loss(images in [0, 1], soft labels) -> losses of the network in evaluation mode."""
 
@@ -26,19 +23,12 @@ PerExampleLoss = Callable[[Images, Float[Array, "n C"]], Float[Array, " n"]]
 def select_candidates(
     key: KeyLike, losses: Float[Array, " K"], keep: int, *, selection: str = "proportional"
 ) -> Int[Array, " keep"]:
-    """Selects the candidates of an example to keep; returns their indices.
+    """Returns the indices of the candidates of an example to keep.
 
-    Args:
-      key: random key.
-      losses: losses of the candidates, at least 0.
-      keep: number of candidates to keep.
-      selection: "proportional" draws with replacement in proportion to the loss (uniformly if all
-        are 0), as the published code does; "largest" takes the largest losses, as the published
-        text says.
-
-    Raises:
-      InputError: the selection is unknown, there are too few candidates, or (outside jit) a loss is
-        negative or not finite.
+    Selection "proportional" draws with replacement in proportion to the loss (uniformly if all are
+    0), as the published code does; "largest" takes the largest losses, as the published text says.
+    Raises InputError if the selection is unknown, there are too few candidates, or (outside jit) a
+    loss is negative or not finite.
     """
     if not isinstance(losses, jax.core.Tracer):
         known = np.asarray(losses)

@@ -13,15 +13,9 @@ from ntk_aug.randomness import as_key
 def gaussian_blur(image: Image, sigma: FloatLike, *, size: int = 5) -> Image:
     """Convolves with a normalised Gaussian, as torchvision's GaussianBlur on floats.
 
-    The border is reflected without repeating the edge.
-
-    Args:
-      image: [h, w, c].
-      sigma: standard deviation in pixels, above 0.
-      size: side of the kernel in pixels; odd, at most twice the image's side minus 1.
-
-    Raises:
-      InputError: sigma is not positive, or size is even or too large for the image.
+    The border is reflected without repeating the edge. `sigma` is the standard deviation in pixels;
+    `size` is the side of the kernel, odd and at most twice the image's side minus 1. Raises
+    InputError if sigma is not positive, or size is even or too large for the image.
     """
     if isinstance(sigma, int | float) and not sigma > 0:
         raise InputError(f"sigma is {sigma} pixels, expected above 0")

@@ -19,8 +19,7 @@ Window = Shaped[Array, "H W c"]
 def crop(image: AnyImage, offset: Int[Array, " 2"], height: int, width: int) -> Window:
     """Cuts the window of height x width whose top left pixel is at `offset` (row, column).
 
-    Raises:
-      InputError: the window is larger than the image.
+    Raises InputError if the window is larger than the image.
     """
     _check_window(image, height, width)
     return jax.lax.dynamic_slice(
@@ -31,23 +30,11 @@ def crop(image: AnyImage, offset: Int[Array, " 2"], height: int, width: int) -> 
 def random_crop(key: KeyLike, image: AnyImage, height: int, width: int) -> Window:
     """Cuts a window of height x width at a uniform position.
 
-    Raises:
-      InputError: the window is larger than the image.
+    Raises InputError if the window is larger than the image.
     """
     rows, columns = _check_window(image, height, width)
     limits = jnp.asarray([rows - height + 1, columns - width + 1])
     return crop(image, jax.random.randint(as_key(key), (2,), 0, limits), height, width)
-
-
-def center_crop(image: AnyImage, height: int, width: int) -> Window:
-    """Cuts the central window; half pixels round to the even offset, as in torchvision.
-
-    Raises:
-      InputError: the window is larger than the image.
-    """
-    rows, columns = _check_window(image, height, width)
-    top, left = round((rows - height) / 2), round((columns - width) / 2)
-    return image[top : top + height, left : left + width]
 
 
 def _check_window(image, height, width):
@@ -60,8 +47,7 @@ def _check_window(image, height, width):
 def pad(image: AnyImage, padding: int, *, mode: str = "zero") -> Window:
     """Adds `padding` pixels on all sides: zeros, or the image reflected at its outermost pixels.
 
-    Raises:
-      InputError: padding is negative, the mode unknown, or the image too small to reflect.
+    Raises InputError if padding is negative, the mode unknown, or the image too small to reflect.
     """
     check_choice(mode, PADDINGS, "mode of padding")
     most = min(image_size(image)) - 1

@@ -66,16 +66,6 @@ def flip_horizontal(image: AnyImage) -> AnyImage:
     return image[:, ::-1]
 
 
-def flip_vertical(image: AnyImage) -> AnyImage:
-    """Mirrors top and bottom."""
-    return image[::-1]
-
-
 def random_flip_horizontal(key: KeyLike, image: AnyImage) -> AnyImage:
     """Mirrors left and right with probability 1/2."""
     return jnp.where(jax.random.bernoulli(as_key(key)), flip_horizontal(image), image)
-
-
-def random_flip_vertical(key: KeyLike, image: AnyImage) -> AnyImage:
-    """Mirrors top and bottom with probability 1/2."""
-    return jnp.where(jax.random.bernoulli(as_key(key)), flip_vertical(image), image)

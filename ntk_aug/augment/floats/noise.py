@@ -50,10 +50,7 @@ def _direction(key, image):
 def apply_linear_map(image: Image, F: Float[Array, "d d"]) -> Image:
     """Applies F [d, d] to the d = h w c values of the image, raveled in C order.
 
-    This is the linear augmentation of the paper's Lemma B.4.
-
-    Raises:
-      InputError: F is not d x d.
+    This is the linear augmentation of the paper's Lemma B.4. Raises InputError if F is not d x d.
     """
     check_same_shape(F.shape, (image.size, image.size), "the linear map")
     product = jnp.matmul(F, jnp.asarray(image).ravel(), precision="highest")

@@ -56,10 +56,8 @@ def nearest_parameters(matrix: Matrix, height: int, width: int, fill: int) -> np
 
     Shears and rotations take the matrix in 16.16 fixed point, rounded to nearest. For translations
     Pillow adds 1 to a float64 from column to column, so the shift is an integer, and may be one
-    more from some column on (the switch), where rounding carries the sum over an integer.
-
-    Raises:
-      InputError: a source point is 32,768 pixels or more away, where Pillow changes its arithmetic.
+    more from some column on (the switch), where rounding carries the sum over an integer. Raises
+    InputError if a source point is 32,768 pixels or more away, where Pillow changes its arithmetic.
     """
     a, b, c, d, e, f = matrix
     corners = [(x, y) for x in (0, width) for y in (0, height)]

@@ -17,12 +17,9 @@ JITTERED = ("Brightness", "Contrast", "Color")
 def color_jitter(
     image: PixelImage, factors: Float[Array, "3"], order: Int[Array, "3"]
 ) -> PixelImage:
-    """Changes brightness, contrast and saturation in the given order.
+    """Changes brightness, contrast and saturation in the given order, a permutation of 0, 1, 2.
 
-    Args:
-      image: uint8, 1 or 3 channels.
-      factors: float32, one per name in JITTERED; 1 changes nothing.
-      order: a permutation of 0, 1, 2, indices into JITTERED.
+    A factor of 1 changes nothing.
     """
     order = jnp.asarray(order)
     # As color.blend_parameters, but on the device.

@@ -14,12 +14,9 @@ CUTOUT_RULES = ("clipped", "shifted")
 def cutout_parameters(length: int, *, rule: str = "clipped", fill: int = 0) -> np.ndarray:
     """Packs the parameters of a square; `place_cutout` draws its centre.
 
-    Args:
-      length: side in pixels.
-      rule: "clipped", after DeVries and Taylor: rows [y - length // 2, y + length // 2), clipped to
-        the image, for y uniform over the pixels, and columns likewise. "shifted", after Wu et al.
-        (2020): length + 1 rows from int(max(0, y - length / 2)), for a real y in (1, h].
-      fill: colour of the square, from `pack_fill`.
+    Rule "clipped", after DeVries and Taylor, takes rows [y - length // 2, y + length // 2), clipped
+    to the image, for y uniform over the pixels, and columns likewise. "shifted", after Wu et al.
+    (2020), takes length + 1 rows from int(max(0, y - length / 2)), for a real y in (1, h].
     """
     check_choice(rule, CUTOUT_RULES, "rule of Cutout")
     return pack(length, CUTOUT_RULES.index(rule), fill)

@@ -126,8 +126,7 @@ _forced: list[str] = []
 def use_dispatch(name: str) -> Iterator[None]:
     """Makes programs traced within the context use this dispatch, for measurements.
 
-    Raises:
-      InputError: the name is unknown.
+    Raises InputError if the name is unknown.
     """
     _forced.append(check_choice(name, DISPATCHES, "dispatch"))
     try:

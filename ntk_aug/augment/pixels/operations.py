@@ -114,18 +114,9 @@ def operation_parameters(
 ) -> Int[np.ndarray, "*grid 13"]:
     """Computes the parameters of `apply_operation` for one magnitude or an array, on the host.
 
-    Args:
-      name: a key of OPERATIONS.
-      magnitudes: signed, in the operation's unit; ignored if it takes none.
-      height: height of the images in pixels.
-      width: width of the images in pixels.
-      fill: colour of pixels from outside the image, or of Cutout's square.
-
-    Returns:
-      int32, [*shape of the magnitudes, PARAMETER_COUNT].
-
-    Raises:
-      InputError: the name is unknown, or a magnitude is out of range.
+    Magnitudes are signed and in the operation's unit; an operation that takes none ignores them.
+    `fill` is the colour of pixels from outside the image, or of Cutout's square. Raises InputError
+    if the name is unknown, or a magnitude is out of range.
     """
     operation = OPERATIONS[check_choice(name, OPERATIONS, "operation")]
     packed = pack_fill(fill)
@@ -172,16 +163,10 @@ def apply_operation(
 ) -> PixelImage:
     """Applies one of several operations, chosen on the device.
 
-    Under `vmap` this is a loop or computes all operations, as suits the backend: see `dispatch`.
-
-    Args:
-      image: uint8, 1 or 3 channels.
-      operation: index into `operations`.
-      parameters: from `operation_parameters`.
-      operations: keys of OPERATIONS.
-
-    Raises:
-      InputError: the image is not uint8 [h, w, 1 or 3], or a name is unknown.
+    `operation` is an index into `operations`, which are keys of OPERATIONS; `parameters` come from
+    `operation_parameters`. Under `vmap` this is a loop or computes all operations, as suits the
+    backend: see `dispatch`. Raises InputError if the image is not uint8 [h, w, 1 or 3], or a name
+    is unknown.
     """
     check_pixels(image)
     for name in operations:

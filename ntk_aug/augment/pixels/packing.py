@@ -32,8 +32,7 @@ def pack(*numbers: int) -> Int[np.ndarray, str(PARAMETER_COUNT)]:
 def pack_fill(fill: Fill) -> int:
     """Packs a colour into one integer.
 
-    Raises:
-      InputError: there are more than three values, or a value is not an integer in 0 .. 255.
+    Raises InputError if there are more than three values, or a value is not an integer in 0 .. 255.
     """
     values = fill if isinstance(fill, tuple) else (fill, fill, fill)
     if not 1 <= len(values) <= 3 or not all(value in range(256) for value in values):

@@ -28,8 +28,7 @@ Box = Int[Array, "4"]
 def resize(image: PixelImage, height: int, width: int) -> Resized:
     """Resizes the image as Image.resize((width, height), BILINEAR).
 
-    Raises:
-      InputError: a side is below 1.
+    Raises InputError if a side is below 1.
     """
     rows, columns = image_size(image)
     return crop_and_resize(image, np.asarray([0, 0, rows, columns]), height, width)
@@ -47,9 +46,7 @@ def crop_and_resize(image: PixelImage, box: Box, height: int, width: int) -> Res
 
     Both passes round to integers, so their order matters. As in Pillow 13, columns come first,
     unless height < h and h - height > 2 (w - width), so that the first pass shrinks the image more.
-
-    Raises:
-      InputError: a side is below 1, or the image is not uint8 [h, w, 1 or 3].
+    Raises InputError if a side is below 1, or the image is not uint8 [h, w, 1 or 3].
     """
     check_pixels(image)
     check_at_least(min(height, width), 1, "a side of the resized image")
@@ -127,10 +124,8 @@ def draw_resized_crop(
     """Draws the box of `random_resized_crop` as torchvision's RandomResizedCrop does.
 
     Of ten boxes with a uniform share of the image's area, a log-uniform ratio and a uniform
-    position, it is the first that fits, or else the largest central box within `ratio`.
-
-    Raises:
-      InputError: a range is empty or not positive, or an area is above 1.
+    position, it is the first that fits, or else the largest central box within `ratio`. Raises
+    InputError if a range is empty or not positive, or an area is above 1.
     """
     for low, high, what in ((*area, "area"), (*ratio, "ratio")):
         if not 0 < low <= high or (what == "area" and high > 1):

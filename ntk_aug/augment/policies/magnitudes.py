@@ -171,10 +171,8 @@ AUGMIX_LEVELS = 1001
 def augmix_magnitudes(severity: float) -> Magnitudes:
     """AugMix's mapping: levels from 0.1 to the severity (published: 3 for CIFAR, 1 for ImageNet).
 
-    The published level is any real number of that range; here it is one of 1,001.
-
-    Raises:
-      InputError: the severity is not in 0.1 .. 10.
+    The published level is any real number of that range; here it is one of 1,001. Raises InputError
+    if the severity is not in 0.1 .. 10.
     """
     if not 0.1 <= severity <= 10:
         raise InputError(f"the severity of AugMix is {severity:g}, expected 0.1 to 10")
@@ -231,16 +229,10 @@ def magnitude_of(
 ) -> float | None:
     """Returns the magnitude of an operation at a level, or None if it takes none.
 
-    Args:
-      operation: a key of OPERATIONS.
-      level: 0 .. num_levels - 1.
-      sign: 1 or -1; has no effect on operations without a sign in this mapping.
-      height: height of the image in pixels, to which TranslateY is relative.
-      width: width of the image in pixels, to which TranslateX is relative.
-      mapping: a key of MAGNITUDES, or your own mapping.
-
-    Raises:
-      InputError: the mapping is unknown, lacks the operation, or does not have this level.
+    A sign of 1 or -1 has no effect on operations without a sign in this mapping. Height and width
+    of the image are in pixels: TranslateX is relative to the width, TranslateY to the height, and
+    others to the shorter side. The mapping is a key of MAGNITUDES, or your own. Raises InputError
+    if the mapping is unknown, lacks the operation, or does not have this level.
     """
     magnitudes = find_magnitudes(mapping)
     family = family_of(operation)

@@ -1,5 +1,7 @@
 """Instances of the statements on SGD: F5, F6, 5.2, B.2, B.6."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from ntk_aug.theory.descent import WeightedLeastSquares, fact_5, fact_6
@@ -141,64 +143,41 @@ def _contradicting():
     return X, [1.0, -1.0], X, [0, 1], [1, 1], [3.0]
 
 
-def t52_without_gamma() -> Sides:
-    """A single example with a weight of 100."""
-    return theorem_5_2(*_near(100.0), drop=("gamma",))
+def without_assumptions(theorem: Callable[..., Sides]) -> dict[str, Callable[[], Sides]]:
+    """Instances of a theorem with the arguments of `theorem_5_2`, each without one assumption."""
 
+    def without_gamma() -> Sides:
+        """A single example with a weight of 100."""
+        return theorem(*_near(100.0), drop=("gamma",))
 
-def t52_without_xi() -> Sides:
-    """Gradients that cancel, a coreset of one of them, and a claimed xi = 0."""
-    return theorem_5_2(*_cancelling(), xi=0.0, drop=("xi",))
+    def without_xi() -> Sides:
+        """Gradients that cancel, a coreset of one of them, and a claimed xi = 0."""
+        return theorem(*_cancelling(), xi=0.0, drop=("xi",))
 
+    def without_eps0() -> Sides:
+        """A perturbation of 0.1 with a claimed eps0 = 0."""
+        return theorem(*_near(), eps0=0.0, drop=("eps0",))
 
-def t52_without_eps0() -> Sides:
-    """A perturbation of 0.1 with a claimed eps0 = 0."""
-    return theorem_5_2(*_near(), eps0=0.0, drop=("eps0",))
+    def without_pl() -> Sides:
+        """Two directions, with the PL constant of the steeper one claimed."""
+        return theorem(*_flat(), alpha=2.0, drop=("PL",))
 
+    def without_interpolation() -> Sides:
+        """No weights fit both targets of one input."""
+        return theorem(*_contradicting(), drop=("interpolation",))
 
-def t52_without_pl() -> Sides:
-    """Two directions, with the PL constant of the steeper one claimed."""
-    return theorem_5_2(*_flat(), alpha=2.0, drop=("PL",))
+    def without_eta() -> Sides:
+        """CE-2 with the printed step size in the corrected form."""
+        return theorem(*_everything(), steps=30, eta=0.25, drop=("eta",))
 
-
-def t52_without_interpolation() -> Sides:
-    """No weights fit both targets of one input."""
-    return theorem_5_2(*_contradicting(), drop=("interpolation",))
-
-
-def t52_without_eta() -> Sides:
-    """CE-2 with the printed step size in the corrected form."""
-    return theorem_5_2(*_everything(), steps=30, eta=0.25, drop=("eta",))
-
-
-def b2_without_gamma() -> Sides:
-    """As `t52_without_gamma`."""
-    return theorem_b_2(*_near(100.0), drop=("gamma",))
-
-
-def b2_without_xi() -> Sides:
-    """As `t52_without_xi`."""
-    return theorem_b_2(*_cancelling(), xi=0.0, drop=("xi",))
-
-
-def b2_without_eps0() -> Sides:
-    """As `t52_without_eps0`."""
-    return theorem_b_2(*_near(), eps0=0.0, drop=("eps0",))
-
-
-def b2_without_pl() -> Sides:
-    """As `t52_without_pl`."""
-    return theorem_b_2(*_flat(), alpha=2.0, drop=("PL",))
-
-
-def b2_without_interpolation() -> Sides:
-    """As `t52_without_interpolation`."""
-    return theorem_b_2(*_contradicting(), drop=("interpolation",))
-
-
-def b2_without_eta() -> Sides:
-    """As `t52_without_eta`."""
-    return theorem_b_2(*_everything(), steps=30, eta=0.25, drop=("eta",))
+    return {
+        "gamma": without_gamma,
+        "xi": without_xi,
+        "eps0": without_eps0,
+        "PL": without_pl,
+        "interpolation": without_interpolation,
+        "eta": without_eta,
+    }
 
 
 def b6_random(rng: np.random.Generator) -> Sides:
@@ -216,7 +195,7 @@ def b6_random(rng: np.random.Generator) -> Sides:
 
 def b6_step_size() -> Sides:
     """CE-2 of 5.2 with F = I, omega = xi = 0: SGD never changes the loss. Corrected: equality."""
-    return theorem_b_6(*_plain(_everything()), steps=60)
+    return _unaugmented(*_everything(), steps=60)
 
 
 def _bracket(**options):
@@ -250,11 +229,10 @@ def b6_without_omega() -> Sides:
     return _bracket(steps=0, omega=0.0, drop=("omega",))
 
 
-def _plain(arguments):
-    """Arguments of `theorem_b_6` with F = I from those of `theorem_5_2`."""
-    X, Y, _, subset, gamma, W0 = arguments
+def _unaugmented(X, Y, _, subset, gamma, W0, **options):
+    """Theorem B.6 with F = I, from arguments of `theorem_5_2`."""
     Y, W0 = np.asarray(Y)[:, None], np.asarray(W0)[:, None]
-    return np.asarray(X), Y, W0, np.eye(len(W0)), subset, gamma
+    return theorem_b_6(np.asarray(X), Y, W0, np.eye(len(W0)), subset, gamma, **options)
 
 
 def b6_without_gamma() -> Sides:
@@ -263,21 +241,13 @@ def b6_without_gamma() -> Sides:
     return theorem_b_6([[1.0, 0.0]], [[0.0]], [[0.0], [1.0]], F, [0], [100], drop=("gamma",))
 
 
-def b6_without_xi() -> Sides:
-    """As `t52_without_xi`, with F = I."""
-    return theorem_b_6(*_plain(_cancelling()), xi=0.0, drop=("xi",))
-
-
-def b6_without_pl() -> Sides:
-    """As `t52_without_pl`, with F = I."""
-    return theorem_b_6(*_plain(_flat()), alpha=2.0, drop=("PL",))
-
-
-def b6_without_interpolation() -> Sides:
-    """As `t52_without_interpolation`, with F = I."""
-    return theorem_b_6(*_plain(_contradicting()), drop=("interpolation",))
-
-
-def b6_without_eta() -> Sides:
-    """As `t52_without_eta`, with F = I."""
-    return theorem_b_6(*_plain(_everything()), steps=30, eta=0.25, drop=("eta",))
+B6_WITHOUT = {
+    "gamma": b6_without_gamma,
+    "omega": b6_without_omega,
+    **{
+        name: make
+        for name, make in without_assumptions(_unaugmented).items()
+        if name in ("xi", "PL", "interpolation", "eta")
+    },
+}
+"""Instances of Theorem B.6, each without one assumption."""

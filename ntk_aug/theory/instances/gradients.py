@@ -1,5 +1,6 @@
 """Instances of the statements on coreset gradients: 5.1, A.5, B.3, B.4, B.5."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -210,31 +211,19 @@ def _uneven():
     return np.eye(2), np.array([[1.0], [0.0]]), np.zeros((2, 1)), np.eye(2), [1], [2]
 
 
-def b4_without_gamma() -> Sides:
-    """Weights that sum to 100 n."""
-    return lemma_b_4(*_heavy(), drop=("gamma",))
+def without_assumptions(form: Callable[..., Sides]) -> dict[str, Callable[[], Sides]]:
+    """Instances of `lemma_b_4` or `corollary_b_5`, each without one assumption."""
 
+    def without_gamma() -> Sides:
+        """Weights that sum to 100 n."""
+        return form(*_heavy(), drop=("gamma",))
 
-def b4_without_xi() -> Sides:
-    """F = I and a coreset without the only gradient, with a claimed xi = 0."""
-    return lemma_b_4(*_uneven(), xi=0.0, drop=("xi",))
+    def without_xi() -> Sides:
+        """F = I and a coreset without the only gradient, with a claimed xi = 0."""
+        return form(*_uneven(), xi=0.0, drop=("xi",))
 
+    def without_omega() -> Sides:
+        """The family with a claimed omega = 0."""
+        return form(*linear_family(8, 10), omega=0.0, drop=("omega",))
 
-def b4_without_omega() -> Sides:
-    """The family with a claimed omega = 0."""
-    return lemma_b_4(*linear_family(8, 10), omega=0.0, drop=("omega",))
-
-
-def b5_without_gamma() -> Sides:
-    """Weights that sum to 100 n."""
-    return corollary_b_5(*_heavy(), drop=("gamma",))
-
-
-def b5_without_xi() -> Sides:
-    """As `b4_without_xi`."""
-    return corollary_b_5(*_uneven(), xi=0.0, drop=("xi",))
-
-
-def b5_without_omega() -> Sides:
-    """As `b4_without_omega`."""
-    return corollary_b_5(*linear_family(8, 10), omega=0.0, drop=("omega",))
+    return {"gamma": without_gamma, "xi": without_xi, "omega": without_omega}
