@@ -50,7 +50,7 @@ def read_cached(path: StrPath, signature: str) -> dict[str, np.ndarray] | None:
     """Reads the cached arrays; returns None if there are none with this signature."""
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as kept:
-            if str(kept["signature"]) != signature:  # arrays are read lazily: not those of this
+            if str(kept["signature"]) != signature:  # stale: its arrays are not read
                 return None
             return {name: kept[name] for name in kept.files if name != "signature"}
     except Exception:  # missing or broken; zipfile, zlib and numpy each raise their own errors

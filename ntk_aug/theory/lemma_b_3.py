@@ -49,9 +49,7 @@ def lemma_b_3(
     r_S = r[chosen.indices].ravel()
     weights = np.repeat(chosen.gamma, J.shape[1])
     if not np.linalg.norm(weights * r_S) > 0:
-        raise InputError(
-            "all residuals of the coreset are 0, or all their weights: nothing follows"
-        )
+        raise InputError("all residuals or all weights of the coreset are 0, so nothing follows")
     gradients = np.einsum("icp,ic->ip", J, r)
     full = norm(gradients.sum(axis=0))
     size = float(np.linalg.norm(gradients, axis=1).sum())
