@@ -8,10 +8,22 @@ import numpy as np
 import pytest
 
 from ntk_aug import augment
-from ntk_aug.augment import AUGMENTATIONS, POLICIES
+from ntk_aug.augment import AUGMENTATIONS, POLICIES, weak
+from ntk_aug.augment.batches import candidates, mixing
+from ntk_aug.augment.floats import blur, cropping, geometry
 from ntk_aug.augment.floats.noise import random_noise_on_sphere
+from ntk_aug.augment.pixels import operations, resizing
+from ntk_aug.augment.policies import magnitudes, policy
 from ntk_aug.augment.policies.magnitudes import magnitude_of
 from ntk_aug.augment.weak import WEAK, random_part, random_shift, random_window, random_zoom
+
+MODULES = (augment, candidates, mixing, blur, cropping, geometry, operations, resizing, magnitudes)
+PUBLIC = {
+    name: value
+    for module in (*MODULES, policy, weak)
+    for name, value in vars(module).items()
+    if not name.startswith("_") and getattr(value, "__module__", "").startswith("ntk_aug.augment")
+}
 
 STRENGTHS = {
     "rotation": (30, 180),
@@ -127,14 +139,13 @@ def test_the_strength_of_an_entry_is_handed_on():
 
 @pytest.mark.parametrize("name", ARGUMENTS)
 def test_arguments_default_to_the_published(name):
-    parameters = inspect.signature(getattr(augment, name)).parameters.values()
+    parameters = inspect.signature(PUBLIC[name]).parameters.values()
     assert {p.name: p.default for p in parameters if p.default is not p.empty} == ARGUMENTS[name]
 
 
 def test_the_table_of_arguments_is_whole():
     with_defaults = set()
-    for name in augment.__all__:
-        public = getattr(augment, name)
+    for name, public in PUBLIC.items():
         if inspect.isfunction(public) or (inspect.isclass(public) and name in ARGUMENTS):
             parameters = inspect.signature(public).parameters.values()
             with_defaults |= {name} if any(p.default is not p.empty for p in parameters) else set()

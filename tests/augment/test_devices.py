@@ -9,6 +9,7 @@ PROGRAM = """
 import jax, numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from ntk_aug import augment
+from ntk_aug.augment.pixels.dispatch import use_dispatch
 
 assert jax.device_count() == 4
 policy = augment.PolicyAugmentation(augment.POLICIES["autoaugment-svhn"])
@@ -22,14 +23,14 @@ def augmented(images, places):
 expected = np.asarray(jax.jit(augmented)(images, places))
 assert (expected != images).any(axis=(1, 2, 3)).sum() > 12
 for name in ("one-by-one", "all"):
-    with augment.use_dispatch(name):
+    with use_dispatch(name):
         program = jax.jit(
             lambda i, p: augmented(i, p), in_shardings=(spread, spread), out_shardings=spread
         ).lower(images, places).compile()
     result = program(jax.device_put(images, spread), jax.device_put(places, spread))
     assert len(result.sharding.device_set) == 4
     np.testing.assert_array_equal(result, expected)
-    # What is chosen off a CPU needs nothing from other devices.
+    # The default off a CPU does not communicate.
     assert name != "all" or "all-gather" not in program.as_text()
 """
 
