@@ -1,4 +1,4 @@
-"""Which examples stand for all: budgets, gradient proxies and facility location."""
+"""Selects examples that represent the whole data set, by gradients, losses or at random."""
 
 from ntk_aug.coreset.baselines import herd, k_center_greedy
 from ntk_aug.coreset.budgets import class_budgets

@@ -1,4 +1,4 @@
-"""Selectors to compare with: herding, greedy k-center, the largest scores, and chance."""
+"""Baseline selectors: herding, greedy k-center, largest scores, and random."""
 
 import numpy as np
 
@@ -10,20 +10,19 @@ from ntk_aug.randomness import generator
 
 
 def herd(gradients: Gradients, count: int) -> Subset:
-    """Selects each time the example that brings the mean of the selected nearest to that of all.
+    """Repeatedly selects the example that brings the selected mean closest to the mean of all.
 
-    With s the sum of the t - 1 selected so far and m the mean of all, the t-th minimises
-    ||m - (s + g) / t|| over those that are left. Times t^2, and without what is the same for all,
-    that is ||g||^2 - 2 t <m, g> + 2 <s, g>, whose last term grows by one row of inner products a
-    step. Of equals the first is taken.
+    With s the sum of the t - 1 selected so far and m the mean of all, the t-th example minimises
+    ||m - (s + g) / t||. Times t^2 and up to a constant that is ||g||^2 - 2 t <m, g> + 2 <s, g>;
+    each step adds one row of inner products to <s, g>. Ties go to the first example.
 
     Args:
       gradients: [n, P], or factors of them; or proxies of gradients.
       count: k.
 
     Returns:
-      Weights are n / k each; gains are how much nearer the mean of the selected came to that of all
-      (of none, the mean is zero): negative where every example would have led away.
+      Weights are n / k each. Gains are decreases of the distance between the two means (the mean of
+      none is zero), negative if every example increases it.
 
     Raises:
       InputError: a count out of range, gradients that are not finite.
@@ -53,22 +52,16 @@ def herd(gradients: Gradients, count: int) -> Subset:
 
 
 def k_center_greedy(gradients: Gradients, count: int) -> Subset:
-    """Selects the example nearest to the mean, then each time the one farthest from the selected.
+    """Selects the example closest to the mean, then repeatedly the one farthest from the selected.
 
-    The covering radius max_i min_{j in S} ||g_i - g_j|| is at most twice the smallest that k
-    examples can have, whatever the first is: the most central one makes the result depend on
-    nothing but the gradients. Of equals the first is taken. Memory is that of the gradients.
-
-    Args:
-      gradients: [n, P], or factors of them; or proxies of gradients.
-      count: k.
+    The covering radius max_i min_{j in S} ||g_i - g_j|| is at most twice the smallest possible with
+    k examples, for any first example; the most central one makes the result depend on the gradients
+    alone. Ties go to the first example. Memory is that of the gradients.
 
     Returns:
-      Weights are the numbers of examples whose nearest selected one it is, the earliest on ties;
-      gains are the covering radius once the example is in: they never increase.
-
-    Raises:
-      InputError: a count out of range, gradients that are not finite.
+      Weights count the examples whose nearest selected one it is (the earliest on ties). Gains are
+      the covering radius once the example is selected, which never increases. Arguments and errors
+      are those of `herd`.
 
     References:
       Gonzalez: Clustering to minimize the maximum intercluster distance, 1985. Sener, Savarese:
@@ -78,7 +71,7 @@ def k_center_greedy(gradients: Gradients, count: int) -> Subset:
     n = len(factors)
     check_count(count, n, "count (examples to select)")
     mean = factors.combination(np.full(n, 1 / n))
-    # ||g - mean||^2 without the last term, which is the same for all.
+    # ||g - mean||^2 up to a constant.
     index = int(np.argmin(factors.squared_norms - 2 * factors.along(mean)))
     indices = np.empty(count, np.int64)
     radii = np.empty(count)
@@ -92,32 +85,25 @@ def k_center_greedy(gradients: Gradients, count: int) -> Subset:
         assignment[nearer] = step
         nearest[nearer] = distances[nearer]
         radii[step] = nearest.max()
-        # A duplicate of a selected one is at distance 0: selected ones are below that.
+        # -1 for the selected, because duplicates of them are at distance 0.
         index = int(np.argmax(np.where(selected, -1, nearest)))
     return Subset(indices, np.bincount(assignment, minlength=count).astype(np.float64), radii)
 
 
 def largest_scores(scores: Float[Array, " n"], count: int) -> Subset:
-    """Selects the examples with the largest scores, the largest first; of equals the first.
+    """Selects the examples with the largest scores, in decreasing order; ties go to the first.
 
-    Returns:
-      Weights are n / k each; gains are the scores.
-
-    Raises:
-      InputError: a count out of range, scores that are not finite (the first is named).
+    Weights are n / k each; gains are the scores. Raises InputError for a count out of range, or
+    scores that are not finite.
     """
     scores = np.asarray(scores, np.float64)
-    check_finite_rows(scores[:, None], "scores")
+    check_finite_rows(scores, "scores")
     check_count(count, len(scores), "count (examples to select)")
     indices = np.argsort(-scores, kind="stable")[:count]
     return Subset(indices, np.full(count, len(scores) / count), scores[indices])
 
 
 def random_subset(key: KeyLike, n: int, count: int) -> Subset:
-    """Draws `count` of n examples uniformly, without replacement.
-
-    Raises:
-      InputError: a count out of range.
-    """
+    """Draws `count` of n examples without replacement; raises InputError if out of range."""
     check_count(count, n, "count (examples to select)")
     return Subset(generator(key).choice(n, count, replace=False).astype(np.int64))

@@ -1,4 +1,4 @@
-"""How many examples each class gives to a subset."""
+"""The number of examples to select from each class."""
 
 import math
 
@@ -23,11 +23,11 @@ def class_budgets(
     Args:
       class_sizes: examples of each class, none of them empty.
       fraction: the budget as a share of all examples, in (0, 1]; rounded to the nearest count
-        (halves up), and at least 1. Either this or `count`.
+        (halves up), at least 1. Either this or `count`.
       count: the budget in examples.
-      allocation: `proportional` to the sizes, rounded by largest remainder; or `equal`, where a
-        class smaller than its share gives all it has and the others share the rest. What is left
-        over goes to the classes of lower number.
+      allocation: "proportional" to the sizes, rounded by largest remainder; or "equal", where
+        classes smaller than their share give all they have and the others share the rest.
+        Remainders go to the classes of lower number.
 
     Raises:
       InputError: both or neither of fraction and count, one out of range, an empty class, an
@@ -47,7 +47,7 @@ def class_budgets(
 def check_budgets_reach_all(
     budgets: Int[np.ndarray, " classes"], class_sizes: Int[np.ndarray, " classes"]
 ) -> None:
-    """Raises InputError if a class would give nothing: its examples would be stood for by none."""
+    """Raises InputError if a class gives nothing, so that no example represents it."""
     if not budgets.all():
         number = int(np.argmin(budgets))
         raise InputError(
@@ -59,8 +59,7 @@ def check_budgets_reach_all(
 def budget_of(n: int, *, fraction: float | None = None, count: int | None = None) -> int:
     """The number to select of n examples, from a fraction in (0, 1] or a count.
 
-    Raises:
-      InputError: both or neither are given, or one is out of range.
+    Raises InputError unless exactly one is given and in range.
     """
     if (fraction is None) == (count is None):
         raise InputError(
@@ -74,7 +73,7 @@ def budget_of(n: int, *, fraction: float | None = None, count: int | None = None
 
 
 def _proportional(sizes, total):
-    """Largest remainders in integers: shares total * size / n never exceed the size."""
+    """Largest remainders in integers; shares total * size / n never exceed the size."""
     budgets, remainders = np.divmod(total * sizes, sizes.sum())
     largest_first = np.argsort(-remainders, kind="stable")
     budgets[largest_first[: total - budgets.sum()]] += 1
@@ -86,10 +85,10 @@ def _equal(sizes, total):
     smallest_first = np.argsort(sizes, kind="stable")
     for position, number in enumerate(smallest_first):
         share = total // (len(sizes) - position)
-        if sizes[number] > share:  # so are all that follow: they share alike
+        if sizes[number] > share:  # so are all that follow
             others = np.sort(smallest_first[position:])
             budgets[others] = share
-            # One more each, until all is given: every one of them has more than its share.
+            # The remainder, one each: all of them are larger than their share.
             budgets[others[: total - share * len(others)]] += 1
             break
         budgets[number] = sizes[number]

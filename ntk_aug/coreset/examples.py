@@ -1,4 +1,4 @@
-"""Labelled examples as a selector sees them: what a network makes of each, computed when asked."""
+"""Labelled examples with a network's logits, losses and gradients, computed when asked for."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -17,10 +17,10 @@ from ntk_aug.losses import check_targets, loss_residuals, per_example_loss
 
 
 class Examples:
-    """Labelled examples, and what a network makes of them.
+    """Labelled examples, with what a network computes for them.
 
-    Each of the properties below is computed when it is first asked for, and kept; of a part
-    (`take`), it is computed for the whole, once, whatever part asks first and from whatever thread.
+    Each property below is computed on first use and kept. A part (`take`) computes it for the
+    whole, once, from whatever part or thread it is asked for.
 
     Attributes:
       labels: int32 [n].
@@ -33,7 +33,7 @@ class Examples:
         num_classes: int,
         sources: Mapping[str, Callable[["Examples"], Any]],
     ):
-        """Keeps how everything will be computed; see `from_arrays` and `network_examples`.
+        """Keeps the sources of all properties; see `from_arrays` and `network_examples`.
 
         Args:
           labels: [n].
@@ -63,20 +63,19 @@ class Examples:
         soft_labels: Float[Array, "targets C"] | None = None,
         loss: str = "cross-entropy",
     ) -> "Examples":
-        """Examples of which everything is given that will be asked for.
+        """Examples with properties that are given as arrays.
 
         Args:
           labels: [n].
           num_classes: C.
           gradients: [n, P], or factors of them.
-          logits: the network's outputs; give `losses` and `residuals` too.
-          gradient_norms: of the whole network's gradients.
-          soft_labels: what losses and residuals are by, in place of the labels.
+          logits: the network's outputs [n, C]; they determine `losses` and `residuals`.
+          gradient_norms: [n], of the whole network's gradients.
+          soft_labels: [n, C], the targets of losses and residuals instead of the labels.
           loss: a key of `losses.LOSSES`.
 
         Raises:
-          InputError: arrays of other shapes, or with NaN or infinity; what `losses.check_targets`
-            refuses.
+          InputError: arrays of other shapes, or with NaN or infinity; as `losses.check_targets`.
         """
         n = len(labels)
         sources: dict[str, Callable[[Examples], Any]] = {}
@@ -94,7 +93,7 @@ class Examples:
         if gradient_norms is not None:
             norms = np.asarray(gradient_norms, np.float64)
             check_same_shape(norms.shape, (n,), "an array of gradient norms")
-            check_finite_rows(norms[:, None], "gradient norms")
+            check_finite_rows(norms, "gradient norms")
             check_at_least(norms.min(initial=0), 0, "the least gradient norm")
             sources["gradient_norms"] = lambda examples: norms
         return cls(labels, num_classes, sources)
@@ -104,7 +103,7 @@ class Examples:
 
     @property
     def logits(self) -> Float32[np.ndarray, "n C"]:
-        """Of the network in evaluation mode, on images as it evaluates them."""
+        """Outputs of the network in evaluation mode."""
         return self.computed("logits")
 
     @property
@@ -114,17 +113,17 @@ class Examples:
 
     @property
     def residuals(self) -> Float64[np.ndarray, "n C"]:
-        """The loss's gradient by the logits: softmax(f) - y, or f - y of the squared loss."""
+        """The loss's gradient by the logits: softmax(f) - y, or f - y for the squared loss."""
         return self.computed("residuals")
 
     @property
     def gradients(self) -> GradientFactors:
-        """What stands for the gradient of each example's loss: one of `PROXIES`."""
+        """The gradient of each example's loss, or its proxy: one of `PROXIES`."""
         return self.computed("gradients")
 
     @property
     def gradient_norms(self) -> Float64[np.ndarray, " n"]:
-        """Of each example's loss by all parameters of the network, whatever the proxy is."""
+        """Norms of the loss's gradient by all parameters, whatever the proxy is."""
         return self.computed("gradient_norms")
 
     def take(self, positions: Int[np.ndarray, " m"]) -> "Examples":
@@ -138,15 +137,10 @@ class Examples:
         return Examples(self.labels[positions], self.num_classes, sources)
 
     def computed(self, name: str) -> Any:
-        """What the source of this name gives.
-
-        Raises:
-          InputError: there is none; what the source raises, which is then tried again.
-        """
+        """The property of this name; raises InputError if it has no source."""
         if name not in self._sources:
             known = ", ".join(sorted(self._sources)) or "nothing but labels"
             raise InputError(f"examples have no {name}, which are asked for; there are {known}")
-        # Two that ask at once: the second waits for the first.
         with self._locks[name]:
             if name not in self._computed:
                 self._computed[name] = self._sources[name](self)
@@ -154,12 +148,7 @@ class Examples:
 
 
 def loss_sources(targets: Targets, loss: str) -> dict[str, Callable[[Examples], Any]]:
-    """Sources of what `Examples` that have logits have beside: losses and residuals, in float64.
-
-    Args:
-      targets: as `losses.check_targets` gives them.
-      loss: a key of `losses.LOSSES`.
-    """
+    """Sources of losses and residuals in float64, for `Examples` that have logits."""
 
     def in_float64(function, examples):
         with jax.enable_x64(True):

@@ -1,4 +1,4 @@
-"""How far the weighted gradients of a subset are from those of all."""
+"""The distance between the weighted gradients of a subset and those of all examples."""
 
 import numpy as np
 from scipy import sparse
@@ -19,8 +19,7 @@ def gradient_error(
     """||sum_i g_i - sum_j w_j g_j||, over all examples i and the selected ones j.
 
     Raises:
-      InputError: gradients that are not finite, indices outside of them, not one weight to an
-        index.
+      InputError: gradients that are not finite, indices outside of them, weights of another shape.
     """
     factors = as_factors(gradients)
     indices, weights = np.asarray(indices, np.int64), np.asarray(weights, np.float64)
@@ -34,22 +33,18 @@ def error_of_checked(
     indices: Int[np.ndarray, " k"],
     weights: Float[np.ndarray, " k"] | Int[np.ndarray, " k"],
 ) -> float:
-    """As `gradient_error`, of what is known to be finite, and within."""
+    """As `gradient_error`, for checked input."""
     difference = np.ones(len(factors))
     np.subtract.at(difference, indices, weights)
     return float(np.linalg.norm(factors.combination(difference)))
 
 
 def error_estimate(gradients: Gradients, indices: Int[Array, " k"]) -> float:
-    """sum_i min_{j in S} ||g_i - g_j||: at least the error with the weights of facility location.
+    """sum_i min_{j in S} ||g_i - g_j||, a bound on the error with the weights of facility location.
 
-    It bounds that error down to float64's noise floor, a few 1e-7 sum_i ||g_i||: gradients nearer
-    than that share of their norm count as equal.
-
-    Infinite where nothing is selected.
-
-    Raises:
-      InputError: gradients that are not finite, indices outside of them.
+    The bound holds down to float64's noise, a few 1e-7 sum_i ||g_i||: gradients closer than that
+    share of their norm count as equal. It is infinite if nothing is selected. Raises InputError as
+    `gradient_error`.
     """
     factors = as_factors(gradients)
     indices = np.asarray(indices, np.int64)
@@ -68,18 +63,18 @@ def random_gradient_errors(
     *,
     draws: int = 100,
 ) -> Float64[np.ndarray, " draws"]:
-    """The gradient errors of random subsets, with so many examples of each class.
+    """The gradient errors of random subsets with given numbers of examples of each class.
 
-    What another subset of the same size is to be compared with. Examples are drawn uniformly
-    without replacement, and each of a class stands for size / budget of it.
+    Compare another subset of the same size with them. Examples are drawn uniformly without
+    replacement, and weigh size / budget of their class.
 
     Args:
       key: of the draws.
       gradients: [n, P], or factors of them; or proxies of gradients.
-      labels: [n]; all zero where the subsets are drawn from all examples alike.
-      budgets: examples of each class, at most its size; a class with 0 counts with its whole
-        gradient as error.
-      draws: how many subsets.
+      labels: [n]; all zero to draw from all examples alike.
+      budgets: examples of each class, at most its size; a class with 0 contributes its whole
+        gradient.
+      draws: the number of subsets.
 
     Raises:
       InputError: gradients that are not finite, labels outside of the budgets, a budget above the
@@ -106,15 +101,12 @@ def random_gradient_errors(
     ]
     weights = np.tile(np.repeat(sizes / np.maximum(budgets, 1), budgets), draws)
     columns = np.concatenate([np.empty(0, np.int64), *drawn])
-    chosen = sparse.csr_array(
-        (weights, columns, budgets.sum() * np.arange(draws + 1)),
-        shape=(draws, len(factors)),
-    )
-    return _errors(factors, chosen)
+    entries = (weights, columns, budgets.sum() * np.arange(draws + 1))
+    return _errors(factors, sparse.csr_array(entries, shape=(draws, len(factors))))
 
 
 def check_indices(indices: Int[np.ndarray, " k"], n: int) -> None:
-    """Raises InputError unless all are places among n gradients; the first that is not is named."""
+    """Raises InputError unless all are positions among n gradients."""
     outside = (indices < 0) | (indices >= n)
     if outside.any():
         raise InputError(
@@ -123,7 +115,7 @@ def check_indices(indices: Int[np.ndarray, " k"], n: int) -> None:
 
 
 def _errors(factors, chosen):
-    """Of each row of sparse weights; of two factors, one column of the thinner at a time."""
+    """The error of each row of sparse weights; for two factors, by columns of the thinner one."""
     if factors.inner is None:
         return np.linalg.norm(factors.outer.sum(axis=0) - chosen @ factors.outer, axis=1)
     thin, thick = sorted((factors.outer, factors.inner), key=lambda factor: factor.shape[1])

@@ -1,4 +1,4 @@
-"""Distances between per-example gradients, from their inner products, in blocks."""
+"""Per-example gradients in factors, with inner products and distances in blocks."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,11 +10,10 @@ from ntk_aug.aliases import Array, Float, Float64, Int
 from ntk_aug.checks import check_finite_rows
 from ntk_aug.errors import InputError
 
-# Of float64 entries in a block of distances: a megabyte, which stays in the cache.
+# Float64 entries in a block of distances: a megabyte, which fits the cache.
 _BLOCK_ENTRIES = 2**17
-# Fewer rows than these are no product of matrices any more.
+# Fewer rows make products of matrices slow.
 _MIN_BLOCK_ROWS = 8
-# Of a gradient.
 _MAX_LENGTH = 1e150
 
 
@@ -25,8 +24,8 @@ class GradientFactors:
     Inner products factor: <g_i, g_j> = <outer_i, outer_j> <inner_i, inner_j>.
 
     Attributes:
-      outer: [n, a], in float64 as all that is computed from it.
-      inner: [n, b], or None where gradients are the rows of `outer`.
+      outer: [n, a], in float64 like all results.
+      inner: [n, b], or None if gradients are the rows of `outer`.
     """
 
     outer: Float64[np.ndarray, "n a"]
@@ -44,7 +43,7 @@ class GradientFactors:
 
     @cached_property
     def is_checked(self) -> bool:
-        """Whether `as_factors` has looked at these gradients, or at those they are part of."""
+        """Whether `as_factors` has checked these gradients, or the ones they are part of."""
         return False
 
     def combination(self, weights: Float[np.ndarray, " n"]) -> Float64[np.ndarray, "..."]:
@@ -64,14 +63,14 @@ class GradientFactors:
     def inner_products(
         self, positions: int | Int[np.ndarray, " m"]
     ) -> Float64[np.ndarray, " n"] | Float64[np.ndarray, "m n"]:
-        """<g_i, g_j>, for the example i at the position, or those at some, and all j."""
+        """<g_i, g_j> for i at the position or positions, and all j."""
         products = self.outer[positions] @ self.outer.T
         if self.inner is not None:
             products *= self.inner[positions] @ self.inner.T
         return products
 
     def along(self, direction: Float64[np.ndarray, "..."]) -> Float64[np.ndarray, " n"]:
-        """<g_i, direction> of all i, for a direction in the shape that `combination` gives."""
+        """<g_i, direction> for all i; the direction has the shape of `combination`."""
         if self.inner is None:
             return self.outer @ direction
         return np.einsum("ij,ij->i", self.outer @ direction, self.inner)
@@ -87,7 +86,7 @@ class GradientFactors:
         """||g_i - g_j||^2 in float64, for i at the positions and all j.
 
         From ||g_i||^2 + ||g_j||^2 - 2 <g_i, g_j>, whose rounding error is about float64's epsilon
-        times ||g_i||^2: what is not above it is zero, so that duplicates are at distance zero.
+        times ||g_i||^2. Values within it become zero, so duplicates are at distance zero.
         """
         squares = self._left[positions] @ self._right
         if self.inner is not None:
@@ -106,14 +105,14 @@ class GradientFactors:
     def square_blocks(
         self, positions: Int[np.ndarray, " m"]
     ) -> Iterator[tuple[slice, Float64[np.ndarray, "b n"]]]:
-        """Yields (slice of the positions, their squared distances to all), as the above."""
+        """Like `distance_blocks`, with squared distances."""
         for part in row_blocks(len(positions), len(self)):
             yield part, self.squared_distances(positions[part])
 
     def distances_within(
         self, groups: Int[np.ndarray, "groups m"]
     ) -> Float64[np.ndarray, "groups m m"]:
-        """As `distances`, between the gradients at the places in each row."""
+        """Distances between the gradients at the positions in each row."""
         num_groups, m = groups.shape
         distances = np.empty((num_groups, m, m))
         for part in row_blocks(num_groups, m * m, 1):
@@ -132,20 +131,20 @@ class GradientFactors:
         return distances
 
     def diameter_bound(self) -> float:
-        """At least the largest distance: twice the largest from the mean."""
+        """An upper bound on the largest distance: twice the largest from the mean."""
         mean = self.combination(np.full(len(self), 1 / len(self)))
         squares = self.squared_norms - 2 * self.along(mean) + np.vdot(mean, mean)
         return 2 * float(np.sqrt(max(squares.max(), 0)))
 
     @cached_property
     def noise(self) -> Float64[np.ndarray, " n"]:
-        """The squared distance that cannot be told from zero; errors of long sums grow slowly."""
+        """The squared distance that cannot be distinguished from zero."""
         length = self.outer.shape[1] + (0 if self.inner is None else self.inner.shape[1])
         return 32 * np.sqrt(length) * np.finfo(np.float64).eps * self.squared_norms
 
     @cached_property
     def _left(self):
-        """With `_right` such that one product gives -2 <g_i, g_j>, and the norms where it can."""
+        """`_left @ _right` is -2 <g_i, g_j>, plus both squared norms for a single factor."""
         if self.inner is not None:
             return -2 * self.outer
         ones = np.ones((len(self), 1))
@@ -163,11 +162,10 @@ Gradients = Float[Array, "n P"] | GradientFactors
 
 
 def as_factors(gradients: Gradients) -> GradientFactors:
-    """Gradients as rows of an array or as factors, in float64.
+    """Gradients, as rows of an array or as factors, checked and in float64.
 
     Raises:
-      InputError: there are none, they are no rows, or one is NaN, infinite, or longer than 1e150
-        (the first is named).
+      InputError: no gradients, not [n, P], or one that is not finite or longer than 1e150.
     """
     if isinstance(gradients, GradientFactors) and gradients.is_checked:
         return gradients
@@ -186,13 +184,13 @@ def as_factors(gradients: Gradients) -> GradientFactors:
     if not fits.all():
         raise InputError(
             f"the gradient of example {int(np.argmin(fits))} is longer than {_MAX_LENGTH:g}: its "
-            "square is no float64 number that can be added to others"
+            "square overflows float64"
         )
     vars(gradients)["is_checked"] = True
     return gradients
 
 
 def row_blocks(num_rows: int, n: int, at_least: int = _MIN_BLOCK_ROWS) -> Iterator[slice]:
-    """Consecutive rows of n entries, as many as a block may have."""
+    """Slices of consecutive rows of n entries, within the size of a block."""
     size = max(at_least, _BLOCK_ENTRIES // n)
     return (slice(start, start + size) for start in range(0, num_rows, size))

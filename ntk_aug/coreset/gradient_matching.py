@@ -1,4 +1,4 @@
-"""The examples whose weighted gradients sum to that of all: orthogonal matching pursuit."""
+"""Gradient matching: weighted gradients that sum to those of all, by matching pursuit."""
 
 import numpy as np
 from scipy.linalg import cholesky
@@ -10,34 +10,32 @@ from ntk_aug.coreset.subset import Subset
 
 DEFAULT_RIDGE = 0.5
 
-# Relative to its first value, what of a product or of the residual is rounding.
+# Rounding of a product or of the residual, relative to its first value.
 _NOISE = 1e-12
 
 
 def match_gradients(
     gradients: Gradients, count: int, *, ridge: float = DEFAULT_RIDGE, tolerance: float = 0.0
 ) -> Subset:
-    """Selects the examples, and weights of at least 0, that together give the sum of all gradients.
+    """Selects examples, and weights of at least 0, that together give the sum of all gradients.
 
     The objective is E(w) = ||sum_i g_i - sum_j w_j g_j||^2 + ridge m ||w||^2, with m the mean of
-    ||g_i||^2. Each step takes the example along which it falls fastest from w_j = 0, the one with
-    the largest <g_j, residual>, and solves for all weights of the selected anew; one that would be
-    negative leaves the selection (Lawson and Hanson's rule for least squares with w >= 0). E never
-    grows. It ends at k examples; where the residual is within the tolerance; or where no example
-    that is left would lower E, so that w is the best of all: then with fewer than k. Without a
-    ridge that is soon: not more examples than the gradients have dimensions are needed to give
-    their sum exactly.
+    ||g_i||^2. Each step takes the example with the largest <g_j, residual>, along which E falls
+    fastest, and solves for all weights; an example whose weight would be negative leaves the
+    selection (Lawson and Hanson's rule for nonnegative least squares). E never increases. The
+    selection ends at k examples, at a residual within the tolerance, or at the optimum, where no
+    other example would lower E. Without a ridge the optimum needs at most as many examples as
+    gradients have dimensions.
 
     Args:
       gradients: [n, P], or factors of them; or proxies of gradients.
       count: k, at most.
-      ridge: what holds the weights together. As published, but for m, which makes the selection
-        that of the gradients in any unit.
+      ridge: penalty on the weights, as published but for m, which makes the selection independent
+        of the gradients' unit.
       tolerance: stop once ||sum_i g_i - sum_j w_j g_j|| is at most this.
 
     Returns:
-      Weights are those found, and do not sum to n; gains are by how much E fell when the example
-      came in.
+      The weights need not sum to n; a gain is the decrease of E when the example was selected.
 
     Raises:
       InputError: a count out of range, a negative ridge or tolerance, gradients that are not
@@ -84,10 +82,10 @@ def _objective(residual, weights, ridge):
 
 
 class _Weights:
-    """The best weights of the selected, by a Cholesky factor that grows by a column a step.
+    """The optimal weights of the selected, by a Cholesky factor that grows by a column each step.
 
-    The factor R, with R' R the inner products of the selected (and the ridge on their diagonal), is
-    packed column by column: one more is appended, and nothing is copied.
+    The factor R, with R' R the inner products of the selected plus the ridge, is packed by columns,
+    so that appending copies nothing.
     """
 
     def __init__(self, factors: GradientFactors, along_target, ridge: float, count: int) -> None:
@@ -97,9 +95,9 @@ class _Weights:
         self._packed = np.empty(count * (count + 1) // 2)
 
     def add(self, index: int) -> bool:
-        """Solves with one more example; False where rounding forbids it, and all stays as it was.
+        """Solves with one more example; returns False and changes nothing if rounding forbids it.
 
-        That is one that depends linearly on the selected, or would be the first to leave them.
+        That is an example that depends linearly on the selected, or would be the first to leave.
         """
         m = len(self.selected)
         products = self._factors.inner_products(index)
@@ -116,9 +114,9 @@ class _Weights:
         return index in self.selected
 
     def _solve(self):
-        """Goes towards the best weights of the selected until one is zero, which leaves; repeats.
+        """Moves towards the optimal weights until one is zero, which leaves; repeats.
 
-        From weights of which at most the last is zero.
+        At the start, only the last weight may be zero.
         """
         while True:
             right = self._along_target[self.selected]

@@ -1,4 +1,4 @@
-"""Examples of a network and a data set: proxies of gradients, computed by streaming over images."""
+"""Examples of a network and a data set: logits, losses and gradients, streamed over images."""
 
 from collections.abc import Callable
 from functools import partial
@@ -26,20 +26,20 @@ from ntk_aug.models.network import num_params
 from ntk_aug.models.outputs import count_outputs
 from ntk_aug.randomness import as_key
 
-# Images whose inputs are held as floats at once, and bytes of their gradients.
+# Images held as floats at once, and bytes of their gradients.
 _SPAN_IMAGES = 2048
 _SPAN_BYTES = 2**28
-# Largest difference of two float32 routes to the same gradient, relative to the largest gradient;
-# and, where one is softmax(f) - y, relative to 1 and f.
+# Largest difference of two float32 routes to one gradient, relative to the largest gradient; for
+# softmax(f) - y, relative to 1 and f.
 _ROUNDING = 1e-5
 _LOGIT_ROUNDING = 1e-6
 
 
 class ExamplesProgram:
-    """From a network's weights to `Examples` of a data set.
+    """Maps a network's weights to `Examples` of a data set.
 
-    Made once, it is called for any number of weights of the same network; the proxies of the last
-    layer, logits and losses are computed by programs that are not compiled again.
+    It serves any number of weights of one network: last-layer proxies, logits and losses are
+    compiled once.
     """
 
     def __init__(
@@ -63,25 +63,25 @@ class ExamplesProgram:
 
         Args:
           apply_fn: (variables, network inputs) -> logits, in evaluation mode.
-          dataset: images as they are kept, which are normalised batch by batch; or examples of
-            another kind (tables, token ids), which go into the network as they are.
-          proxy: a key of `PROXIES`: what the examples' `gradients` are.
+          dataset: images, which are normalised batch by batch; or other examples (tables, token
+            ids), which enter the network unchanged.
+          proxy: a key of `PROXIES` for the examples' `gradients`.
           loss: a key of `losses.LOSSES`.
-          soft_labels: what the loss is by, in place of the labels.
-          layer: of the proxies of the last layer's weights: see `jacobian.LastLayer`.
+          soft_labels: [n, C], targets of the loss instead of the labels.
+          layer: for proxies of the last layer's weights: see `jacobian.LastLayer`.
           dimension: of the projection.
-          projection_key: that it is drawn with; the same for whatever is to be compared.
-          view_of: from variables to the view whose parameters the whole network's gradients are
-            by; None takes all variables for parameters.
+          projection_key: of the projection; use the same for gradients that are to be compared.
+          view_of: from variables to the view whose parameters whole-network gradients are taken by;
+            None takes all variables as parameters.
           batch_size: images at once in a forward pass; None chooses by their size.
-          mesh: of one axis, along which the batches of forward passes are divided.
+          mesh: of one axis, along which batches of forward passes are divided.
           memory_bytes: budget of gradients by all parameters, in float64.
-          progress: called with (stage, images done, in all); stages are "logits", "last layer",
+          progress: called with (stage, images done, total); stages are "logits", "last layer",
             "gradients" and "norms".
 
         Raises:
-          InputError: an unknown proxy or loss; what `losses.check_targets` refuses; a projection
-            without dimension or key; a batch size or mesh that cannot be used.
+          InputError: an unknown proxy or loss; a projection without dimension or key; a bad batch
+            size or mesh; as `losses.check_targets`.
         """
         self._proxy = check_choice(proxy, PROXIES, "proxy")
         targets = dataset.labels if soft_labels is None else soft_labels
@@ -93,7 +93,7 @@ class ExamplesProgram:
         elif dimension is not None:
             raise InputError(f"a dimension is for proxy 'network-projected', not {proxy!r}")
         if layer is not None and not proxy.startswith("last-layer-weight"):
-            raise InputError(f"a layer is for the proxies of its weights, not {proxy!r}")
+            raise InputError(f"a layer is for the last-layer-weight proxies, not {proxy!r}")
         self._apply_fn, self._dataset, self._loss = apply_fn, dataset, loss
         self._layer_name, self._dimension = layer, dimension
         self._key = None if projection_key is None else as_key(projection_key)
@@ -108,9 +108,8 @@ class ExamplesProgram:
         """The examples of a network with these weights.
 
         Raises:
-          InputError: a network whose outputs are not one per class or that has no last dense layer
-            where the proxy is by its weights, or gradients beyond the memory budget. What is
-            computed later raises one for values that are not finite.
+          InputError: outputs that are not one per class, no last dense layer for a proxy by its
+            weights, or gradients beyond the memory budget; later, values that are not finite.
         """
         data, proxy = self._dataset, self._proxy
         outputs = count_outputs((self._apply_fn, variables), data.example)
@@ -133,7 +132,7 @@ class ExamplesProgram:
             sources["last_layer"] = lambda examples: self._stream(
                 self._layer, variables, "last layer", self._targets
             )
-            # The same pass gives logits, too.
+            # The same pass computes the logits.
             sources["logits"] = lambda examples: _finite(examples.computed("last_layer").logits)
             sources["gradients"] = self._weight_gradients
         elif proxy.startswith("network"):
@@ -155,11 +154,11 @@ class ExamplesProgram:
     def _weight_gradients(self, examples):
         found = examples.computed("last_layer")
         outer, inner = found.cotangents.astype(np.float64), found.inputs.astype(np.float64)
-        # Of a layer whose results are the logits, perhaps after a bias, float64's residuals.
+        # If the layer's results are the logits, perhaps after a bias, use float64 residuals.
         floor = _LOGIT_ROUNDING * (1 + np.abs(found.logits).max())
         if _agree(outer, examples.residuals, floor):
             outer = examples.residuals
-        # What is added to them after something else (a ReLU) is no bias of the layer.
+        # A bias added after another operation (a ReLU) does not belong to the layer.
         with_bias = self._proxy == "last-layer-weight" and self._last_layer.bias is not None
         bias = with_bias and _agree(found.of_bias, found.cotangents)
         return layer_gradients(outer, inner, bias=bias)
@@ -168,25 +167,21 @@ class ExamplesProgram:
         n = len(self._dataset)
         columns = num_params if self._dimension is None else self._dimension
         if 8 * n * columns > self._memory_bytes:
-            advice = (
-                "take proxy 'network-projected'"
-                if self._dimension is None
-                else "take a smaller dimension"
-            )
+            whole = self._dimension is None
+            advice = "take proxy 'network-projected'" if whole else "take a smaller dimension"
             raise InputError(
                 f"{n} gradients of {columns} numbers need {8 * n * columns / 2**30:.3g} GiB, the "
                 f"memory budget is {self._memory_bytes / 2**30:.3g} GiB: {advice}"
             )
 
     def _rows(self, variables):
-        view = self._view_of(variables)
-        return JacobianRows(view, self._dataset.example, rows=self._loss)
+        return JacobianRows(self._view_of(variables), self._dataset.example, rows=self._loss)
 
     def _fill(self, results, rows, stage, compute):
-        """Computes results [n, ...] of (network inputs, targets, progress), by parts of images."""
+        """Computes results [n, ...] of (inputs, targets, progress), by parts of the images."""
         n = len(self._dataset)
         at_once = max(min(_SPAN_IMAGES, _SPAN_BYTES // rows.row_bytes), rows.block_size)
-        # Parts of equal size, so that each is at least a block and none compiles by itself.
+        # Parts of equal size of at least a block, so that none needs its own program.
         bounds = np.linspace(0, n, -(-n // at_once) + 1).astype(int)
         for start, stop in pairwise(bounds.tolist()):
             span = slice(start, stop)
@@ -248,9 +243,8 @@ def network_examples(
 ) -> Examples:
     """Examples of one network: its logits, losses and gradients, each computed when asked for.
 
-    The view is a `ModelView`, or what `models.as_view` takes: an NNX module, a pair of a Linen
-    module and its variables, or a pair of a function and its parameters. Other arguments and errors
-    are those of `ExamplesProgram`, which serves several weights.
+    The view is a `ModelView`, or what `models.as_view` takes. Other arguments and errors are those
+    of `ExamplesProgram`, which serves several weights.
 
     Example:
       examples = coreset.network_examples(view, dataset, proxy="last-layer-weight")

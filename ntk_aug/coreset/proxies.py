@@ -1,8 +1,8 @@
-"""Gradients of the last layer, which stand for those of the whole network.
+"""Gradients by the last layer, as proxies of the whole network's gradients.
 
 With logits f = W' h + b and the residual r = dl/df, the gradient of an example's loss by its logits
-is r, by W the outer product of h and r, and by b again r. None of them needs a backward pass, and
-the outer product is never formed: see `GradientFactors`.
+is r, by W the outer product of h and r, and by b again r. None needs a backward pass, and the outer
+product is never formed: see `GradientFactors`.
 """
 
 import jax
@@ -15,7 +15,7 @@ from ntk_aug.coreset.gradient_factors import GradientFactors
 from ntk_aug.losses import check_targets, loss_residuals
 
 PROXIES = {
-    "last-layer-logit": "by the logits: softmax(f) - y, or f - y of the squared loss",
+    "last-layer-logit": "by the logits: softmax(f) - y, or f - y for the squared loss",
     "last-layer-weight": "by the last dense layer's kernel, and by its bias where it has one",
     "last-layer-weight-without-bias": "by the last dense layer's kernel alone",
     "network": "by all parameters of the network, whole: 8 n P bytes",
@@ -31,12 +31,10 @@ def last_layer_logit_gradients(
     Args:
       logits: f, of the network in evaluation mode.
       targets: y: classes [n], or soft labels [n, C].
-      loss: `cross-entropy`, -sum_c y_c log softmax(f)_c, whose gradient is softmax(f) - y; or
-        `squared`, ||f - y||^2 / 2, whose gradient is f - y. Classes are one-hot in both.
+      loss: "cross-entropy", with gradient softmax(f) - y; or "squared", with gradient f - y.
 
     Raises:
-      InputError: an unknown loss; labels out of range; soft labels of another shape, or, for the
-        cross-entropy, that are negative or do not sum to 1; values that are not finite.
+      InputError: an unknown loss; logits that are not finite; as `losses.check_targets`.
 
     Reference:
       Katharopoulos, Fleuret: Not all samples are created equal: deep learning with importance
@@ -57,10 +55,10 @@ def last_layer_weight_gradients(
 
     Args:
       logits: f, of the network in evaluation mode.
-      inputs: h, what the last layer is applied to.
+      inputs: h, the last layer's inputs.
       targets: as `last_layer_logit_gradients` takes them.
-      bias: the layer has one, whose gradient counts: <g_i, g_j> = <r_i, r_j> (<h_i, h_j> + 1).
-      loss: as for `last_layer_logit_gradients`.
+      bias: whether the layer has one: <g_i, g_j> = <r_i, r_j> (<h_i, h_j> + 1).
+      loss: as `last_layer_logit_gradients` takes it.
 
     Raises:
       InputError: as `last_layer_logit_gradients`; inputs of another number of examples.
@@ -74,16 +72,7 @@ def last_layer_weight_gradients(
 def layer_gradients(
     cotangents: Float64[np.ndarray, "n C"], inputs: Float64[np.ndarray, "n d"], *, bias: bool
 ) -> GradientFactors:
-    """The gradients by a dense layer's kernel, and by its bias, in factors.
-
-    Args:
-      cotangents: of the layer's results.
-      inputs: what the layer is applied to.
-      bias: <g_i, g_j> = <r_i, r_j> (<h_i, h_j> + 1).
-
-    Raises:
-      InputError: values that are not finite.
-    """
+    """The gradients by a dense layer's kernel and bias, from the cotangents of its outputs."""
     check_finite_rows(inputs, "the last layer's inputs")
     check_finite_rows(cotangents, "the last layer's gradients")
     if bias:

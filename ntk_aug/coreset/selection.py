@@ -1,4 +1,4 @@
-"""Selecting from labelled examples by any selector: groups, budgets, and weights of the whole."""
+"""Selects from labelled examples by any selector, from each class or from all at once."""
 
 import math
 from typing import Any
@@ -17,11 +17,7 @@ from ntk_aug.coreset.facility.facility_location import (
 )
 from ntk_aug.coreset.facility.per_class import check_backend
 from ntk_aug.coreset.gradient_errors import error_of_checked
-from ntk_aug.coreset.selectors import (
-    DEFAULT_SELECTOR,
-    Selector,
-    find_selector,
-)
+from ntk_aug.coreset.selectors import DEFAULT_SELECTOR, Selector, find_selector
 from ntk_aug.coreset.subset import Subset, places_by_class
 from ntk_aug.errors import InputError
 from ntk_aug.randomness import as_key
@@ -43,29 +39,29 @@ def select(
 ) -> Subset:
     """Selects from each class, or from all examples at once, by one selector.
 
-    Groups are selected from side by side in threads, each with a key of its own, folded from its
-    number: the result does not depend on the number of threads. Nothing is selected twice.
+    Threads share the groups, and each group folds its number into the key, so the result does not
+    depend on the number of threads. No example is selected twice.
 
     Args:
-      key: of the selectors that draw.
-      examples: what a network makes of them is computed as far as the selector uses it.
-      selector: a key of `SELECTORS`, a user's `module:function` or function: see `find_selector`.
+      key: of random selectors.
+      examples: properties are computed as the selector uses them.
+      selector: a key of `SELECTORS`, or a user's `module:function` or function: see
+        `find_selector`.
       fraction: the budget as a share of all examples; see `class_budgets`, also for the next two.
-        Either this or the count; "all" and "none" need neither, and do not keep to it. Gradient
-        matching can end with fewer: see `match_gradients`.
+        Either this or the count; "all" and "none" need neither, and ignore it. Gradient matching
+        may end with fewer: see `match_gradients`.
       count: the budget in examples.
-      allocation: `proportional` or `equal`, where each class is selected from.
-      per_class: from each class, or from all at once. None: the selector's own convention.
+      allocation: "proportional" or "equal", for selection from each class.
+      per_class: from each class, or from all at once; None takes the selector's convention.
       num_threads: None takes the cores that this process may use.
-      progress: called with ("classes", done, in all); all examples at once count as one.
-      **options: of the selector: what `facility_location_per_class` takes of "coreset", and
-        `match_gradients` of "gradient-matching" (whose tolerance is that of each group); in both
-        a tolerance may stand in place of a budget. Those that are None count as not given.
+      progress: called with ("classes", done, total); all examples at once count as one.
+      **options: those of `facility_location_per_class` for "coreset", and of `match_gradients` for
+        "gradient-matching" (whose tolerance applies to each group). A tolerance may replace the
+        budget. None counts as not given.
 
     Raises:
-      InputError: an unknown selector or option, a budget out of range, a class that is empty or
-        that the budget gives nothing, values that are not finite; a user's selector that returns
-        no such subset.
+      InputError: an unknown selector or option, a budget out of range, a class that is empty or has
+        no budget, values that are not finite, or a user's selector that returns an invalid subset.
     """
     entry, name = find_selector(selector), _name(selector)
     options = {option: value for option, value in options.items() if value is not None}
@@ -98,7 +94,7 @@ def select(
         )
         return found._replace(labels=examples.labels[found.indices])
     if entry.uses is not None:
-        getattr(examples, entry.uses)  # here, where it can be interrupted, and not in a thread
+        getattr(examples, entry.uses)  # here, where it can be interrupted
     keys = [jax.random.fold_in(key, number) for number in range(len(budgets))]
     members = places_by_class(groups, len(budgets))
 
@@ -128,7 +124,7 @@ def selection_budgets(
     per_class: bool | None = None,
     **options: Any,
 ) -> Int[np.ndarray, " groups"]:
-    """How many `select` takes of each group at most, and all that it refuses without a network.
+    """The most that `select` takes from each group, after all checks that need no network.
 
     Arguments and errors are those of `select`; a group is a class, or all examples.
     """
@@ -168,7 +164,7 @@ def _name(selector):
 
 
 def _complete(subset, n, budget, name):
-    """A subset with weights and gains, after checking that it is one of at most so many of n."""
+    """Checks a subset of at most `budget` of n examples; fills in weights and gains."""
     if not isinstance(subset, Subset):
         raise InputError(f"selector {name!r} returned {type(subset).__name__}, expected a Subset")
     indices = np.asarray(subset.indices)

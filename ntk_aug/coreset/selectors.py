@@ -1,4 +1,11 @@
-"""Selectors by name: one table; one more selector is one more entry."""
+"""Selectors by name; to add a selector, add an entry to `SELECTORS`.
+
+References:
+  Liu, Mirzasoleiman: Data-efficient augmentation for training neural networks, 2022. Loshchilov,
+  Hutter: Online batch selection for faster training of neural networks, 2016. Paul, Ganguli,
+  Dziugaite: Deep learning on a data diet, 2021 (EL2N and GraNd; here GraNd is at the current
+  weights, there in expectation over initial ones).
+"""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -21,12 +28,12 @@ class SelectorEntry(NamedTuple):
 
     Attributes:
       select: select(key, examples, count, **options) -> Subset, of one group of examples.
-      description: what it selects, in one line.
+      description: the selection criterion, in one line.
       source: who published it.
-      uses: the property of `Examples` that it selects by; None: none, or not known.
-      per_class: each class is a group, with a budget of its own; otherwise all are one.
-      options: names of the options that it takes; None: whatever it is given.
-      takes_budget: False: how many are selected is for it to say.
+      uses: the property of `Examples` that it selects by; None if none, or unknown.
+      per_class: each class is a group with its own budget; otherwise all examples are one group.
+      options: names of its options; None accepts any.
+      takes_budget: False if the selector decides how many it selects.
       takes_groups: select(key, examples, groups, **options) -> Subset selects from all groups at
         once; options are those of `facility_location_per_class`.
     """
@@ -42,7 +49,6 @@ class SelectorEntry(NamedTuple):
 
 
 def _coreset(key, examples, groups, **options):
-    """Liu, Mirzasoleiman: Data-efficient augmentation for training neural networks, 2022."""
     return facility_location_per_class(examples.gradients, groups, algorithm_key=key, **options)
 
 
@@ -50,19 +56,8 @@ def _by_gradients(function):
     return lambda key, examples, count, **options: function(examples.gradients, count, **options)
 
 
-def _largest_losses(key, examples, count):
-    """Loshchilov, Hutter: Online batch selection for faster training of neural networks, 2016."""
-    return largest_scores(examples.losses, count)
-
-
-def _largest_residuals(key, examples, count):
-    """EL2N of Paul, Ganguli, Dziugaite: Deep learning on a data diet, 2021."""
-    return largest_scores(np.linalg.norm(examples.residuals, axis=1), count)
-
-
-def _largest_gradients(key, examples, count):
-    """GraNd of the same, at the weights as they are; there, in expectation over initial ones."""
-    return largest_scores(examples.gradient_norms, count)
+def _largest(scores):
+    return lambda key, examples, count: largest_scores(scores(examples), count)
 
 
 def _random(key, examples, count):
@@ -82,7 +77,7 @@ DEFAULT_SELECTOR = "coreset"
 SELECTORS = {
     "coreset": SelectorEntry(
         _coreset,
-        "facility location: each example has one that is near it",
+        "facility location: each example is close to a selected one",
         "Liu and Mirzasoleiman 2022",
         uses="gradients",
         per_class=True,
@@ -91,39 +86,42 @@ SELECTORS = {
     ),
     "random": SelectorEntry(_random, "uniformly, without replacement", "a baseline"),
     "max-loss": SelectorEntry(
-        _largest_losses, "the largest losses", "Loshchilov and Hutter 2016", uses="losses"
+        _largest(lambda examples: examples.losses),
+        "the largest losses",
+        "Loshchilov and Hutter 2016",
+        uses="losses",
     ),
     "all": SelectorEntry(_all, "every example", "a baseline", takes_budget=False),
     "none": SelectorEntry(_none, "no example", "a baseline", takes_budget=False),
     "el2n": SelectorEntry(
-        _largest_residuals,
-        "the largest ||softmax(f) - y|| (of the squared loss, ||f - y||)",
+        _largest(lambda examples: np.linalg.norm(examples.residuals, axis=1)),
+        "the largest ||softmax(f) - y|| (||f - y|| for the squared loss)",
         "Paul, Ganguli and Dziugaite 2021",
         uses="residuals",
     ),
     "grad-norm": SelectorEntry(
-        _largest_gradients,
-        "the largest gradients by all parameters (GraNd at the weights as they are)",
+        _largest(lambda examples: examples.gradient_norms),
+        "the largest gradients by all parameters (GraNd at the current weights)",
         "Paul, Ganguli and Dziugaite 2021",
         uses="gradient_norms",
     ),
     "k-center": SelectorEntry(
         _by_gradients(k_center_greedy),
-        "no example is far from all of them",
+        "no example is far from all selected ones",
         "Gonzalez 1985; Sener and Savarese 2018",
         uses="gradients",
         per_class=True,
     ),
     "herding": SelectorEntry(
         _by_gradients(herd),
-        "their mean stays near that of all",
+        "the mean of the selected stays close to the mean of all",
         "Welling 2009; Rebuffi et al. 2017 (iCaRL)",
         uses="gradients",
         per_class=True,
     ),
     "gradient-matching": SelectorEntry(
         _by_gradients(match_gradients),
-        "their weighted sum is near that of all, with weights of at least 0",
+        "the weighted sum of gradients is close to that of all, with nonnegative weights",
         "Killamsetty et al. 2021 (GRAD-MATCH)",
         uses="gradients",
         per_class=True,
@@ -133,11 +131,11 @@ SELECTORS = {
 
 
 def find_selector(spec: str | Selector) -> SelectorEntry:
-    """The entry of a name, a user's `module:function`, or a function itself.
+    """The entry of a name, a user's `module:function`, or a function.
 
-    A user's selector works on one group of examples, by default each class in turn. It uses what it
-    needs of `Examples` and returns the indices within the group; weights and gains may be left out.
-    These are all the lines of one that takes the examples nearest to the decision boundary:
+    A user's selector is called for one group of examples, by default for each class. It uses the
+    properties of `Examples` that it needs and returns indices within the group, with or without
+    weights and gains. This one takes the examples closest to the decision boundary:
 
         def smallest_margins(key, examples, count):
             logits = np.sort(examples.logits, axis=1)
@@ -146,7 +144,7 @@ def find_selector(spec: str | Selector) -> SelectorEntry:
 
         selection = coreset.select(key, examples, smallest_margins, fraction=0.1)
 
-    In a program it is `my_module:smallest_margins`; and with an entry in `SELECTORS` it has a name.
+    In a program it is `my_module:smallest_margins`; an entry in `SELECTORS` gives it a name.
 
     Raises:
       InputError: an unknown name (the known ones are listed), or a function that is not found.

@@ -244,7 +244,7 @@ def test_a_trained_state_comes_in_with_the_variables(dataset):
         ({"loss": "hinge"}, "unknown loss 'hinge'"),
         ({"proxy": "network-projected"}, "needs dimension and projection_key"),
         ({"dimension": 5}, "a dimension is for proxy 'network-projected', not 'last-layer-logit'"),
-        ({"layer": "['output']"}, "a layer is for the proxies of its weights"),
+        ({"layer": "['output']"}, "a layer is for the last-layer-weight proxies"),
         ({"soft_labels": SOFT[:5]}, r"soft labels has shape \(5, 3\), expected \(12, 3\)"),
         ({"soft_labels": 2 * SOFT}, "soft labels of example 0 sum to 2"),
         ({"batch_size": 0}, "batch_size is 0, expected at least 1"),

@@ -10,12 +10,12 @@ from ntk_aug.coreset.gradient_factors import GradientFactors, row_blocks
 
 
 class DistanceRows:
-    """Scaled distances in float32, by rows: kept where the budget allows it, else recomputed.
+    """Rows of scaled distances in float32, kept if the budget allows it, and otherwise recomputed.
 
     Attributes:
-      scale: the power of two that distances are multiplied by, so that none leaves float32's range.
-      largest: distance, unscaled, in float64.
-      sums: of each example's scaled distances to all, in float64.
+      scale: the power of two that keeps distances within float32's range.
+      largest: the largest distance, unscaled, in float64.
+      sums: the sum of each example's scaled distances to all, in float64.
     """
 
     def __init__(self, gradients: GradientFactors, memory_bytes: float) -> None:
@@ -47,6 +47,6 @@ class DistanceRows:
 
 
 def _float32_roots(squares):
-    """Off by at most 1.5 times float32's unit roundoff, 2^-24."""
+    """Roots within 1.5 times float32's unit roundoff, 2^-24."""
     rounded = squares.astype(np.float32)
     return np.sqrt(rounded, out=rounded)

@@ -1,4 +1,4 @@
-"""Facility location on per-example gradients: the examples that are near all others."""
+"""Facility location: selects examples whose gradients represent all others."""
 
 from ntk_aug.aliases import KeyLike, Progress
 from ntk_aug.checks import check_at_least, check_choice, check_count
@@ -16,10 +16,10 @@ DEFAULT_ALGORITHM = "incremental"
 DEFAULT_EPSILON = 0.1
 
 ALGORITHMS = {
-    "incremental": "exact; all gains are kept up to date; fast where all distances fit into memory",
-    "lazy": "exact; gains are computed where they could be the largest; needs little memory",
-    "stochastic": "the best of a few random examples each time; for the largest classes",
-    "two-stage": "exact in random parts that fit into memory, then among what these gave",
+    "incremental": "exact; all gains are kept up to date; fast if all distances fit into memory",
+    "lazy": "exact; only gains that may be the largest are computed; needs little memory",
+    "stochastic": "the best of a few random examples in each step; for the largest classes",
+    "two-stage": "exact in random parts that fit into memory, then among the parts' selections",
 }
 RANDOM_ALGORITHMS = ("stochastic", "two-stage")
 
@@ -36,32 +36,31 @@ def facility_location(
     memory_bytes: int = DEFAULT_MEMORY_BYTES,
     progress: Progress | None = None,
 ) -> Subset:
-    """Selects greedily the examples whose gradients are near those of all.
+    """Greedily selects examples whose gradients represent those of all.
 
-    Each step takes the example that raises F(S) = sum_i max_{j in S} (constant - ||g_i - g_j||)
-    most, so that F(S) is at least 1 - 1/e of the best of any k. Both exact algorithms select the
-    same: of gains that are equal (to 1e-12 of the sum of distances) the lowest index wins. Where
-    more than 32 are, rounding of float32 says which 32 of them the incremental one looks at.
+    Each step takes the example that most increases F(S) = sum_i max_{j in S} (constant - ||g_i -
+    g_j||), so F(S) is at least 1 - 1/e of the best of any k. Both exact algorithms select the same
+    examples: among equal gains (to 1e-12 of the sum of distances) the lowest index wins. Of more
+    than 32 near ties, the incremental algorithm compares the 32 best in float32.
 
     Args:
       gradients: [n, P], or factors of them; or proxies of gradients.
       count: stop at k examples.
-      tolerance: stop once the estimate sum_i min_{j in S} ||g_i - g_j|| is at most this. Of both
-        rules, the first that holds; at least one is needed.
-      constant: at least the largest distance; None takes that, or a bound of it where it is not
-        known. The order does not depend on it.
+      tolerance: stop once the estimate sum_i min_{j in S} ||g_i - g_j|| is at most this. At least
+        one of the two rules is needed; the first that holds stops.
+      constant: at least the largest distance; None takes that, or an upper bound. The order does
+        not depend on it.
       algorithm: a key of `ALGORITHMS`.
-      algorithm_key: what "stochastic" and "two-stage" draw with; they need it, and a count.
-      epsilon: of "stochastic", in (0, 1): what it may lose of the bound above, in expectation.
-      memory_bytes: budget of the distances that are kept, 4 n^2 bytes. Above it the incremental
-        algorithm computes them again for the examples that came nearer; the size of the parts of
-        "two-stage".
-      progress: called with ("facility location", selected, k), k = n where no count is given; and
-        with ("parts", done, in all) and ("merging", selected, k) in two stages.
+      algorithm_key: random key of "stochastic" and "two-stage", which need it and a count.
+      epsilon: in (0, 1), the loss of "stochastic" against the bound above, in expectation.
+      memory_bytes: budget of kept distances, 4 n^2 bytes. Above it "incremental" recomputes
+        distances; "two-stage" chooses its parts by it.
+      progress: called with ("facility location", selected, k), where k is n without a count; two
+        stages also call ("parts", done, total) and ("merging", selected, k).
 
     Raises:
-      InputError: no stopping rule, a count, tolerance or epsilon out of range, gradients that are
-        not finite, a constant below the largest distance, an unknown algorithm, a random one
+      InputError: no stopping rule; a count, tolerance or epsilon out of range; gradients that are
+        not finite; a constant below the largest distance; an unknown algorithm, or a random one
         without key or count.
 
     References:
@@ -72,7 +71,7 @@ def facility_location(
     factors = as_factors(gradients)
     n = len(factors)
     if count is None and tolerance is None:
-        raise InputError("neither count nor tolerance is given, expected a rule to stop by")
+        raise InputError("neither count nor tolerance is given, expected at least one")
     limit = n if count is None else check_count(count, n, "count (examples to select)")
     if tolerance is not None:
         check_at_least(tolerance, 0, "tolerance")
@@ -89,19 +88,14 @@ def facility_location(
             greedy = StochasticGreedy(algorithm_key, factors, count=limit, epsilon=epsilon)
         else:
             greedy = two_stage_greedy(
-                algorithm_key,
-                factors,
-                count=limit,
-                tolerance=tolerance,
-                memory_bytes=memory_bytes,
-                progress=progress,
+                algorithm_key, factors, limit, tolerance, memory_bytes, progress
             )
     if constant is None:
         constant = greedy.largest
     elif not constant >= greedy.largest * (1 - TIE):
         raise InputError(
             f"constant is {constant}, expected at least {greedy.largest:.6g}, the largest distance "
-            "or a bound of it"
+            "or a bound on it"
         )
     estimates: list[float] = []
     while len(estimates) < limit:
@@ -114,7 +108,7 @@ def facility_location(
 
 
 def check_algorithm(algorithm: str, key: KeyLike | None, count: int | None, epsilon: float) -> None:
-    """Raises InputError for an unknown algorithm, or one that lacks what it needs."""
+    """Raises InputError for an unknown algorithm, or one that lacks its key or count."""
     check_choice(algorithm, ALGORITHMS, "algorithm of facility location")
     if algorithm in RANDOM_ALGORITHMS and (key is None or count is None):
         lacking = "algorithm_key" if key is None else "a count"

@@ -1,4 +1,4 @@
-"""A selection of facility location while it grows, and what comes of it."""
+"""The state of a greedy selection for facility location, and its result."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from ntk_aug.coreset.gradient_factors import GradientFactors
 from ntk_aug.coreset.subset import Subset
 
 TIE = 1e-12
-"""Gains nearer to the best than this share of the sum of distances are ties, even in float64."""
+"""Gains within this share of the sum of distances are ties, because of float64's rounding."""
 
 
 def located(
@@ -21,11 +21,11 @@ def located(
     estimates: Sequence[float] | Float64[np.ndarray, " k"],
     constant: float,
 ) -> Subset:
-    """The whole result, from what a greedy selection keeps.
+    """The result of a greedy selection.
 
     Args:
       factors: the gradients.
-      selected: in the order of their selection.
+      selected: in the order of selection.
       assignment: for each example, the position in `selected` of its nearest one.
       estimates: the sum of distances to the nearest selected one, after each selection.
       constant: at least the largest distance.
@@ -50,8 +50,8 @@ class GrowingSelection(ABC):
 
     Attributes:
       factors: the gradients.
-      largest: at least the largest distance, and what an example counts as far before the first.
-      selected: in the order of their selection.
+      largest: at least the largest distance; `nearest` before the first selection.
+      selected: in the order of selection.
       assignment: for each example, the position in `selected` of its nearest one, the lowest on
         ties.
       nearest: the distance to that one, in float64.
@@ -66,13 +66,13 @@ class GrowingSelection(ABC):
 
     @abstractmethod
     def step(self) -> float:
-        """Selects one more, and returns the sum of distances to the nearest selected ones."""
+        """Selects one more; returns the sum of distances to the nearest selected ones."""
 
     def add(self, index: int, distances: Float64[np.ndarray, " n"]) -> float:
-        """Adds the example with these distances to all; returns what `step` does."""
+        """Adds the example with these distances to all; returns the same as `step`."""
         nearer = distances < self.nearest
         if not self.selected:
-            nearer[:] = True  # one may be as far as the largest distance
+            nearer[:] = True  # one may be at the largest distance
         self.assignment[nearer] = len(self.selected)
         self.nearest[nearer] = distances[nearer]
         self.selected.append(index)

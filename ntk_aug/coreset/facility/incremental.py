@@ -1,4 +1,4 @@
-"""Greedy selection with all gains kept up to date: where the distances fit into memory."""
+"""Greedy selection that keeps all gains up to date, for distances that fit into memory."""
 
 import numpy as np
 
@@ -6,35 +6,34 @@ from ntk_aug.coreset.facility.distance_rows import DistanceRows
 from ntk_aug.coreset.facility.growing import TIE, GrowingSelection
 from ntk_aug.coreset.gradient_factors import GradientFactors
 
-# Above the largest error of the difference of two gains, relative to the sum of distances that they
-# are parts of, when each distance is off by 1.5 * 2^-24: a gain is a sum of differences.
+# Bounds the error of a difference of gains, as a share of the sum of distances, if each distance is
+# off by 1.5 * 2^-24.
 _WINDOW = 2.0**-21
-# Below this share of the sum of distances that they were computed at, gains are computed anew:
-# float64's rounding of the larger sum is then far below the window.
+# Gains are recomputed when the sum of distances falls to this share, so that float64 rounding stays
+# far below the window.
 _STALE = 1e-5
-# Near ties that are computed again in float64, at most.
+# Near ties that are recomputed in float64, at most.
 _NEAR_TIES = 32
 
 
 class IncrementalGreedy(GrowingSelection):
-    """Each step changes the gains by the examples that came nearer, and by no others.
+    """Each step updates the gains by the examples that came nearer.
 
-    Everything that the result says is float64's. Float32 is used for the gains alone, which say
-    who could be next.
+    Gains are float32 and only suggest candidates; all results are float64.
     """
 
     def __init__(self, factors: GradientFactors, memory_bytes: int) -> None:
-        """Computes all distances; keeps them where their 4 n^2 bytes are within the budget."""
+        """Computes all distances; keeps them if their 4 n^2 bytes are within the budget."""
         self._rows = DistanceRows(factors, memory_bytes)
         super().__init__(factors, self._rows.largest)
-        # Before the first step all are farther from the selection than any two from each other.
+        # Before the first step all are farther from the selection than from each other.
         farthest = self.largest * (1 + 2.0**-20) * self._rows.scale
         self._rounded = np.full(len(factors), farthest, np.float32)
         self._fresh = self._rounded.sum(dtype=np.float64)  # when gains were last computed anew
         self._gains = self._fresh - self._rows.sums
 
     def step(self) -> float:
-        """Selects one more, and returns the sum of distances to the nearest selected ones."""
+        """Selects one more; returns the sum of distances to the nearest selected ones."""
         index, distances = self._best()
         estimate = self.add(index, distances)
         self._update_gains((distances * self._rows.scale).astype(np.float32))
@@ -44,7 +43,7 @@ class IncrementalGreedy(GrowingSelection):
         return estimate
 
     def _best(self):
-        """The index of the largest gain, and its distances to all."""
+        """The index with the largest gain, and its distances to all."""
         sum_of_distances = self.nearest.sum()
         least = self._gains.max() - _WINDOW * sum_of_distances * self._rows.scale
         candidates = np.flatnonzero(self._gains >= least)
@@ -59,7 +58,7 @@ class IncrementalGreedy(GrowingSelection):
         return int(candidates[first]), distances[first]
 
     def _compute_gains(self):
-        """All gains anew: rounding of what they were is large beside what is left."""
+        """Recomputes all gains, to remove the rounding of earlier updates."""
         self._fresh = self._rounded.sum(dtype=np.float64)
         self._gains[np.isfinite(self._gains)] = 0
         for part, block in self._rows.blocks(np.flatnonzero(self._rounded)):
@@ -67,11 +66,11 @@ class IncrementalGreedy(GrowingSelection):
             self._gains += np.maximum(block, 0, out=block).sum(axis=0, dtype=np.float64)
 
     def _update_gains(self, distances):
-        """Takes from each gain what the examples that came nearer no longer give.
+        """Subtracts from each gain the loss by the examples that came nearer.
 
-        Of such an example i, whose distance falls from d to d', candidate j gave max(d - D_ij, 0)
-        and gives max(d' - D_ij, 0): the difference is d - clip(D_ij, d', d). Sums are float64's,
-        so that errors do not add up from step to step.
+        If the distance of such an example i falls from d to d', its part of the gain of j falls
+        from max(d - D_ij, 0) to max(d' - D_ij, 0): by d - clip(D_ij, d', d). Sums are float64, so
+        errors do not accumulate.
         """
         nearer = np.flatnonzero(distances < self._rounded)
         self._gains -= self._rounded[nearer].sum(dtype=np.float64)

@@ -1,4 +1,4 @@
-"""Greedy selection that computes a gain only where it could be the largest: without a matrix."""
+"""Greedy selection that computes only gains that could be the largest, without a matrix."""
 
 import numpy as np
 
@@ -6,16 +6,16 @@ from ntk_aug.aliases import Float64, Int
 from ntk_aug.coreset.facility.growing import TIE, GrowingSelection
 from ntk_aug.coreset.gradient_factors import GradientFactors
 
-# Gains that are computed at once: a product of matrices is faster than its rows one by one.
+# Gains computed at once, by one product of matrices.
 _BATCH = 8
 
 
 class LazyGreedy(GrowingSelection):
-    """Gains never increase, so that what a gain was is a bound of what it is.
+    """Gains never increase, so an old gain is an upper bound.
 
     Each step computes the gains with the largest bounds until no other bound reaches the best. All
-    is in float64; memory is that of a few rows of distances. Of gains that are equal (to 1e-12 of
-    the sum of distances) the lowest index wins.
+    is in float64; memory is a few rows of distances. Among equal gains (to 1e-12 of the sum of
+    distances) the lowest index wins.
 
     Reference:
       Minoux: Accelerated greedy algorithms for maximizing submodular set functions, 1978.
@@ -24,24 +24,19 @@ class LazyGreedy(GrowingSelection):
     def __init__(
         self, factors: GradientFactors, candidates: Int[np.ndarray, " m"] | None = None
     ) -> None:
-        """Computes the first gains.
-
-        Args:
-          factors: the gradients.
-          candidates: the examples that can be selected, in increasing order; None: all.
-        """
+        """Computes the first gains of the candidates, given in increasing order; None takes all."""
         self._candidates = np.arange(len(factors)) if candidates is None else candidates
         sums, largest = np.empty(len(self._candidates)), 0.0
         for part, distances in factors.distance_blocks(self._candidates):
             sums[part] = distances.sum(axis=1)
             largest = max(largest, float(distances.max()))
-        if candidates is not None:  # others may be farther from each other
+        if candidates is not None:  # other examples may be farther apart
             largest = factors.diameter_bound()
         super().__init__(factors, largest)
         self._bounds = len(factors) * largest - sums
 
     def step(self) -> float:
-        """Selects one more, and returns the sum of distances to the nearest selected ones."""
+        """Selects one more; returns the sum of distances to the nearest selected ones."""
         position = first_of_best(self, self._candidates, self._bounds)
         self._bounds[position] = -np.inf
         index = int(self._candidates[position])
@@ -53,13 +48,13 @@ def first_of_best(
     candidates: Int[np.ndarray, " m"],
     bounds: Float64[np.ndarray, " m"],
 ) -> int:
-    """The position of the candidate with the largest gain, the first of those that are equal.
+    """The position of the candidate with the largest gain, the first of equal ones.
 
     Args:
       selection: so far.
       candidates: some examples, in increasing order.
-      bounds: of the gain of each, infinite where nothing is known, and -infinite where it is
-        selected; what is computed is written into it.
+      bounds: of each gain: infinite if unknown, -infinite if selected. Computed gains are written
+        into it.
     """
     left = bounds > -np.inf
     sum_of_distances = selection.nearest.sum()
@@ -68,7 +63,7 @@ def first_of_best(
     slack, best, num_computed = TIE * sum_of_distances, -np.inf, 0
     stale = bounds.copy()
     while True:
-        # The more were in vain so far, the more will be needed.
+        # The more were computed in vain, the more will be needed.
         top = _largest(stale, max(_BATCH, num_computed // 4))
         top = top[stale[top] >= best - slack]
         if not len(top):
@@ -82,7 +77,7 @@ def first_of_best(
 def gains_of(
     selection: GrowingSelection, candidates: Int[np.ndarray, " m"]
 ) -> Float64[np.ndarray, " m"]:
-    """What each candidate would add to the objective: sum_i max(nearest_i - D_ij, 0)."""
+    """The gain of each candidate: sum_i max(nearest_i - D_ij, 0)."""
     gains = np.empty(len(candidates))
     for part, distances in selection.factors.distance_blocks(candidates):
         np.subtract(selection.nearest, distances, out=distances)
@@ -91,9 +86,8 @@ def gains_of(
 
 
 def _largest(values, count):
-    """Places of the largest values, in no order; none of -infinity."""
+    """Positions of the largest values, in no order; none of -infinity."""
+    places = np.arange(len(values))
     if len(values) > count:
         places = np.argpartition(values, len(values) - count)[-count:]
-    else:
-        places = np.arange(len(values))
     return places[values[places] > -np.inf]

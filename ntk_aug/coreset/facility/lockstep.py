@@ -1,8 +1,8 @@
-"""Facility location of many small classes at once: a step selects one example in each of them.
+"""Facility location of many small classes at once: each step selects one example in each class.
 
-A class of 60 examples by itself spends its time on the way into NumPy, not in it. Side by side the
-classes share that way, and for each the same is computed as by `facility_location`; distances are
-kept in float64, so that no near tie has to be looked at twice.
+A class of 60 examples alone spends its time on NumPy's overhead, which classes side by side share.
+The results are those of `facility_location`. Distances are kept in float64, so near ties need no
+second look.
 """
 
 from collections.abc import Sequence
@@ -15,23 +15,22 @@ from ntk_aug.coreset.facility.growing import TIE, located
 from ntk_aug.coreset.gradient_factors import GradientFactors
 from ntk_aug.coreset.subset import Subset
 
-# A larger class keeps NumPy busy by itself, and has float32 distances there, which are faster.
+# Larger classes keep NumPy busy alone, with float32 distances, which are faster.
 _MAX_CLASS_SIZE = 700
-# Of float64 distances that are kept at once, and that are looked at in one go: few enough for the
-# system to give the same memory again, and for the caches.
+# Float64 distances kept at once (few enough for memory to be reused), and handled at once.
 _CHUNK_ENTRIES = 2**22
 _BLOCK_ENTRIES = 2**16
-# Below this share of the sum of distances that they were computed at, gains are computed anew:
-# float64's rounding of the larger sum is then a thousandth of what counts as a tie.
+# Gains are recomputed when the sum of distances falls to this share, so that float64 rounding stays
+# a thousandth of a tie.
 _STALE = 1e-3
 
 
 def classes_in_step(
     sizes: Int[np.ndarray, " classes"], *, memory_bytes: int
 ) -> list[Int[np.ndarray, " some"]]:
-    """Numbers of classes that go side by side, of similar sizes, their distances within the budget.
+    """Numbers of classes to select from together: of similar size, within the memory budget.
 
-    A class that is large, or above the budget, is by itself: it is for `facility_location`.
+    A class that is large, or above the budget, is alone; `facility_location` handles it.
     """
     entries = min(_CHUNK_ENTRIES, memory_bytes // 8)
     by_size = np.argsort(-sizes, kind="stable")
@@ -50,13 +49,13 @@ def facility_location_in_lockstep(
     counts: Int[np.ndarray, " classes"],
     tolerances: Float64[np.ndarray, " classes"] | None = None,
 ) -> list[Subset]:
-    """The result of `facility_location` for each of some classes, whose distances are all kept.
+    """The result of `facility_location` for each of several classes, whose distances are all kept.
 
     Args:
       factors: the gradients, checked.
-      members: places of the examples of each class, at least one.
+      members: positions of the examples of each class, at least one.
       counts: examples to select in each, at most all.
-      tolerances: a class stops, too, once its estimate is at most this.
+      tolerances: a class also stops once its estimate is at most this.
     """
     greedy = _Lockstep(factors, members)
     limits = counts.copy()
@@ -82,10 +81,9 @@ def facility_location_in_lockstep(
 
 
 class _Lockstep:
-    """The selections so far; arrays are [classes, m], m the largest size, the rest filled up.
+    """The selections so far; arrays are [classes, m], padded to the largest size m.
 
-    What a class is filled up with is at distance 0 from the selection, so that it never comes
-    nearer, and is never selected.
+    Padding is at distance 0 from the selection, so it never comes nearer and is never selected.
     """
 
     def __init__(self, factors: GradientFactors, members: Sequence[np.ndarray]) -> None:
@@ -100,7 +98,7 @@ class _Lockstep:
         self.largest = self._distances.max(axis=(1, 2))
         self.selected: list[np.ndarray] = []
         self.assignment = np.zeros((c, m), np.int64)
-        # Before the first step all are farther from the selection than any two from each other.
+        # Before the first step all are farther from the selection than from each other.
         self._nearest = np.where(filling, 0, self.largest[:, None] * (1 + 2.0**-20))
         self._estimates = self._nearest.sum(axis=1)
         self._gains = self._estimates[:, None] - self._distances.sum(axis=1)
@@ -125,19 +123,19 @@ class _Lockstep:
         return self._estimates
 
     def leave(self, classes: np.ndarray) -> None:
-        """Lets these classes be: in them nothing comes nearer any more."""
+        """Stops these classes: in them nothing comes nearer any more."""
         self._nearest[classes] = 0
 
     def _compute_gains(self, one):
-        """The gains of a class anew."""
+        """Recomputes the gains of a class."""
         gains = np.maximum(self._nearest[one, :, None] - self._distances[one], 0).sum(axis=0)
         self._gains[one] = np.where(np.isneginf(self._gains[one]), -np.inf, gains)
         self._fresh[one] = self._estimates[one]
 
     def _update_gains(self, nearer, distances):
-        """As `IncrementalGreedy` does, of the rows that came nearer in all classes.
+        """Like `IncrementalGreedy`, for the rows that came nearer in all classes.
 
-        The rows of a class lie beside each other; a sparse matrix of ones sums them.
+        The rows of a class are adjacent; a sparse matrix of ones sums them.
         """
         m = self._gains.shape[1]
         rows = self._distances.reshape(-1, m)

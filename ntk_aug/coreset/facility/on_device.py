@@ -1,8 +1,7 @@
-"""Facility location of many classes on a device in JAX, side by side, or on the devices of a mesh.
+"""Facility location of many classes at once on a device, or on the devices of a mesh, in JAX.
 
-The distances of a class stay on the device in float64, and a step reads all of them: on a GPU that
-is faster than to pick the rows that came nearer, as the host does. Nothing but the gradients goes
-to the device, and nothing but the result comes back.
+A class's distances stay on the device in float64, and each step reads all of them: on a GPU that is
+faster than picking the rows that came nearer. Only gradients and results are transferred.
 """
 
 import functools
@@ -23,19 +22,18 @@ from ntk_aug.coreset.subset import Subset
 from ntk_aug.errors import InputError
 from ntk_aug.precision import derivative_precision
 
-# Classes are filled up to the largest of those beside them. These are at least this share of it, so
-# that about half of the distances at most are of nothing, or they are too small for it to matter:
-# each size is compiled once.
+# Classes are padded to the largest of their group. The others are at least this share of it, or
+# small, so that at most about half of the distances are padding; each size is compiled once.
 _LEAST_SHARE = 0.7
 _SMALL_CLASS = 256
-# Of 8 bytes, beside its gradient and its distances: compilers keep some of the state twice.
+# 8-byte numbers besides gradients and distances: compilers keep some of the state twice.
 _NUMBERS_OF_AN_EXAMPLE = 16
-# Steps between two looks at whether all classes are done: a GPU's host waits for each look.
+# Steps between two checks whether all classes are done: the host waits for each check.
 _STEPS_PER_LOOK = 8
 
 
 class _Classes(NamedTuple):
-    """Classes side by side; arrays are [classes, m, ...], m the largest size, the rest zeros."""
+    """Classes side by side; arrays are [classes, m, ...], padded to the largest size m by zeros."""
 
     outer: np.ndarray
     inner: np.ndarray | None
@@ -67,28 +65,28 @@ def facility_location_on_device(
     mesh: Mesh | None = None,
     progress: Progress | None = None,
 ) -> list[Subset]:
-    """The result of `facility_location` for each of some classes, up to ties and rounding.
+    """The result of `facility_location` for each class, up to ties and rounding.
 
-    All is float64's, and ties are told and broken as on the host, so that in practice the same
-    examples are selected, in the same order, on any device and on any number of them.
+    All is float64, and ties are broken as on the host, so in practice the same examples are
+    selected in the same order on any number of devices.
 
     Args:
-      classes: gradients, all of the same columns.
+      classes: gradients, all with the same columns.
       counts: examples to select in each.
-      memory_bytes: budget of each device; see `device_bytes` for what a class takes. As many
-        classes go at once as it holds.
-      tolerances: a class stops, too, once its estimate is at most this.
-      mesh: of one axis, along which the classes are shared out; None: JAX's default device alone.
-      progress: called with ("classes", done, in all).
+      memory_bytes: budget of each device, which sets how many classes are selected from at once;
+        see `device_bytes`.
+      tolerances: a class also stops once its estimate is at most this.
+      mesh: of one axis, along which the classes are divided; None takes the default device.
+      progress: called with ("classes", done, total).
 
     Raises:
-      InputError: a count or tolerance out of range, classes of different columns, gradients that
-        are not finite, a class that does not fit the budget (the host recomputes distances).
+      InputError: a count or tolerance out of range, classes with different columns, gradients that
+        are not finite, or a class above the budget.
     """
     classes = [as_factors(own) for own in classes]
     counts = np.asarray(counts, np.int64)
     check_same_shape(counts.shape, (len(classes),), "an array of counts")
-    # An estimate is at least 0: where there is no tolerance, none is small enough.
+    # Estimates are at least 0, so a bound of -1 never stops.
     bounds = np.asarray([-1.0] * len(classes) if tolerances is None else tolerances, np.float64)
     check_same_shape(bounds.shape, (len(classes),), "an array of tolerances")
     for number, (own, count) in enumerate(zip(classes, counts.tolist(), strict=True)):
@@ -125,11 +123,10 @@ def facility_location_on_device(
 
 
 def device_bytes(gradients: GradientFactors, n: int) -> int:
-    """What the selection in a class of n examples takes on a device, at most.
+    """An upper bound on the device memory of the selection in a class of n examples.
 
-    8 bytes for each number in the gradients and in the n x n distances, these twice, and three
-    times where gradients are in two factors, each of which has its inner products; and the numbers
-    of each example in the state of the selection.
+    8 bytes for each number in the gradients, in two n x n matrices of distances (three if gradients
+    are in two factors), and in the state of the selection.
     """
     columns = _columns(gradients)
     return 8 * n * ((1 + len(columns)) * n + sum(columns) + _NUMBERS_OF_AN_EXAMPLE)
@@ -141,10 +138,7 @@ def _columns(gradients):
 
 
 def _groups(classes, memory_bytes, devices) -> Iterator[tuple[list[int], tuple[int, int]]]:
-    """Numbers of the classes that go at once, and the places for them and for their examples.
-
-    There is a program for each such pair of places.
-    """
+    """Yields numbers of classes that go together, and their padded shape (classes, examples)."""
     sizes = np.array([len(own) for own in classes])
     rest = np.argsort(-sizes, kind="stable")
     while len(rest):
@@ -159,7 +153,7 @@ def _groups(classes, memory_bytes, devices) -> Iterator[tuple[list[int], tuple[i
 
 
 def _side_by_side(classes, counts, tolerances, shape):
-    """Classes filled up to the same size, and to a number of classes with empty ones."""
+    """Classes padded to one size, and with empty classes to one number."""
 
     def filled(parts):
         array = np.zeros((*shape, *parts[0].shape[1:]))
@@ -205,8 +199,8 @@ def _program(mesh: Mesh | None) -> Callable:
 def _select(own):
     """Exact greedy in one class: the last state, and the largest distance.
 
-    Fillings are at distance 0 from all and from the selection: they never come nearer, add nothing
-    to a gain, and are taken from the start.
+    Padding is at distance 0 from all and from the selection: it never comes nearer, adds nothing to
+    a gain, and counts as taken.
     """
     m = own.outer.shape[0]
     filling = jnp.arange(m) >= own.sizes
@@ -219,7 +213,7 @@ def _select(own):
     def select_one(state):
         gains = jnp.maximum(state.nearest - distances, 0).sum(axis=1)
         gains = jnp.where(state.taken, -jnp.inf, gains)
-        # The first of those that are tied with the best.
+        # The first of ties.
         best = jnp.argmax(gains >= gains.max() - TIE * state.nearest.sum())
         nearer = distances[best] < state.nearest
         nearest = jnp.where(nearer, distances[best], state.nearest)
@@ -241,7 +235,7 @@ def _select(own):
         return jax.lax.fori_loop(0, _STEPS_PER_LOOK, step, state)
 
     start = _State(
-        # All are farther from the selection than any two from each other.
+        # All are farther from the selection than from each other.
         nearest=jnp.where(filling, 0, largest * (1 + 2.0**-20)),
         taken=filling,
         assignment=jnp.zeros(m, int),
@@ -254,7 +248,7 @@ def _select(own):
 
 
 def _distances(own):
-    """As `GradientFactors.distances` takes them."""
+    """As `GradientFactors.distances`."""
     products = own.outer @ own.outer.T
     if own.inner is not None:
         products *= own.inner @ own.inner.T

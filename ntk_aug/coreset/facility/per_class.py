@@ -1,4 +1,4 @@
-"""Facility location class by class: the selection of a labelled data set, and its weights."""
+"""Facility location within each class of a labelled data set."""
 
 import math
 
@@ -46,37 +46,34 @@ def facility_location_per_class(
     mesh: Mesh | None = None,
     progress: Progress | None = None,
 ) -> Subset:
-    """Selects in each class as `facility_location` does, the classes side by side.
+    """Selects in each class by `facility_location`, several classes at once.
 
-    On the host they are side by side in threads, and the result does not depend on the number of
-    threads: each class is computed by one. Small classes go through it together: see `lockstep`. On
-    a device all go together: see `facility_location_on_device`.
+    On the host, threads share the classes (small ones go together, see `lockstep`), and the result
+    does not depend on their number. On a device, see `facility_location_on_device`.
 
     Args:
-      gradients: [n, P], or factors of them, or proxies of gradients.
+      gradients: [n, P], or factors of them; or proxies of gradients.
       labels: [n].
-      num_classes: None takes the largest label and those below it.
+      num_classes: None takes the largest label plus one.
       fraction: the budget as a share of all examples; see `class_budgets`, also for the next two.
       count: the budget in examples.
-      allocation: `proportional` or `equal`.
-      tolerance: bound of the estimate of all classes together, of which each class has the share
-        of its size. A class stops at its budget or within its share, whatever comes first;
-        without a budget, within its share.
-      algorithm: as `facility_location` takes it, and so the next two; each class draws with a key
-        of its own, folded from its number. On a device, the incremental one.
-      algorithm_key: of random algorithms.
+      allocation: "proportional" or "equal".
+      tolerance: bound on the estimate of all classes, divided by class size. A class stops at its
+        budget or its share, whichever comes first; without a budget, at its share.
+      algorithm: as `facility_location` takes it, and so the next two; devices need "incremental".
+      algorithm_key: of random algorithms; each class folds in its number.
       epsilon: of "stochastic".
-      memory_bytes: budget of all distances held at once; on devices, of each of them.
+      memory_bytes: budget of all distances held at once; on devices, of each device.
       num_threads: of the host; None takes the cores that this process may use.
-      backend: `device`, `host`, or None: the device where a mesh is given, or where JAX works on a
-        GPU by default and the largest class fits the budget there (see `device_bytes`).
-      mesh: of one axis: the devices that the classes are shared out to.
-      progress: called with ("classes", done, in all).
+      backend: "device", "host", or None: the device if a mesh is given, or if JAX defaults to a GPU
+        and the largest class fits its budget.
+      mesh: of one axis, the devices that the classes are divided among.
+      progress: called with ("classes", done, total).
 
     Raises:
-      InputError: labels out of range, an empty class or one that the budget gives nothing, a mesh
-        for the host, an algorithm of the host for a device, and what `class_budgets`,
-        `facility_location` and `facility_location_on_device` refuse.
+      InputError: labels out of range; an empty class, or one without a budget; a mesh for the host;
+        another algorithm for a device; as `class_budgets`, `facility_location` and
+        `facility_location_on_device`.
     """
     factors = as_factors(gradients)
     n = len(factors)
@@ -101,9 +98,8 @@ def facility_location_per_class(
             raise InputError(
                 f"algorithm {algorithm!r} is the host's, expected {DEFAULT_ALGORITHM!r}"
             )
-        classes = [factors.take(own) for own in members]
         found = facility_location_on_device(
-            classes,
+            [factors.take(own) for own in members],
             limits,
             memory_bytes=memory_bytes,
             tolerances=tolerances,
@@ -179,7 +175,7 @@ def _is_for_device(backend, mesh, fits):
 
 
 def _budgets(sizes, fraction, count, allocation, tolerance):
-    """The number to select in each class at most: all, where only the tolerance stops."""
+    """The largest number to select in each class; all of it if only the tolerance stops."""
     if fraction is None and count is None and tolerance is not None:
         if not sizes.all():
             raise InputError(f"class {int(np.argmin(sizes))} has 0 examples, expected at least 1")

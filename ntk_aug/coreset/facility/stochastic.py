@@ -1,4 +1,4 @@
-"""Greedy selection among random candidates: for classes that are too large to look at all pairs."""
+"""Greedy selection among random candidates, for classes too large to compare all pairs."""
 
 import math
 
@@ -12,11 +12,11 @@ from ntk_aug.randomness import generator
 
 
 class StochasticGreedy(GrowingSelection):
-    """Each step takes the best of (n / k) log(1 / epsilon) examples, drawn anew.
+    """Each step takes the best of (n / k) log(1 / epsilon) new random examples.
 
-    The objective is at least 1 - 1/e - epsilon of the best of any k, in expectation. Of those that
-    were drawn before, gains are computed only where they could be the largest: see `LazyGreedy`.
-    Memory is that of a few rows of distances.
+    The objective is at least 1 - 1/e - epsilon of the best of any k, in expectation. Gains of
+    examples drawn before are computed lazily, as in `LazyGreedy`. Memory is a few rows of
+    distances.
 
     Reference:
       Mirzasoleiman, Badanidiyuru, Karbasi, Vondrak, Krause: Lazier than lazy greedy, 2015.
@@ -25,21 +25,14 @@ class StochasticGreedy(GrowingSelection):
     def __init__(
         self, key: KeyLike, factors: GradientFactors, *, count: int, epsilon: float
     ) -> None:
-        """Draws nothing yet.
-
-        Args:
-          key: of the candidates.
-          factors: the gradients.
-          count: k.
-          epsilon: in (0, 1).
-        """
+        """Draws nothing yet; `count` is k, and `epsilon` is in (0, 1)."""
         super().__init__(factors, factors.diameter_bound())
         self._generator = generator(key)
         self._num_candidates = math.ceil(len(factors) / count * math.log(1 / epsilon))
         self._bounds = np.full(len(factors), np.inf)  # of gains; -inf once selected
 
     def step(self) -> float:
-        """Selects one more, and returns the sum of distances to the nearest selected ones."""
+        """Selects one more; returns the sum of distances to the nearest selected ones."""
         left = np.flatnonzero(self._bounds > -np.inf)
         size = min(self._num_candidates, len(left))
         candidates = np.sort(self._generator.choice(left, size, replace=False))

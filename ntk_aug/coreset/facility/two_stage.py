@@ -16,25 +16,16 @@ from ntk_aug.randomness import generator
 def two_stage_greedy(
     key: KeyLike,
     factors: GradientFactors,
-    *,
     count: int,
-    tolerance: float | None = None,
+    tolerance: float | None,
     memory_bytes: int,
-    progress: Progress | None = None,
+    progress: Progress | None,
 ) -> GrowingSelection:
-    """A selection in two stages, ready to be taken step by step.
+    """A selection in two stages, to be taken step by step; arguments as `facility_location`.
 
-    The examples are divided at random into parts whose distances fit the budget. Of each part k are
-    selected greedily, which stand for the part; then k of these, which stand for all examples. If
-    the k of a part have a smaller estimate over all examples, these are taken.
-
-    Args:
-      key: of the division.
-      factors: the gradients.
-      count: k.
-      tolerance: of the estimate: fewer than k are enough where it is reached.
-      memory_bytes: budget of a part's distances.
-      progress: called with ("parts", done, in all) and ("merging", selected, k).
+    The examples are divided at random into parts whose distances fit the budget. k examples are
+    selected greedily from each part, then k of these for all examples. If the k of a part have a
+    smaller estimate over all examples, they are taken instead.
 
     Reference:
       Mirzasoleiman, Karbasi, Sarkar, Krause: Distributed submodular maximization: identifying
@@ -65,7 +56,7 @@ def two_stage_greedy(
 
 
 def _selected(factors, count, memory_bytes):
-    """Of one part: its distances are gone before those of the next are computed."""
+    """The selection of one part, whose distances are freed before the next part."""
     greedy = IncrementalGreedy(factors, memory_bytes)
     for _ in range(min(count, len(factors))):
         greedy.step()
@@ -73,7 +64,7 @@ def _selected(factors, count, memory_bytes):
 
 
 class _InOrder(GrowingSelection):
-    """Selects what is known to be selected."""
+    """Selects given examples in their order."""
 
     def __init__(
         self, factors: GradientFactors, largest: float, order: Int[np.ndarray, " k"]
@@ -82,7 +73,7 @@ class _InOrder(GrowingSelection):
         self._order = order
 
     def step(self) -> float:
-        """Selects the next, and returns the sum of distances to the nearest selected ones."""
+        """Selects the next; returns the sum of distances to the nearest selected ones."""
         place = len(self.selected)
         distances = self.factors.distances(self._order[place : place + 1])[0]
         return self.add(int(self._order[place]), distances)
