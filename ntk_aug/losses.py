@@ -32,10 +32,8 @@ def per_example_loss(
 ) -> Callable[[Float[Array, "*batch C"], Array], Float[Array, "*batch"]]:
     """Returns the function (outputs [..., C], targets) -> losses [...], to be traced by JAX.
 
-    Targets are labels [...], or soft labels [..., C].
-
-    Raises:
-      InputError: `loss` is not a key of `LOSSES`.
+    Targets are labels [...], or soft labels [..., C]. Raises InputError unless `loss` is in
+    `LOSSES`.
     """
     return _FUNCTIONS[check_choice(loss, LOSSES, "loss")][0]
 
@@ -43,11 +41,7 @@ def per_example_loss(
 def loss_residuals(
     loss: str,
 ) -> Callable[[Float[Array, "*batch C"], Array], Float[Array, "*batch C"]]:
-    """Returns the gradient of the loss with respect to outputs: (outputs, targets) -> [..., C].
-
-    Raises:
-      InputError: as `per_example_loss`.
-    """
+    """The gradient of `per_example_loss` by the outputs: (outputs, targets) -> [..., C]."""
     return _FUNCTIONS[check_choice(loss, LOSSES, "loss")][1]
 
 

@@ -92,12 +92,7 @@ def write_npz(path: StrPath, arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def read_npz(path: StrPath) -> dict[str, np.ndarray]:
-    """Reads all arrays of an npz file.
-
-    Raises:
-      InputError: the file is missing.
-      BrokenFileError: the file is broken, or pickled.
-    """
+    """Reads an npz file; raises InputError if missing, BrokenFileError if broken or pickled."""
     try:
         # np.load would leave the file of a broken zip open.
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
@@ -114,10 +109,8 @@ def read_npz(path: StrPath) -> dict[str, np.ndarray]:
 def staged_folder(folder: StrPath, *, marker: str, overwrite: bool = False) -> Iterator[Path]:
     """Gives an empty folder beside `folder` that takes its place only if the body succeeds.
 
-    So `folder` is absent, an earlier complete result, or the new complete result.
-
-    Raises:
-      InputError: as `check_free_folder`.
+    So `folder` is absent, an earlier complete result, or the new complete result. Errors are those
+    of `check_free_folder`.
     """
     folder = Path(folder).resolve()
     check_free_folder(folder, marker=marker, overwrite=overwrite)

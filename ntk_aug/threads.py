@@ -50,11 +50,7 @@ def _controller() -> ThreadpoolController:
 
 
 def usable_threads(num_threads: int | None, num_classes: int) -> int:
-    """The number of threads that have work; None takes the cores that this process may use.
-
-    Raises:
-      InputError: fewer than one thread.
-    """
+    """The number of threads that have work; raises InputError below 1. None takes all cores."""
     num_threads = min(num_cores() if num_threads is None else num_threads, num_classes)
     check_at_least(num_threads, 1, "num_threads")
     return num_threads

@@ -116,15 +116,8 @@ def _matched(
         for name, leaf in expected.items()
         if name in found and found[name].shape != leaf.shape
     ]
-    told = [
-        f"{what} {_listed(which)}"
-        for what, which in (
-            ("missing:", missing),
-            ("not the network's:", superfluous),
-            ("of another shape:", reshaped),
-        )
-        if which
-    ]
+    kinds = {"missing": missing, "not the network's": superfluous, "of another shape": reshaped}
+    told = [f"{kind}: {_listed(which)}" for kind, which in kinds.items() if which]
     if told:
         raise InputError(f"{path} does not fit the network; {'; '.join(told)}")
     return found
