@@ -1,10 +1,9 @@
-"""A network in float64 throughout, whatever precision its layers fix for themselves.
+"""A network in float64 throughout, even where its layers fix a lower precision.
 
-Parameters and inputs in float64 are not enough: `nn.Dense(10, dtype=jnp.float32)` rounds them back,
-and the float32 state of an LSTM does not go with them. So the network is traced into JAX's list of
-primitive operations, and these are evaluated with every floating-point number in float64: a
-conversion to a lower precision does nothing, and loops carry float64. Operations that are in
-float64 already stay as they are.
+Float64 parameters and inputs are not enough: `nn.Dense(10, dtype=jnp.float32)` rounds them back,
+and the state of an LSTM stays float32. So the network is traced into JAX's primitive operations,
+and these are evaluated in float64: conversions to a lower precision do nothing, and loops carry
+float64.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +16,7 @@ from jax.extend import core
 
 from ntk_aug.aliases import ApplyFn
 from ntk_aug.errors import PrecisionError
-from ntk_aug.jacobian.sites import apply_operation, inside_wrapper, shape_of
+from ntk_aug.jacobian.sites import apply_operation, inside_wrapper, run_operation, shape_of
 
 _SCATTERS = {
     "scatter": jax.lax.scatter,
@@ -35,12 +34,12 @@ _TYPE_PARAMETERS = ("new_dtype", "preferred_element_type", "dtype")
 class InFloat64:
     """A function with every floating-point operation in float64; two of one function are equal.
 
-    It is called under `jax.enable_x64(True)` with floating-point arguments in float64, and raises
-    PrecisionError where an operation has no float64 version that is known here.
+    Call it under `jax.enable_x64(True)` with floating-point arguments in float64. It raises
+    PrecisionError if an operation has no known float64 version.
 
     Attributes:
-      function: of pytrees of arrays, traceable by JAX. Where it cannot be traced with float64
-        arguments, it is traced with float32 ones, so that its constants are rounded to float32.
+      function: of pytrees of arrays, traceable by JAX. If it cannot be traced with float64
+        arguments, it is traced with float32 ones, and its constants are rounded to float32.
     """
 
     function: Callable[..., Any]
@@ -54,12 +53,12 @@ class InFloat64:
 
 
 def network_in(apply_fn: ApplyFn, dtype: str) -> ApplyFn:
-    """The network as it is for "float32"; in float64 throughout, its own precisions included."""
+    """The network itself for "float32"; the network in float64 throughout for "float64"."""
     return InFloat64(apply_fn) if dtype == "float64" else apply_fn
 
 
 def _traced(function, leaves, treedef):
-    """The program and the result's structure, traced in float64 or, where that fails, float32."""
+    """The program and the structure of its result, traced in float64 or else in float32."""
 
     def trace(dtype):
         shapes = [
@@ -73,7 +72,7 @@ def _traced(function, leaves, treedef):
     try:
         return trace(jnp.float64)
     except (TypeError, ValueError) as error:
-        # A network may fail in float64 alone: its own float32 arrays do not go with it.
+        # Float32 arrays inside a network may not mix with float64 ones.
         try:
             with jax.enable_x64(False):
                 return trace(jnp.float32)
@@ -82,7 +81,7 @@ def _traced(function, leaves, treedef):
 
 
 def is_floating(dtype: Any) -> bool:
-    """Whether it is a floating-point type, bfloat16 included."""
+    """Whether the dtype is floating point, including bfloat16."""
     return jnp.issubdtype(dtype, jnp.floating)
 
 
@@ -95,7 +94,7 @@ def _promoted(value):
 
 
 def _evaluate(jaxpr, constants, arguments):
-    """The results of a program, all of its floating-point values in float64."""
+    """The results of a program with all floating-point values in float64."""
     if not _is_lower_inside(jaxpr):
         return core.jaxpr_as_fun(core.ClosedJaxpr(jaxpr, constants))(*arguments)
     values: dict[Any, Any] = {}
@@ -143,7 +142,7 @@ def _operation(equation, operands):
         return _CONTROL_FLOW[name](equation, operands)
     if name in _SCATTERS:
         return [_scatter(name, params, operands)]
-    # A program of an operation that is not known here; the bits of a number in another precision.
+    # An unknown operation with programs inside, or the bits of a number.
     if any(_jaxprs_in(value) for value in params.values()) or name == "bitcast_convert_type":
         raise _unknown(equation)
     typed = {
@@ -157,39 +156,50 @@ def _operation(equation, operands):
 
 
 def _bound(equation, operands, params):
-    """The results of one operation on operands of any type, its literals among them."""
-    # Variables of their own, since a literal is an operand here and one variable may stand twice.
+    """The results of one operation on operands of any dtype, including its literals."""
+    # Fresh variables: a literal is an operand here, and one variable may occur twice.
     fresh = jax.make_jaxpr(lambda *values: values)(*operands).jaxpr.invars
-    renamed = equation.replace(invars=list(fresh), params=params)
-    program = _EMPTY_PROGRAM.replace(
-        invars=list(fresh), outvars=equation.outvars, eqns=[renamed], effects=equation.effects
-    )
-    return core.jaxpr_as_fun(core.ClosedJaxpr(program, ()))(*operands)
+    return run_operation(equation.replace(invars=list(fresh), params=params), fresh, operands)
 
 
 def _unknown(equation):
     return PrecisionError(
-        f"the network's operation {equation.primitive.name} has no float64 version here, so the "
-        "network cannot be computed in float64"
+        f"the network's operation {equation.primitive.name} has no float64 version here"
     )
 
 
 def _scatter(name, params, operands):
-    options = {
-        key: params[key]
-        for key in ("dimension_numbers", "indices_are_sorted", "unique_indices", "mode")
-    }
-    return _SCATTERS[name](*operands, **options)
+    names = ("dimension_numbers", "indices_are_sorted", "unique_indices", "mode")
+    return _SCATTERS[name](*operands, **{key: params[key] for key in names})
 
 
-# Functions with a derivative of their own keep it: the rule is traced in its own precision, and
-# the traced rule is evaluated in float64.
+# Custom derivatives are kept: the rule is traced in its own precision and evaluated in float64.
 
 
 def _native(equation):
-    """The operation as a function of its operands, in its own precision, and their shapes."""
+    """The operation in its own precision, as a function of its floating-point operands.
+
+    Returns:
+      From all operands to that function and the floating-point ones; the shapes of all operands;
+      and the positions of the floating-point ones.
+    """
     shapes = [_shape(variable) for variable in equation.invars]
-    return lambda *operands: _bound(equation, operands, equation.params), shapes
+    places = [i for i, shape in enumerate(shapes) if is_floating(shape.dtype)]
+
+    def of_floats(operands):
+        def function(*floats):
+            return _bound(equation, _replaced(operands, places, floats), equation.params)
+
+        return function, [operands[place] for place in places]
+
+    return of_floats, shapes, places
+
+
+def _replaced(values, places, new):
+    found = list(values)
+    for place, value in zip(places, new, strict=True):
+        found[place] = value
+    return found
 
 
 def _shape(variable):
@@ -201,34 +211,15 @@ def _body(equation):
     return lambda *operands: _evaluate(program.jaxpr, program.consts, operands)
 
 
-def _of_floats(function, shapes):
-    """The function of its floating-point operands alone, for given values of the others."""
-    places = [i for i, shape in enumerate(shapes) if is_floating(shape.dtype)]
-
-    def of_floats(operands):
-        def inner(*floats):
-            merged = list(operands)
-            for place, value in zip(places, floats, strict=True):
-                merged[place] = value
-            return function(*merged)
-
-        return inner, [operands[place] for place in places]
-
-    return of_floats, places
-
-
 def _custom_jvp(equation):
-    native, shapes = _native(equation)
-    of_floats, places = _of_floats(native, shapes)
+    of_floats, shapes, places = _native(equation)
     lifted = jax.custom_jvp(_body(equation))
 
-    def rule(primals, tangents):
-        def both(operands, own_tangents):
-            inner, floats = of_floats(operands)
-            return jax.jvp(inner, floats, own_tangents)
+    def both(operands, tangents):
+        return jax.jvp(*of_floats(operands), tangents)
 
-        own_shapes = [shapes[place] for place in places]
-        traced = jax.make_jaxpr(both)(shapes, own_shapes)
+    def rule(primals, tangents):
+        traced = jax.make_jaxpr(both)(shapes, [shapes[place] for place in places])
         own = [tangents[place] for place in places]
         results = _evaluate(traced.jaxpr, traced.consts, [*primals, *own])
         half = len(results) // 2
@@ -239,23 +230,19 @@ def _custom_jvp(equation):
 
 
 def _custom_vjp(equation):
-    native, shapes = _native(equation)
-    of_floats, places = _of_floats(native, shapes)
+    of_floats, shapes, places = _native(equation)
     body = _body(equation)
     lifted = jax.custom_vjp(body)
     results = [_shape(variable) for variable in equation.outvars]
 
-    def backward(primals, cotangents):
-        def pull_back(operands, own_cotangents):
-            inner, floats = of_floats(operands)
-            return jax.vjp(inner, *floats)[1](own_cotangents)
+    def pull_back(operands, cotangents):
+        function, floats = of_floats(operands)
+        return jax.vjp(function, *floats)[1](cotangents)
 
+    def backward(primals, cotangents):
         traced = jax.make_jaxpr(pull_back)(shapes, results)
         own = _evaluate(traced.jaxpr, traced.consts, [*primals, *cotangents])
-        found: list[Any] = [None] * len(primals)
-        for place, value in zip(places, own, strict=True):
-            found[place] = value
-        return tuple(found)
+        return tuple(_replaced([None] * len(primals), places, own))
 
     lifted.defvjp(lambda *operands: (body(*operands), operands), backward)
     return lifted
@@ -263,8 +250,7 @@ def _custom_vjp(equation):
 
 def _scan(equation, operands):
     params, program = equation.params, equation.params["jaxpr"]
-    # What is stacked has one axis more outside than inside; how their numbers are called changes
-    # with the release of JAX.
+    # Stacked values have one axis more outside than inside. (Names of counts vary with JAX.)
     num_stacked = _num_of_another_rank(equation.invars, program.jaxpr.invars)
     num_carry = len(equation.outvars)
     num_carry -= _num_of_another_rank(equation.outvars, program.jaxpr.outvars)
@@ -276,14 +262,8 @@ def _scan(equation, operands):
         results = _evaluate(program.jaxpr, program.consts, [*constants, *carry, *values])
         return results[:num_carry], results[num_carry:]
 
-    last, stacked = jax.lax.scan(
-        step,
-        carry,
-        operands[num_constants + num_carry :],
-        length=params["length"],
-        reverse=params["reverse"],
-        unroll=params["unroll"],
-    )
+    options = {key: params[key] for key in ("length", "reverse", "unroll")}
+    last, stacked = jax.lax.scan(step, carry, operands[num_constants + num_carry :], **options)
     return [*last, *stacked]
 
 
@@ -310,9 +290,7 @@ def _cond(equation, operands):
     def branch(program):
         return lambda *values: _evaluate(program.jaxpr, program.consts, values)
 
-    return jax.lax.switch(
-        index, [branch(program) for program in equation.params["branches"]], *others
-    )
+    return jax.lax.switch(index, list(map(branch, equation.params["branches"])), *others)
 
 
 _CONTROL_FLOW: dict[str, Callable[[core.JaxprEqn, Sequence[Any]], Sequence[Any]]] = {
@@ -353,6 +331,3 @@ def _is_lower_operation(equation):
     return any(_is_lower(shape_of(v).dtype) for v in variables) or any(
         _is_lower_inside(jaxpr) for value in equation.params.values() for jaxpr in _jaxprs_in(value)
     )
-
-
-_EMPTY_PROGRAM = jax.make_jaxpr(lambda: ())().jaxpr

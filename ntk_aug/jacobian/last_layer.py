@@ -1,8 +1,8 @@
-"""The dense layer that a network ends with, and the gradients of a loss by its weights, in factors.
+"""The last dense layer of a network, and the gradients of a loss by its weights, in factors.
 
-With h what goes into the layer and d the loss's gradient by what comes out of it, the gradient by
-its kernel is the outer product of h and d, and by its bias again d. They cost a forward pass: the
-backward pass ends at the layer.
+With h the input of the layer and d the loss's gradient by its output, the gradient by the kernel is
+the outer product of h and d, and by the bias it is d. This costs a forward pass: the backward pass
+ends at the layer.
 """
 
 from typing import Any, NamedTuple
@@ -22,14 +22,14 @@ from ntk_aug.models.outputs import count_outputs
 
 
 class LayerGradients(NamedTuple):
-    """Of a batch of examples.
+    """The gradients of a batch of examples.
 
     Attributes:
       logits: the network's outputs f.
-      inputs: h, what goes into the layer.
-      cotangents: d, the loss's gradient by what comes out of it.
-      of_bias: the loss's gradient by what comes out of the addition of the bias; d again unless
-        something else stands between them. Zeros where there is no bias.
+      inputs: h, the layer's inputs.
+      cotangents: d, the loss's gradient by the layer's outputs.
+      of_bias: the loss's gradient by the sum with the bias: d, unless something else stands between
+        them. Zeros without a bias.
     """
 
     logits: Float[jax.Array, "n C"]
@@ -39,31 +39,25 @@ class LayerGradients(NamedTuple):
 
 
 class LastLayer:
-    """The last dense layer of a network, found in the program that the network is traced to.
+    """The last dense layer of a network, found in the traced program.
 
     Attributes:
       kernel: the path of its kernel, such as "['output']['kernel']".
-      bias: that of its bias, or None.
+      bias: the path of its bias, or None.
     """
 
-    def __init__(
-        self,
-        network: Any,
-        example: Any,
-        *,
-        layer: str | None = None,
-    ):
+    def __init__(self, network: Any, example: Any, *, layer: str | None = None):
         """Traces the network; nothing is computed.
 
         Args:
-          network: as `models.as_view` takes it; its parameters may be shapes, and others of the
-            same shapes may be used later.
+          network: as `models.as_view` takes it. Its parameters may be shapes; later calls may use
+            others of the same shapes.
           example: shape of one input, as `JacobianRows` takes it.
-          layer: the path of a kernel, or how it begins, such as "['output']"; None takes the layer
-            after which no other operation but sums and products entry by entry has parameters.
+          layer: the path of a kernel, or its beginning, such as "['output']". None takes the layer
+            after which parameters only enter entrywise sums and products.
 
         Raises:
-          InputError: there is no such layer, or it is not applied once to one vector of an image.
+          InputError: no such layer, or one that is not applied once to one vector per image.
         """
         apply_fn, params, _ = as_view(network)
         leaves, treedef = jax.tree.flatten(params)
@@ -89,8 +83,8 @@ class LastLayer:
 
         Args:
           loss: a key of `losses.LOSSES`.
-          params: of the network.
-          images: its inputs [n, ...].
+          params: parameters of the network.
+          images: inputs [n, ...].
           targets: labels [n], or soft labels [n, C].
         """
         leaves = jax.tree.leaves(params)
@@ -118,31 +112,31 @@ class LastLayer:
 
 
 def _chosen(trace, dense, paths, layer):
-    """The number of the site that is the layer."""
+    """The number of the layer's site."""
     if layer is not None:
         found = [site for site, path in dense.items() if path.startswith(layer)]
         if len(found) != 1:
             raise InputError(
                 f"layer {layer!r} fits {len(found)} dense layers, expected one of "
-                f"{', '.join(dense.values()) or 'those that the network does not have'}"
+                f"{', '.join(dense.values()) or '(the network has none)'}"
             )
         return found[0]
     others = [i for i, site in enumerate(trace.sites) if not is_elementwise(site)]
     if not others:
-        raise InputError("the network has no dense layer, so that it has no last one")
+        raise InputError("the network has no dense layer")
     if others[-1] not in dense:
         site = trace.sites[others[-1]]
         names = ", ".join(sorted(paths[leaf] for leaves in site.leaves for leaf in leaves))
         raise InputError(
             f"the last operation with weights is {site.equation.primitive.name} of {names}, "
-            "expected a dense layer that is applied once to one vector of an image: name a layer, "
-            "or take another proxy"
+            "expected a dense layer applied once to one vector per image: name a layer, or use "
+            "another proxy"
         )
     return others[-1]
 
 
 def _bias_of(trace, number, shapes):
-    """The numbers of the site that adds a bias to the layer's result, and of the bias."""
+    """The site that adds a bias to the layer's output, and the bias's number."""
     size = shape_of(trace.sites[number].equation.outvars[0]).size
     if number + 1 == len(trace.sites):
         return None, None

@@ -1,9 +1,9 @@
 """Rows of the Jacobian of one example, layer by layer: c' J(W, x) for given c.
 
-One forward pass, one backward pass for each c with respect to the results of the sites (see
-`sites.SiteTrace`), and then at each site the product of what went in with the cotangent of what
-came out. Under `jax.vmap` over examples the passes are ordinary batched ones, whereas
-`vmap(jacrev)` makes grouped convolutions of the weight gradients, which are several times slower.
+One forward pass, one backward pass to the sites (see `sites.SiteTrace`) for each c, and at each
+site the product of its input with the cotangent of its output. Under `jax.vmap` over examples these
+are ordinary batched passes; `vmap(jacrev)` makes grouped convolutions, which are several times
+slower.
 """
 
 from collections import Counter
@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ntk_aug.jacobian.routes import route_of
-from ntk_aug.jacobian.sites import SiteTrace, shape_of
+from ntk_aug.jacobian.sites import SiteTrace, apply_operation, shape_of
 
 
 def example_rows(
@@ -33,12 +33,11 @@ def example_rows(
       leaves: the parameters.
       example: arrays of one example.
       cotangents: [m, k]; the identity gives the rows of J.
-      factored: what `factored_leaves` gives, to have those parameters in factors.
+      factored: the parameters to return in factors, from `factored_leaves`.
 
     Returns:
-      The rows of each parameter, [m, *its shape], in their order and without those in factors;
-      and for each of the latter (x [inputs], d [m, outputs]), its row i being the outer product of
-      x and d_i.
+      The rows [m, *shape] of each parameter that is not in factors, in order; and for each that is,
+      (x [inputs], d [m, outputs]), whose row i is the outer product of x and d_i.
     """
     _, pull_back = jax.vjp(trace.parameters_at_sites, list(leaves))
     _, backward, operands = jax.vjp(
@@ -69,8 +68,7 @@ def block_program(
 ) -> jax.stages.Wrapped:
     """A compiled program (parameters, images, labels) -> pieces [images, r, size].
 
-    First the rows of each parameter that is not in factors, r = k; then the inputs of those that
-    are, r = 1; then their cotangents, r = k.
+    The pieces are those of `row_factors.FactorLayout`.
     """
 
     def pieces_of_example(leaves, image, label):
@@ -85,8 +83,8 @@ def squares_program(
 ) -> Callable[..., list[jax.Array]]:
     """A compiled program (parameters, images, labels) -> [one array [images, k, parameters]].
 
-    Each entry is the root of the sum of squares of a row's columns of one parameter: rows never
-    leave the program, and |x (x) d| = |x| |d| of those in factors.
+    Each entry is the norm of a row's columns of one parameter. Rows never leave the program, and |x
+    (x) d| = |x| |d| for those in factors.
     """
 
     def squares_of_example(leaves, image, label):
@@ -101,22 +99,22 @@ def _all_rows(trace, k, dtype, factored, leaves, image, label):
     """All k rows of one example: [k, size] of each parameter not in factors, and the factors."""
     example = [image, label, jnp.zeros(k, dtype)]
     rows, factors = example_rows(trace, leaves, example, jnp.eye(k, dtype=dtype), factored)
-    # A layer of a lower precision gives factors in it.
+    # A layer of lower precision returns factors of that precision.
     factors = [(x.astype(dtype), d.astype(dtype)) for x, d in factors]
     return [row.reshape(k, -1) for row in rows], factors
 
 
 def _norms(values):
-    # In units of the largest entry: float32 has no squares of numbers below 1e-19.
+    # In units of the largest entry, because float32 squares underflow below 1e-19.
     largest = jnp.max(jnp.abs(values), axis=-1, initial=0)
     unit = jnp.where(largest == 0, 1, largest)
     return unit * jnp.sqrt(jnp.sum(jnp.square(values / unit[..., None]), axis=-1))
 
 
 def factored_leaves(trace: SiteTrace) -> dict[int, int]:
-    """From each parameter whose rows are outer products to its site.
+    """Maps each parameter whose rows are outer products to its site.
 
-    Those are the kernels of dense layers that are applied once, to one vector for each example.
+    These are the kernels of dense layers applied once, to one vector for each example.
     """
     found = {}
     for leaf, number in dense_layers(trace).items():
@@ -127,10 +125,10 @@ def factored_leaves(trace: SiteTrace) -> dict[int, int]:
 
 
 def dense_layers(trace: SiteTrace) -> dict[int, int]:
-    """From the kernel of each dense layer to its site, of those applied once and to one vector.
+    """Maps the kernel of each dense layer that is applied once, to one vector, to its site.
 
-    The kernel may stand on either side of the product, transposed or in another precision: the
-    loss's gradient by it is an outer product, in one or the other order of axes.
+    The kernel may be on either side of the product, transposed or in another precision: its
+    gradient is an outer product in either order of axes.
     """
     uses = Counter(leaf for site in trace.sites for leaves in site.leaves for leaf in leaves)
     found = {}
@@ -159,7 +157,7 @@ def _site_rows(site, operands, cotangents):
         values = list(operands)
         for position, parameter in zip(site.positions, parameters, strict=True):
             values[position] = parameter
-        outputs = site.outputs(values)
+        outputs = apply_operation(site.equation, values)
         return [o for o, c in zip(outputs, cotangents, strict=True) if c is not None]
 
     _, backward = jax.vjp(results, *(operands[position] for position in site.positions))
@@ -169,15 +167,15 @@ def _site_rows(site, operands, cotangents):
 def _convolution_rows(params, images, kernel_shape, cotangents):
     """Cotangents [m, *kernel_shape] of a convolution's kernel, from those of its result.
 
-    That of the kernel's entry at an offset is the sum over positions of the image's value at
-    position + offset times the cotangent at the position: one product of matrices, (row and output
-    channel) x position and position x (offset and input channel).
+    The cotangent of the kernel at an offset sums image(position + offset) times cotangent(position)
+    over positions. This is one matrix product: (row and output channel) x position times position x
+    (offset and input channel).
     """
     dims = params["dimension_numbers"]
     groups, strides = params["feature_group_count"], params["window_strides"]
     _, in_channel, *in_spatial = dims.lhs_spec
-    # [n, *spatial, channels]: runs of channels are what is copied into patches. One example may
-    # be several images to a layer, such as the frames of a film: those are further positions.
+    # [n, *spatial, channels]. If a layer sees several images of one example, such as the frames of
+    # a film, these are further positions.
     images = jnp.transpose(images, (dims.lhs_spec[0], *in_spatial, in_channel))
     padding = zip(params["padding"], params["lhs_dilation"], strict=True)
     images = jax.lax.pad(
@@ -206,7 +204,7 @@ def _convolution_rows(params, images, kernel_shape, cotangents):
     kernel = jnp.matmul(cotangents, patches).reshape(
         groups, m, channels_out // groups, *window, images.shape[-1] // groups
     )
-    # To [m, out, in, *window], and from there to the kernel's own order of axes.
+    # To [m, out, in, *window], and then to the kernel's own order of axes.
     kernel = jnp.moveaxis(kernel, (1, 0, 2, -1), (0, 1, 2, 3))
     kernel = kernel.reshape(m, channels_out, -1, *window)
     return jnp.transpose(kernel, (0, *(1 + np.argsort(dims.rhs_spec))))

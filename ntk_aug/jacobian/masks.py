@@ -1,8 +1,7 @@
-"""Masks that flip within rounding: where float32 and float64 choose differently.
+"""Masks that flip within rounding: units where float32 and float64 choose differently.
 
 The derivative of a ReLU, a maximum or a clip jumps where two values are equal. Within rounding of
-that point, two correct computations of a row of J differ by a whole term. A smooth network has no
-such units.
+that point, two correct computations of a row of J differ by a whole term.
 """
 
 from typing import Any, NamedTuple
@@ -23,11 +22,11 @@ from ntk_aug.models import as_view
 from ntk_aug.precision import DTYPES, derivative_precision
 
 _COMPARISONS = ("gt", "ge", "lt", "le", "eq", "ne", "argmax", "argmin")
-# Operations that choose one of their operands, and those that choose one entry of many.
+# Operations that choose one of their operands, and operations that choose one of many entries.
 _ELEMENTWISE = ("max", "min", "clamp", "abs")
 _REDUCTIONS = ("reduce_max", "reduce_min", "reduce_window_max", "reduce_window_min")
 _CUMULATIVE = ("cummax", "cummin")
-# Images at once: what is held for each is one number for each unit.
+# Images at once; one number is held for each unit of each image.
 _BLOCK = 16
 
 
@@ -35,8 +34,8 @@ class FlippedMasks(NamedTuple):
     """How many units of each image choose differently in float32 and in float64.
 
     Attributes:
-      flipped: [n], such units of each image.
-      units: all units that one image has.
+      flipped: [n], the number of such units.
+      units: all units of one image.
     """
 
     flipped: Int[np.ndarray, " n"]
@@ -44,7 +43,7 @@ class FlippedMasks(NamedTuple):
 
 
 class MaskCounter:
-    """Counts flipped masks of one network, for any number of inputs, by programs compiled once."""
+    """Counts flipped masks of one network for any inputs, with programs compiled once."""
 
     def __init__(self, network: Any):
         """Takes the network as `flipped_masks` does; nothing is compiled before the first call."""
@@ -59,7 +58,7 @@ class MaskCounter:
         size = min(_BLOCK, n)
         flipped = np.zeros(n, int)
         for first in range(0, n, size):
-            # A block is filled up with its last image, so that one program serves all.
+            # The block is padded with its last image, so that one program serves all.
             members = np.minimum(np.arange(first, first + size), n - 1)
             inputs = take_examples(images, members)
             single, double = (self._choices_of(inputs, dtype) for dtype in DTYPES)
@@ -77,28 +76,28 @@ class MaskCounter:
 
 
 def flipped_masks(network: Any, images: Inputs) -> FlippedMasks:
-    """Counts the units that choose differently in float32 and in float64, image by image.
+    """Counts the units that choose differently in float32 and in float64, for each image.
 
     A unit is one result of a comparison, maximum, minimum, clip, absolute value, or maximum over
-    axes or pooling windows, of floating-point values that depend on the image. What it chooses is
-    the operand that the derivative goes to; a tie is a choice of its own. A choice that makes no
-    difference to the derivative (ELU at zero) counts, too. Loops are not looked into. A program
-    that rounds in another order may flip others of the few units that are within rounding.
+    axes or pooling windows, of floating-point values that depend on the image. It chooses the
+    operand that the derivative goes to; a tie is a choice of its own. A choice that does not change
+    the derivative (ELU at zero) counts too. Loops are not inspected. A program that rounds in
+    another order may flip other units within rounding.
 
     Args:
       network: as `models.as_view` takes it.
       images: network inputs [n, ...], such as [n, h, w, c]; or a pytree of such arrays.
 
     Raises:
-      InputError: parameters or images that cannot be used, or a network that compares other values
-        in float64 than in float32.
-      PrecisionError: the network has an operation that cannot be computed in float64.
+      InputError: bad parameters or images, or a network that compares other values in float64 than
+        in float32.
+      PrecisionError: an operation cannot be computed in float64.
     """
     return MaskCounter(network)(images)
 
 
 def _choices_program(apply_fn):
-    """A compiled program (params, images) -> what each unit chooses, arrays [n, ...]."""
+    """A compiled program (params, images) -> the choice of each unit, arrays [n, ...]."""
 
     def choices(params, image):
         found = []
@@ -120,13 +119,13 @@ def _is_choice(equation: core.JaxprEqn) -> bool:
 
 
 def _choice(equation, operands):
-    """What each result of an operation is chosen from: a number that differs if the choice does."""
+    """A number for each result of an operation, which differs if the choice does."""
     name = equation.primitive.name
     if name in _COMPARISONS:
         return apply_operation(equation, operands)[0]
     values = [jnp.asarray(operand) for operand in operands]
-    # The derivative of a choice along numbers that tell the candidates apart is the chosen one's
-    # number. They are small, so that the mean over a tie is rounded to float32 in one way only.
+    # The derivative along distinct numbers is the chosen candidate's number. Numbers are small, so
+    # that the mean over a tie rounds to float32 in one way only.
     if name in _ELEMENTWISE:
         variables = [not isinstance(variable, core.Literal) for variable in equation.invars]
         marked = 1 if name == "clamp" else variables.index(True)

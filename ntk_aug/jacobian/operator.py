@@ -1,4 +1,4 @@
-"""J as a linear operator: products J v and J' u of all images, without any row of J."""
+"""J as a linear operator: products J v and J' u, without rows of J."""
 
 from functools import partial
 from typing import Any
@@ -26,9 +26,9 @@ from ntk_aug.precision import derivative_precision
 
 
 class JacobianOperator:
-    """J(W, X) [N, P] by its products with vectors; rows i * k + c, columns as in `JacobianRows`.
+    """J(W, X) [N, P] as products with vectors; rows i * k + c, columns as in `JacobianRows`.
 
-    J v is a forward-mode and J' u a reverse-mode derivative of a batch of images at a time; memory
+    J v is a forward-mode and J' u a reverse-mode derivative, one batch of images at a time; memory
     is that of one batch and of the images. A network with a `jax.custom_vjp` has no forward mode.
 
     Attributes:
@@ -52,14 +52,13 @@ class JacobianOperator:
         Args:
           network: as `models.as_view` takes it.
           images: network inputs [n, ...], such as [n, h, w, c]; or a pytree of such arrays.
-          labels: [n]; or, for rows that are losses, soft labels [n, C]; needed for
-            `LABELLED_ROWS` only.
+          labels: as `JacobianRows.blocks` takes them.
           rows: a key of `jacobian.ROWS`.
           dtype: "float32" or "float64".
           batch_size: images at once.
 
         Raises:
-          InputError: images, labels or parameters that cannot be used; an unknown kind of rows.
+          InputError: bad images, labels or parameters, or an unknown kind of rows.
           PrecisionError: as `JacobianRows`.
         """
         apply_fn, params, _ = as_view(network)
@@ -84,9 +83,8 @@ class JacobianOperator:
         self.shape = (n * k, self._flat.size)
 
         def batch_outputs(images, labels, flat):
-            # Of a whole batch at once: an ordinary forward pass.
             values = jax.vmap(outputs, (None, 0, 0))(unravel(flat), images, labels)
-            return values.astype(dtype)  # of a network whose layers have a lower precision
+            return values.astype(dtype)  # layers may have a lower precision
 
         @jax.jit
         def forward(flat, vector, images, labels):
@@ -117,12 +115,12 @@ class JacobianOperator:
         with derivative_precision(self.dtype):
             for members, count in self._batches():
                 own = cotangents[members]
-                own[count:] = 0  # images that only fill the batch up
+                own[count:] = 0  # padding
                 total += np.asarray(self._backward(self._flat, own, *self._batch(members)))
         return total.astype(self.dtype)
 
     def _batches(self):
-        """The places of each batch's images and how many count: the last is filled up."""
+        """The positions of each batch's images and how many count: the last is padded."""
         n, size = len(self._labels), self._batch_size
         for start in range(0, n, size):
             yield np.minimum(np.arange(start, start + size), n - 1), min(size, n - start)

@@ -1,4 +1,4 @@
-"""Which numbers the rows of the Jacobian are gradients of."""
+"""The outputs of a network whose gradients are the rows of the Jacobian."""
 
 from collections.abc import Callable
 from typing import Any
@@ -30,11 +30,8 @@ def one_example(example: Inputs) -> Inputs:
 def output_function(apply_fn: ApplyFn, rows: str) -> Callable:
     """A function (params, example, label) -> outputs [k] of one example.
 
-    k is C for "logits" and "probabilities", 1 for `LABELLED_ROWS`, which look at the label. The
-    losses also take a soft label [C].
-
-    Raises:
-      InputError: `rows` is not a key of `ROWS`.
+    k is C for "logits" and "probabilities", and 1 for `LABELLED_ROWS`, which use the label. Losses
+    also take a soft label [C]. Raises InputError unless `rows` is in `ROWS`.
     """
     check_choice(rows, ROWS, "kind of rows")
 
@@ -52,7 +49,7 @@ def output_function(apply_fn: ApplyFn, rows: str) -> Callable:
 
 
 def label_shape(rows: str, num_logits: int, dtype: str) -> jax.ShapeDtypeStruct:
-    """The shape and type of what `row_labels` gives for one example."""
+    """Shape and dtype of one entry of `row_labels`."""
     if rows in LOSSES:
         return jax.ShapeDtypeStruct((num_logits,), dtype)
     return jax.ShapeDtypeStruct((), "int32")
@@ -61,12 +58,9 @@ def label_shape(rows: str, num_logits: int, dtype: str) -> jax.ShapeDtypeStruct:
 def row_labels(
     labels: Any, rows: str, n: int, num_logits: int, dtype: str
 ) -> Int32[np.ndarray, " n"] | Float[np.ndarray, "n C"]:
-    """Labels, or soft labels, of n images as output functions are traced with them.
+    """Labels of n images in the form that output functions take; raises InputError for bad labels.
 
-    Those of losses are distributions [n, C], so that one program serves both.
-
-    Raises:
-      InputError: labels that are needed and missing, or cannot be used.
+    For losses they are distributions [n, C], so that one program serves labels and soft labels.
     """
     if rows not in LABELLED_ROWS:
         return np.zeros(n, np.int32)

@@ -1,7 +1,7 @@
-"""What is left of rows when they are too many to be kept: their norms, or a random projection.
+"""Norms and random projections of Jacobian rows, which are computed without holding the rows.
 
-With the rows "cross-entropy" these are of per-example gradients J_i' r_i, r_i = softmax(f) - y_i;
-with the rows "squared", r_i = f - y_i.
+The rows "cross-entropy" and "squared" are per-example gradients J_i' r_i with r_i = softmax(f) -
+y_i or f - y_i.
 """
 
 from typing import Any
@@ -26,18 +26,18 @@ def row_norms(
     dtype: str = "float32",
     progress: Progress | None = None,
 ) -> Float64[np.ndarray, " N"]:
-    """The Euclidean norm of each row of J, which is never held.
+    """The Euclidean norm of each row of J.
 
     Args:
       network: as `models.as_view` takes it, or its `JacobianRows`.
       images: network inputs [n, ...], as `JacobianRows.blocks` takes them.
-      labels: [n], or soft labels [n, C], as `JacobianRows.blocks` takes them.
-      rows: a key of `jacobian.ROWS`; "cross-entropy" and "squared" give per-example gradients.
+      labels: as `JacobianRows.blocks` takes them.
+      rows: a key of `jacobian.ROWS`.
       dtype: "float32" or "float64".
-      progress: called with ("norms", images done, images in all).
+      progress: called with ("norms", images done, total).
 
     Raises:
-      InputError: as `JacobianRows.blocks` does.
+      InputError: as `JacobianRows.blocks`.
     """
     engine = as_rows(network, images, rows=rows, dtype=dtype)
     k, n = engine.outputs_per_example, num_examples(images)
@@ -62,22 +62,14 @@ def projected_rows(
 ) -> Float[np.ndarray, "N dimension"]:
     """J S for a random S [P, dimension], which keeps inner products: E <a S, b S> = <a, b>.
 
-    Each column of J is added, with a random sign, to one random column of the result (the count
-    sketch), so that S costs nothing but its P signs and places. The standard deviation of an inner
-    product is at most sqrt(2 / dimension) |a| |b|.
-
-    Args:
-      key: that S is drawn with; the same for whatever is to be compared.
-      network: as for `row_norms`, and so the next two, `rows` and `dtype`.
-      images: [n, ...].
-      labels: [n] or [n, C].
-      dimension: columns that are left.
-      rows: a key of `jacobian.ROWS`.
-      dtype: "float32" or "float64".
-      progress: called with ("projection", images done, images in all).
+    S adds each column of J, with a random sign, to one random column of the result (the count
+    sketch), so it costs only its P signs and positions. The standard deviation of an inner product
+    is at most sqrt(2 / dimension) |a| |b|. `key` draws S: use one key for rows that are to be
+    compared. `progress` is called with ("projection", images done, total). Other arguments are
+    those of `row_norms`.
 
     Raises:
-      InputError: a dimension below 1, or what `JacobianRows.blocks` refuses.
+      InputError: a dimension below 1, or as `row_norms`.
 
     Reference:
       Charikar, Chen, Farach-Colton: Finding frequent items in data streams, 2002.

@@ -1,4 +1,4 @@
-"""By which route the rows of each parameter are computed, and a warning where it is a slow one."""
+"""The routes by which rows of each parameter are computed, and a warning about slow ones."""
 
 import warnings
 from collections.abc import Mapping
@@ -13,30 +13,28 @@ ROUTES = {
 }
 
 _ELEMENTWISE = ("add", "add_any", "sub", "mul", "div", "neg", "gather", "max", "select_n")
-
-
-# From how many parameters on a warning tells that rows take the slow route.
+# So many parameters on the slow route cause a warning.
 _MANY_PARAMETERS = 10_000
 
 
 class SlowRowsWarning(UserWarning):
-    """Tells that the rows of many parameters are computed by the slow route "general"."""
+    """Rows of many parameters are computed by the slow route "general"."""
 
 
 def share_on_slow_route(routes: Mapping[str, tuple[str, ...]], sizes: Mapping[str, int]) -> float:
     """The share of the parameters whose rows take "general"; warns if they are many.
 
     Args:
-      routes: of each parameter, by its path.
-      sizes: how many numbers each parameter is.
+      routes: the routes of each parameter, by its path.
+      sizes: the number of entries of each parameter.
     """
     slow = sum(sizes[path] for path, taken in routes.items() if "general" in taken)
     total = sum(sizes.values())
     if slow >= _MANY_PARAMETERS:
         warnings.warn(
             f"rows of {slow:,} of {total:,} parameters take the route 'general', about ten times "
-            "slower than layer by layer: layers inside loops (scan), or operations that are not "
-            "known here; see JacobianRows.routes",
+            "slower than layer by layer: layers inside loops (scan), or unknown operations; see "
+            "JacobianRows.routes",
             SlowRowsWarning,
             stacklevel=3,
         )
@@ -44,7 +42,7 @@ def share_on_slow_route(routes: Mapping[str, tuple[str, ...]], sizes: Mapping[st
 
 
 def routes_of(trace: SiteTrace, num_leaves: int) -> list[tuple[str, ...]]:
-    """For each parameter the `ROUTES` that its rows take; several where it is used in several."""
+    """The `ROUTES` of the rows of each parameter, one for each kind of use."""
     taken: list[set[str]] = [set() for _ in range(num_leaves)]
     for site in trace.sites:
         for position, leaves in zip(site.positions, site.leaves, strict=True):
@@ -54,12 +52,12 @@ def routes_of(trace: SiteTrace, num_leaves: int) -> list[tuple[str, ...]]:
 
 
 def is_elementwise(site: Site) -> bool:
-    """Whether parameters come in entry by entry: a bias, a scale, an embedding."""
+    """Whether parameters enter entry by entry: a bias, a scale, an embedding."""
     return all(route_of(site, position) == "elementwise" for position in site.positions)
 
 
 def route_of(site: Site, position: int) -> str:
-    """The key of `ROUTES` by which the parameters at an operand of a site get their rows."""
+    """The key of `ROUTES` for the parameters at one operand of a site."""
     name, params = site.equation.primitive.name, site.equation.params
     if name == "conv_general_dilated":
         own = site.positions == (1,) and position == 1 and params["batch_group_count"] == 1

@@ -1,7 +1,6 @@
 """Rows of the Jacobian J(W, X), block by block in bounded memory."""
 
-from collections.abc import Callable, Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -21,14 +20,10 @@ from ntk_aug.inputs import (
     take_examples,
 )
 from ntk_aug.jacobian.float64 import network_in
-from ntk_aug.jacobian.layerwise import (
-    block_program,
-    factored_leaves,
-    squares_program,
-)
+from ntk_aug.jacobian.layerwise import block_program, factored_leaves, squares_program
 from ntk_aug.jacobian.outputs import label_shape, output_function, row_labels
 from ntk_aug.jacobian.routes import routes_of, share_on_slow_route
-from ntk_aug.jacobian.row_factors import RowFactors
+from ntk_aug.jacobian.row_factors import FactorLayout, RowFactors, columns_of
 from ntk_aug.jacobian.sites import SiteTrace
 from ntk_aug.models import as_view
 from ntk_aug.models.outputs import count_outputs
@@ -36,7 +31,7 @@ from ntk_aug.precision import derivative_precision
 from ntk_aug.records import fingerprint
 from ntk_aug.threads import map_in_threads, num_cores
 
-# What is computed at once: on a CPU more leaves the caches, an accelerator needs more to be busy.
+# Bytes of a block: on a CPU it should fit the caches, an accelerator needs more to be busy.
 _BLOCK_BYTES = {"cpu": 8 * 2**20}
 _ACCELERATOR_BLOCK_BYTES = 512 * 2**20
 _MAX_BLOCK_SIZE = 256
@@ -46,8 +41,8 @@ _MAX_THREADS = 16
 class JacobianRows:
     """Computes rows of J for one network: row i * k + c is the gradient of output c of image i.
 
-    Columns are in the order of `jax.tree.leaves(params)`, each raveled in C order. Rows are
-    computed layer by layer (`layerwise.example_rows`), whatever the network is written in.
+    Columns follow `jax.tree.leaves(params)`, each raveled in C order. Rows are computed layer by
+    layer (`layerwise.example_rows`), whatever the network is written in.
 
     Attributes:
       num_params: P, the columns.
@@ -56,11 +51,12 @@ class JacobianRows:
         layers keep a lower precision of their own; in float64 everything is float64.
       row_bytes: of one row, P * itemsize.
       factor_bytes: of the rows of one image as `RowFactors`.
-      block_size: images that are differentiated at once; sets the speed and the working memory.
+      block_size: images differentiated at once; sets the speed and the working memory.
       leaves: the parameters of J's columns, in their order.
-      factor_program: compiled (leaves, images, labels) -> the pieces of `RowFactors`, [images, r,
-        size]; `as_factors` puts them together.
-      routes: for each parameter, by its path, which of `ROUTES` its rows take.
+      factor_program: compiled (leaves, images, labels) -> the pieces of `RowFactors`, each
+        [images, r, size].
+      layout: joins these pieces.
+      routes: for each parameter, by its path, the `ROUTES` that its rows take.
       general_share: share of the parameters whose rows take the slow route "general".
     """
 
@@ -74,22 +70,22 @@ class JacobianRows:
         block_size: int | None = None,
         select: Callable[[str], bool] | None = None,
     ):
-        """Prepares the computation; nothing is compiled before the first block.
+        """Traces the network; nothing is compiled before the first block.
 
         Args:
           network: as `models.as_view` takes it.
           example: shape of one input, such as (h, w, c); for integer inputs and pytrees
-            `jax.ShapeDtypeStruct`s, as `inputs.example_shapes` gives them.
+            `jax.ShapeDtypeStruct`s, as `inputs.example_shapes` returns them.
           rows: a key of `jacobian.ROWS`.
           dtype: "float32" or "float64".
-          block_size: images at once; None chooses one by memory.
+          block_size: images at once; None chooses by memory.
           select: from a parameter's path, such as "['output']['kernel']", to whether J has columns
             for it; None takes all.
 
         Raises:
-          InputError: parameters that are no finite floats, an unknown kind of rows or dtype, a
+          InputError: parameters that are not finite floats, an unknown kind of rows or dtype, a
             selection of none, or a network that does not return logits [n, C].
-          PrecisionError: float64 of a network with an operation that cannot be computed in it.
+          PrecisionError: float64 is asked for, and an operation has no float64 version.
         """
         apply_fn, params, _ = as_view(network)
         check_params(params)
@@ -118,38 +114,37 @@ class JacobianRows:
             k = jax.eval_shape(outputs, whole, self._example, label).shape[0]
 
             def traced(leaves, example, label, offset):
-                # The offset, zero, makes a site even of an output that sees no example.
+                # The zero offset makes a site even of an output that ignores the example.
                 return outputs(with_chosen(leaves), example, label) + offset
 
             offset = jax.ShapeDtypeStruct((k,), dtype)
             trace = SiteTrace(traced, self.leaves, [self._example, label, offset])
-            self._factored = factored_leaves(trace)
+            factored = factored_leaves(trace)
             self._whole, self.factor_program = (
-                block_program(trace, k, dtype, which) for which in ({}, self._factored)
+                block_program(trace, k, dtype, which) for which in ({}, factored)
             )
-            self._squares = squares_program(trace, k, dtype, self._factored)
+            self._squares = squares_program(trace, k, dtype, factored)
             self._block_of_one = jax.tree.map(
                 lambda leaf: jax.ShapeDtypeStruct((1, *leaf.shape), leaf.dtype),
                 (self._example, label),
             )
             pieces = jax.eval_shape(self.factor_program, self.leaves, *self._block_of_one)
-        self._factor_shapes = [piece.shape[1:] for piece in pieces]
-        self._num_factors = len(self._factored)
-        self._num_rest = len(chosen) - self._num_factors
+        names = [paths[i] for i in chosen]
+        in_factors = [names[number] for number in factored]
+        shapes = [piece.shape[1:] for piece in pieces]
+        self.layout = FactorLayout(names, in_factors, shapes, k, dtype)
         self.outputs_per_example = k
         self.num_params = sum(leaf.size for leaf in self.leaves)
         itemsize = np.dtype(dtype).itemsize
         self.row_bytes = self.num_params * itemsize
-        self.factor_bytes = sum(r * size for r, size in self._factor_shapes) * itemsize
+        self.factor_bytes = sum(r * size for r, size in shapes) * itemsize
         if block_size is None:
-            # Rows of an image, what its sites hold, and a cotangent of that for each row.
+            # Rows of an image, the values at its sites, and a cotangent of those for each row.
             of_image = k * self.row_bytes + (k + 1) * trace.num_outputs * itemsize
             on_device = _BLOCK_BYTES.get(jax.default_backend(), _ACCELERATOR_BLOCK_BYTES)
-            fitting = on_device // of_image
-            block_size = min(max(fitting, 1), _MAX_BLOCK_SIZE)
+            block_size = min(max(on_device // of_image, 1), _MAX_BLOCK_SIZE)
         check_at_least(block_size, 1, "block_size")
         self.block_size = block_size
-        names = [paths[i] for i in chosen]
         self.routes = dict(zip(names, routes_of(trace, len(chosen)), strict=True))
         sizes = dict(zip(names, (leaf.size for leaf in self.leaves), strict=True))
         self.general_share = share_on_slow_route(self.routes, sizes)
@@ -166,25 +161,16 @@ class JacobianRows:
 
         Args:
           images: network inputs [n, ...], such as [n, h, w, c]; or a pytree of such arrays.
-          labels: [n]; or, for rows that are losses, soft labels [n, C]; needed for
+          labels: [n]; or, for rows that are losses, soft labels [n, C]. Needed for
             `jacobian.LABELLED_ROWS` only.
           start: the first image whose rows are computed.
-          stop: the image before which it ends; None takes all.
+          stop: the image after the last; None takes all.
 
         Raises:
-          InputError: inputs of other shapes or types than those of `example`, values that are
-            not finite, or rows with NaN or infinity (the first such example is named).
+          InputError: inputs that do not match `example`, or inputs or rows that are not finite
+            (the first such example is named).
         """
-        k = self.outputs_per_example
-        stop = num_examples(images) if stop is None else stop
-        images, labels = self.checked(images, labels, start=start, stop=stop)
-
-        def compute(first):
-            last = min(first + self.block_size, stop)
-            pieces = self._block(self._whole, images, labels, first, last)
-            return slice(first * k, last * k), np.concatenate(pieces, axis=1)
-
-        return map(compute, range(start, stop, self.block_size))
+        return self._blocks(map, self._whole, _joined, images, labels, start, stop)
 
     def __call__(
         self,
@@ -207,27 +193,15 @@ class JacobianRows:
         check_same_shape(out.shape, shape, "out")
         if out.dtype != self.dtype:
             raise InputError(f"out has dtype {out.dtype}, expected {self.dtype}")
-        columns = _columns(out, [leaf.size for leaf in self.leaves])
+        columns = columns_of(out, [leaf.size for leaf in self.leaves])
         self._fill(columns, self._whole, images, labels, start, stop, lambda count: None)
         return out
 
     def fingerprint(self) -> str:
-        """Of all that decides the rows of an image: the network, its weights, what is selected."""
+        """A hash of all that determines the rows: network, weights and selection."""
         with derivative_precision(self.dtype):
             program = self.factor_program.lower(self.leaves, *self._block_of_one).as_text()
         return fingerprint([program, *(fingerprint(leaf) for leaf in self.leaves)])
-
-    def empty_factors(self, n: int) -> RowFactors:
-        """Memory for the rows of n images."""
-        k, shapes = self.outputs_per_example, self._factor_shapes
-        rest, factors = shapes[: self._num_rest], shapes[self._num_rest :]
-        arrays = [np.empty((n * r, size), self.dtype) for r, size in factors]
-        return RowFactors(
-            np.empty((n * k, sum(size for _, size in rest)), self.dtype),
-            tuple(arrays[: self._num_factors]),
-            tuple(arrays[self._num_factors :]),
-            k,
-        )
 
     def factors(
         self,
@@ -239,17 +213,16 @@ class JacobianRows:
         out: RowFactors | None = None,
         report: Callable[[int], None] = lambda count: None,
     ) -> RowFactors:
-        """The same rows as `__call__` gives, as `RowFactors`: all that products of rows need.
+        """The rows that `__call__` computes, as `RowFactors`: all that products of rows need.
 
-        Memory is n * factor_bytes; `out` is what to write into, of `empty_factors`; `report` is
-        told how many images more are done. Other arguments and errors are those of `blocks`.
+        Memory is n * factor_bytes; `out`, from `layout.empty`, is written into; `report` is called
+        with the number of images just done. Other arguments and errors are those of `blocks`.
         """
         stop = num_examples(images) if stop is None else stop
         images, labels = self.checked(images, labels, start=start, stop=stop)
-        out = self.empty_factors(stop - start) if out is None else out
-        check_same_shape(
-            out.rows.shape[:1], ((stop - start) * self.outputs_per_example,), "rows of out"
-        )
+        out = self.layout.empty(stop - start) if out is None else out
+        num_rows = (stop - start) * self.outputs_per_example
+        check_same_shape(out.rows.shape[:1], (num_rows,), "rows of out")
         return self.fill_factors(out, images, labels, start, stop, report)
 
     def fill_factors(
@@ -261,27 +234,10 @@ class JacobianRows:
         stop: int,
         report: Callable[[int], None],
     ) -> RowFactors:
-        """As `factors`, for what `checked` has returned and an `out` of the right size."""
-        columns = _columns(out.rows, [size for _, size in self._factor_shapes[: self._num_rest]])
-        pieces = [*columns, *out.inputs, *out.cotangents]
+        """Like `factors`, for the results of `checked` and an `out` of the right size."""
+        pieces = self.layout.pieces(out)
         self._fill(pieces, self.factor_program, images, labels, start, stop, report)
         return out
-
-    def by_parameter(self, factors: RowFactors) -> dict[str, RowFactors]:
-        """From each parameter's path to its columns of these rows, as views."""
-        sizes = [size for _, size in self._factor_shapes[: self._num_rest]]
-        rest = iter(_columns(factors.rows, sizes))
-        in_factors = zip(factors.inputs, factors.cotangents, strict=True)
-        found = {}
-        for number, path in enumerate(self.routes):
-            if number in self._factored:
-                x, d = next(in_factors)
-                found[path] = factors._replace(
-                    rows=factors.rows[:, :0], inputs=(x,), cotangents=(d,)
-                )
-            else:
-                found[path] = factors._replace(rows=next(rest), inputs=(), cotangents=())
-        return found
 
     def reduced_blocks(
         self,
@@ -289,55 +245,42 @@ class JacobianRows:
         images: Inputs,
         labels: Targets | None = None,
     ) -> Iterator[tuple[slice, np.ndarray]]:
-        """Yields (slice of the rows of J, what `reduce` makes of them), several blocks at once.
+        """Yields (slice of the rows of J, reduce(their values)), several blocks at once.
 
         Arguments and errors are those of `blocks`.
         """
-
-        def of_pieces(pieces):
-            return reduce(np.concatenate(pieces, axis=1))
-
-        return self._reduced(self._whole, of_pieces, images, labels)
+        return self._blocks(
+            _map_in_threads, self._whole, lambda pieces: reduce(_joined(pieces)), images, labels
+        )
 
     def square_blocks(
         self, images: Inputs, labels: Targets | None = None
     ) -> Iterator[tuple[slice, Float64[np.ndarray, " rows"]]]:
-        """Yields (slice of the rows of J, their sums of squares), several blocks at once.
+        """Yields (slice of the rows of J, their squared norms), several blocks at once.
 
         Norms are taken over each parameter in the rows' precision, and their squares summed in
-        float64.
-        Arguments and errors are those of `blocks`.
+        float64. Arguments and errors are those of `blocks`.
         """
 
         def of_pieces(pieces):
             return np.square(pieces[0], dtype=np.float64).sum(axis=1)
 
-        return self._reduced(self._squares, of_pieces, images, labels)
+        return self._blocks(_map_in_threads, self._squares, of_pieces, images, labels)
 
-    def _reduced(self, program, of_pieces, images, labels):
-        images, labels = self.checked(images, labels)
-        k, n = self.outputs_per_example, num_examples(images)
+    def _blocks(self, map_blocks, program, of_pieces, images, labels, start=0, stop=None):
+        stop = num_examples(images) if stop is None else stop
+        images, labels = self.checked(images, labels, start=start, stop=stop)
+        k = self.outputs_per_example
 
         def compute(first):
-            last = min(first + self.block_size, n)
+            last = min(first + self.block_size, stop)
             pieces = self._block(program, images, labels, first, last)
             return slice(first * k, last * k), of_pieces(pieces)
 
-        return self._in_threads(compute, range(0, n, self.block_size))
-
-    def _in_threads(self, compute, starts):
-        """One small block does not keep several cores busy; blocks beside each other do."""
-        return map_in_threads(compute, starts, min(num_cores(), _MAX_THREADS))
-
-    def as_factors(self, pieces: Sequence[Array], concatenate: Callable[..., Array]) -> RowFactors:
-        """The `RowFactors` that `factor_program`'s pieces, each [images * r, size], are."""
-        rest, factors = pieces[: self._num_rest], pieces[self._num_rest :]
-        rows = concatenate(rest, axis=1) if rest else factors[-1][:, :0]
-        inputs, cotangents = factors[: self._num_factors], factors[self._num_factors :]
-        return RowFactors(rows, tuple(inputs), tuple(cotangents), self.outputs_per_example)
+        return map_blocks(compute, range(start, stop, self.block_size))
 
     def _fill(self, destinations, program, images, labels, start, stop, report):
-        """Writes the pieces of images start to stop - 1 into their arrays, by several threads."""
+        """Writes the pieces of images start to stop - 1 into their arrays, in several threads."""
 
         def compute(first):
             last = min(first + self.block_size, stop)
@@ -347,7 +290,7 @@ class JacobianRows:
                 destination[(first - start) * r : (last - start) * r] = piece
             return last - first
 
-        for count in self._in_threads(compute, range(start, stop, self.block_size)):
+        for count in _map_in_threads(compute, range(start, stop, self.block_size)):
             report(count)
 
     def checked(
@@ -364,7 +307,7 @@ class JacobianRows:
 
     def _block(self, program, images, labels, first, last):
         """The pieces [images * r, size] of images first to last - 1."""
-        # A block is filled up with its last image, so that one program serves all.
+        # The block is padded with its last image, so that one program serves all.
         size = min(self.block_size, num_examples(images))
         members = np.minimum(np.arange(first, first + size), last - 1)
         with derivative_precision(self.dtype):
@@ -383,17 +326,9 @@ def as_rows(
     dtype: str = "float32",
     select: Callable[[str], bool] | None = None,
 ) -> JacobianRows:
-    """The `JacobianRows` of a network for examples such as these; of one, itself.
+    """Returns `network` if it is a `JacobianRows`, and otherwise its `JacobianRows`.
 
-    Args:
-      network: a `JacobianRows`, or as `models.as_view` takes it.
-      images: network inputs [n, ...], or a pytree of them.
-      rows: as `JacobianRows` takes it, and so the next two; of a network alone.
-      dtype: "float32" or "float64".
-      select: which parameters J has columns for.
-
-    Raises:
-      InputError: what `JacobianRows` refuses; options beside a `JacobianRows`, which has its own.
+    Raises InputError for options beside a `JacobianRows`, which has its own.
     """
     if not isinstance(network, JacobianRows):
         example = example_shapes(check_inputs(images))
@@ -401,18 +336,22 @@ def as_rows(
     if (rows, dtype, select) != ("logits", "float32", None):
         raise InputError(
             f"rows={rows!r}, dtype={dtype!r} or a selection is given beside a JacobianRows, which "
-            "has its own: give them to JacobianRows, or hand in the network"
+            "has its own: pass them to JacobianRows, or pass the network"
         )
     return network
 
 
-def _columns(matrix: np.ndarray, sizes: Sequence[int]) -> list[np.ndarray]:
-    """Views of consecutive columns."""
-    return [matrix[:, slice(*span)] for span in pairwise(np.cumsum([0, *sizes]))]
+def _joined(pieces):
+    return np.concatenate(pieces, axis=1)
+
+
+def _map_in_threads(compute, starts):
+    # One small block does not keep several cores busy; several blocks do.
+    return map_in_threads(compute, starts, min(num_cores(), _MAX_THREADS))
 
 
 def _check_finite(pieces, first):
-    # A sum is not finite if a term is not; or if it overflows, and then the terms decide.
+    # A sum is finite if all terms are, unless it overflows; then look at the terms.
     with np.errstate(all="ignore"):
         if all(np.isfinite(piece.sum()) for piece in pieces):
             return

@@ -1,4 +1,4 @@
-"""Rows of the Jacobian that are computed and kept on the devices of a mesh, by images."""
+"""Rows of the Jacobian, computed and kept on the devices of a mesh."""
 
 import jax
 import jax.numpy as jnp
@@ -20,15 +20,11 @@ class ShardedRows:
 
     Attributes:
       rows: of one network.
-      sharding: of every array of the result: along its first axis, over the mesh.
+      sharding: of every array of the result: along its first axis.
     """
 
     def __init__(self, rows: JacobianRows, mesh: Mesh):
-        """Prepares the computation; nothing is compiled before the first call.
-
-        Raises:
-          InputError: a mesh of more than one axis.
-        """
+        """Prepares the computation; raises InputError unless the mesh has one axis."""
         check_mesh(mesh)
         self.rows = rows
         spec = PartitionSpec(mesh.axis_names)
@@ -44,11 +40,10 @@ class ShardedRows:
             pieces = jax.lax.map(of_image, (images, labels), batch_size=size)
             finite = jnp.stack([jnp.isfinite(piece).all(axis=(1, 2)) for piece in pieces])
             flat = [piece.reshape(-1, piece.shape[-1]) for piece in pieces]
-            factors = rows.as_factors(flat, jnp.concatenate)
+            factors = rows.layout.joined(flat, jnp.concatenate)
             return factors[:3], finite.all(axis=0)
 
-        # Derivatives are those of one device's own images: nothing is to be summed over devices,
-        # as JAX would do for values that it knows to be the same on all.
+        # check_vma=False: otherwise JAX would sum derivatives by replicated values over devices.
         self._compute = jax.jit(
             jax.shard_map(
                 on_a_device,
@@ -69,7 +64,7 @@ class ShardedRows:
     ) -> RowFactors:
         """The rows of images start to stop - 1; arguments and errors as `JacobianRows.factors`.
 
-        Images are filled up with the last one to a multiple of the devices.
+        Images are padded with the last one to a multiple of the devices.
         """
         stop = num_examples(images) if stop is None else stop
         images, labels = self.rows.checked(images, labels, start=start, stop=stop)

@@ -1,12 +1,11 @@
-"""Where parameters meet examples: the operations of a traced network that rows are computed from.
+"""Sites: the operations of a traced network at which parameters meet the example.
 
-A network's function of one image is traced into JAX's list of primitive operations. A value in it
-depends on parameters alone (a kernel, a BatchNorm factor scale / sqrt(var + eps)), on the example,
-or on neither. A *site* is an operation that joins the first kind with the second: the product of a
-dense layer, a convolution, the addition of a bias. All of the Jacobian passes through the sites,
-so rows need derivatives with respect to the sites' outputs only, and those are ordinary backward
-passes in which examples stay a batch. Since primitives are what is looked at, it does not matter
-whether the network is written in Flax Linen, in NNX, or as a plain function.
+A network's function of one image is traced into JAX's primitive operations. A value depends on
+parameters alone (a kernel, a BatchNorm factor scale / sqrt(var + eps)), on the example, or on
+neither. A *site* joins the first kind with the second: the product of a dense layer, a convolution,
+the addition of a bias. All of the Jacobian passes through the sites, so rows need derivatives by
+the sites' outputs only, and these are ordinary backward passes over a batch. It does not matter
+whether the network is written in Linen, in NNX, or as a plain function.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,12 +15,12 @@ import jax
 import jax.numpy as jnp
 from jax.extend import core
 
-# Operations that only wrap others; where parameters go in, their inside is looked at.
+# Operations that only wrap others.
 _WRAPPERS = ("jit", "pjit", "closed_call", "core_call", "checkpoint", "remat", "remat2")
 # Operations that keep the entries of their operand.
 _CONVERSION = "convert_element_type"
 _REARRANGING = ("transpose", _CONVERSION)
-# These have a derivative of their own, which is lost inside: only values may be looked at there.
+# Wrappers with a custom derivative, which is lost inside: only values may be read there.
 _OWN_DERIVATIVE = ("custom_jvp_call", "custom_vjp_call")
 
 
@@ -29,8 +28,8 @@ class Value(NamedTuple):
     """A value while a network is interpreted.
 
     Attributes:
-      value: an array, or None where it was not computed.
-      leaves: numbers of the parameters that it depends on without an example; empty otherwise.
+      value: an array, or None if it was not computed.
+      leaves: the parameters that it depends on without an example; empty otherwise.
       example: whether it depends on the example.
       unchanged: whether it is a parameter itself, perhaps in another precision.
       rearranged: whether it is a parameter, perhaps transposed or in another precision.
@@ -44,14 +43,12 @@ class Value(NamedTuple):
 
 
 class Site(NamedTuple):
-    """An operation that joins parameters with what depends on the example.
+    """An operation that joins parameters with values that depend on the example.
 
     Attributes:
       equation: of the traced network.
       positions: of its operands that depend on parameters alone.
-      leaves: for each of those, the numbers of the parameters.
-      unchanged: for each of those, whether it is a parameter itself, perhaps in another precision.
-      rearranged: for each of those, whether it is one, perhaps transposed or in another precision.
+      leaves, unchanged, rearranged: those of each such operand's `Value`.
     """
 
     equation: core.JaxprEqn
@@ -60,32 +57,22 @@ class Site(NamedTuple):
     unchanged: tuple[bool, ...]
     rearranged: tuple[bool, ...]
 
-    def outputs(self, operands: Sequence[Any]) -> list[Any]:
-        """The operation's results."""
-        return apply_operation(self.equation, operands)
-
 
 class SiteTrace:
     """A function of parameters and one example, with its sites.
 
     Attributes:
-      sites: in the order in which they are computed.
+      sites: in the order of computation.
     """
 
     def __init__(
         self, function: Callable[..., jax.Array], leaves: Sequence[Any], example: Sequence[Any]
     ):
-        """Traces function(leaves, *example) -> an array.
-
-        Args:
-          function: of a list of parameters and of the pytrees of one example.
-          leaves: parameters, or their shapes.
-          example: pytrees of arrays of one example, or their shapes.
-        """
+        """Traces function(leaves, *example) -> an array; arguments are arrays or their shapes."""
         closed = jax.make_jaxpr(function)(list(leaves), *example)
         self._jaxpr, self._constants = closed.jaxpr, closed.consts
         self.sites: list[Site] = []
-        jax.eval_shape(lambda values: self._parameters_at_sites(values, self.sites), list(leaves))
+        jax.eval_shape(lambda values: self.parameters_at_sites(values, self.sites), list(leaves))
 
     def _inputs(self, leaves, example):
         parameters = [
@@ -96,30 +83,24 @@ class SiteTrace:
         rest = missing if example is None else jax.tree.leaves(list(example))
         return [*parameters, *(Value(value, example=True) for value in rest)]
 
-    def _parameters_at_sites(self, leaves, sites=None):
+    def parameters_at_sites(
+        self, leaves: Sequence[jax.Array], sites: list[Site] | None = None
+    ) -> list[list[jax.Array]]:
+        """For each site, the operands that depend on parameters alone; appends to `sites`."""
         found = []
 
         def at_site(equation, operands):
             positions = tuple(i for i, operand in enumerate(operands) if operand.leaves)
+            own = [operands[i] for i in positions]
             if sites is not None:
-                sites.append(
-                    Site(
-                        equation,
-                        positions,
-                        tuple(operands[i].leaves for i in positions),
-                        tuple(operands[i].unchanged for i in positions),
-                        tuple(operands[i].rearranged for i in positions),
-                    )
-                )
-            found.append([operands[i].value for i in positions])
+                kinds = ("leaves", "unchanged", "rearranged")
+                fields = (tuple(getattr(operand, kind) for operand in own) for kind in kinds)
+                sites.append(Site(equation, positions, *fields))
+            found.append([operand.value for operand in own])
             return [None] * len(equation.outvars)
 
         _interpret(self._jaxpr, self._constants, self._inputs(leaves, None), at_site)
         return found
-
-    def parameters_at_sites(self, leaves: Sequence[jax.Array]) -> list[list[jax.Array]]:
-        """For each site, the operands that depend on parameters alone."""
-        return self._parameters_at_sites(leaves)
 
     def forward(
         self,
@@ -127,10 +108,10 @@ class SiteTrace:
         example: Sequence[Any],
         perturbations: Sequence[Sequence[jax.Array | None]],
     ) -> tuple[jax.Array, list[list[Any]]]:
-        """The function with something added to the results of each site, or None to leave them.
+        """The function with perturbations added to the results of each site (None adds nothing).
 
         Returns:
-          Its value, and for each site the operands that went in.
+          Its value, and the operands of each site.
         """
         operands_of_sites = []
         remaining = iter(perturbations)
@@ -149,11 +130,11 @@ class SiteTrace:
 
     @property
     def num_outputs(self) -> int:
-        """How many numbers the results of all sites are, for one example."""
+        """The number of entries of all sites' results, for one example."""
         return sum(shape_of(v).size for site in self.sites for v in site.equation.outvars)
 
     def zero_perturbations(self) -> list[list[jax.Array | None]]:
-        """Zeros to be added to the results of each site; None where those have no derivative."""
+        """Zeros for `forward`; None for results without a derivative."""
         return [
             [
                 jnp.zeros(shape_of(v).shape, shape_of(v).dtype) if is_differentiable(v) else None
@@ -169,10 +150,10 @@ def visit_operations(
     example: Any,
     visit: Callable[[core.JaxprEqn, list[Any]], None],
 ) -> None:
-    """Evaluates function(params, example), showing each operation on the example and its operands.
+    """Evaluates function(params, example), and shows `visit` each operation on the example.
 
-    Wrappers are looked into, also those with a derivative of their own (`jax.nn.relu` is one);
-    loops and branches count as one operation.
+    Wrappers are entered, including those with a custom derivative (`jax.nn.relu` is one); loops and
+    branches count as one operation.
     """
     closed = jax.make_jaxpr(function)(params, example)
     of_example = [Value(leaf, example=True) for leaf in jax.tree.leaves(example)]
@@ -181,10 +162,10 @@ def visit_operations(
 
 
 def _interpret(jaxpr, constants, inputs, at_site=None, visit=None):
-    """Evaluates operations one by one; `at_site` gives the results of the sites.
+    """Evaluates operations one by one; `at_site` returns the results of the sites.
 
-    Where the example is None, only what depends on parameters alone is computed. `visit` is shown
-    the operations on the example (see `visit_operations`).
+    If the example is None, only values that depend on parameters alone are computed. `visit` is
+    called as in `visit_operations`.
     """
     environment = {}
 
@@ -200,9 +181,9 @@ def _interpret(jaxpr, constants, inputs, at_site=None, visit=None):
         operands = [read(variable) for variable in equation.invars]
         leaves = frozenset().union(*(operand.leaves for operand in operands))
         example = any(operand.example for operand in operands)
-        inside = _inside(equation, _WRAPPERS) if leaves else None
+        inside = inside_wrapper(equation) if leaves else None
         if visit and example:
-            inside = _inside(equation, (*_WRAPPERS, *_OWN_DERIVATIVE))
+            inside = inside_wrapper(equation, (*_WRAPPERS, *_OWN_DERIVATIVE))
             if inside is None:
                 visit(equation, [operand.value for operand in operands])
         if inside is not None:
@@ -213,8 +194,7 @@ def _interpret(jaxpr, constants, inputs, at_site=None, visit=None):
             results = [Value(None, example=True)] * len(equation.outvars)
         else:
             results = [
-                # What is no float, such as an index, has no derivative; nor has what an example and
-                # a parameter decide together, such as whether one is above the other.
+                # Integers have no derivative; nor have comparisons of parameters with the example.
                 Value(
                     r,
                     leaves if is_differentiable(v) and not example else _NONE,
@@ -232,41 +212,45 @@ def _interpret(jaxpr, constants, inputs, at_site=None, visit=None):
     return [read(variable) for variable in jaxpr.outvars]
 
 
-def _inside(equation, wrappers):
-    """The operations that a wrapper wraps, and their constants; None for any other operation."""
+def inside_wrapper(
+    equation: core.JaxprEqn, wrappers: tuple[str, ...] = _WRAPPERS
+) -> tuple[core.Jaxpr, Sequence[Any]] | None:
+    """The operations and constants inside a wrapper; None for any other operation."""
     if equation.primitive.name not in wrappers:
         return None
-    wrapped = equation.params.get("jaxpr", equation.params.get("call_jaxpr"))
+    wrapped: Any = equation.params.get("jaxpr", equation.params.get("call_jaxpr"))
     if isinstance(wrapped, core.ClosedJaxpr):
         return wrapped.jaxpr, wrapped.consts
     return wrapped, ()
 
 
-def inside_wrapper(equation: core.JaxprEqn) -> tuple[core.Jaxpr, Sequence[Any]] | None:
-    """The operations, and their constants, that jit or remat wraps; None for other operations."""
-    return _inside(equation, _WRAPPERS)
-
-
 def apply_operation(equation: core.JaxprEqn, operands: Sequence[Any]) -> list[Any]:
-    """The results of one operation, whatever it is, by a program of this one operation."""
+    """The results of one operation; operands of its literals are ignored."""
     operand_of = {
         variable: operand
         for variable, operand in zip(equation.invars, operands, strict=True)
         if not isinstance(variable, core.Literal)
     }
+    return run_operation(equation, list(operand_of), list(operand_of.values()))
+
+
+def run_operation(
+    equation: core.JaxprEqn, variables: Sequence[Any], operands: Sequence[Any]
+) -> list[Any]:
+    """The results of one operation, by a program of it alone with these input variables."""
     program = _EMPTY_PROGRAM.replace(
-        invars=list(operand_of), outvars=equation.outvars, eqns=[equation], effects=equation.effects
+        invars=list(variables), outvars=equation.outvars, eqns=[equation], effects=equation.effects
     )
-    return core.jaxpr_as_fun(core.ClosedJaxpr(program, ()))(*operand_of.values())
+    return core.jaxpr_as_fun(core.ClosedJaxpr(program, ()))(*operands)
 
 
 def shape_of(variable: Any) -> Any:
-    """Shape and type of a traced value: what has `shape`, `size`, `ndim` and `dtype`."""
+    """Shape and dtype of a traced value, with `shape`, `size`, `ndim` and `dtype`."""
     return variable.aval
 
 
 def is_differentiable(variable: Any) -> bool:
-    """Whether a traced value is of a floating-point or complex type."""
+    """Whether a traced value is floating point or complex."""
     return jnp.issubdtype(shape_of(variable).dtype, jnp.inexact)
 
 

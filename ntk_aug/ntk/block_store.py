@@ -1,4 +1,4 @@
-"""Finished blocks of a kernel on disk, from which a stopped computation goes on."""
+"""Finished blocks of a kernel on disk, so that an interrupted computation can resume."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,31 +12,27 @@ from ntk_aug.errors import BrokenFileError
 from ntk_aug.jacobian import JacobianRows
 from ntk_aug.records import StrPath, fingerprint, replacing
 
-# The entries of one or several kernels for the same rows and columns.
+# Entries of one or several kernels for the same rows and columns.
 Block = Sequence[Float64[np.ndarray, "A B"]]
 
 
 class BlockStore:
-    """Blocks of one kernel, each in a file of its own that is written whole or not at all.
+    """Blocks of one kernel, each in a file that is written atomically.
 
-    They lie in a folder that is named after all that decides the kernel, so blocks of other
-    weights or images are never taken for them. Without a folder nothing is kept.
+    The folder is named by a hash of all that determines the kernel, so blocks of other weights or
+    images are never mistaken for them. Without a folder nothing is kept.
     """
 
     def __init__(
-        self,
-        folder: StrPath | None,
-        rows: JacobianRows,
-        kind: str,
-        arrays: Sequence[Inputs],
+        self, folder: StrPath | None, rows: JacobianRows, kind: str, arrays: Sequence[Inputs]
     ):
         """Names the folder of this kernel's blocks.
 
         Args:
-          folder: in which the kernel's own folder lies; None keeps nothing.
+          folder: contains the kernel's own folder; None keeps nothing.
           rows: of the network.
           kind: of kernel.
-          arrays: images and labels that it is computed from; None where there are none.
+          arrays: the images and labels; None for labels that are not given.
 
         Raises:
           InputError: a folder that cannot be written.
@@ -52,7 +48,7 @@ class BlockStore:
             self.folder = Path(folder) / fingerprint(decisive)[:32]
 
     def find(self, a: slice, b: slice) -> Block | None:
-        """The block of images a x b if it is finished; raises BrokenFileError if it is damaged."""
+        """The finished block of images a x b, or None; raises BrokenFileError if it is damaged."""
         if self.folder is None or not self._path(a, b).exists():
             return None
         try:

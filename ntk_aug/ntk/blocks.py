@@ -1,4 +1,4 @@
-"""Kernels block by block: the loop that is common to one kernel and to three."""
+"""Kernels block by block: the loop that one kernel and kernel triples share."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -6,7 +6,7 @@ from ntk_aug.aliases import Progress
 from ntk_aug.jacobian.row_factors import RowFactors
 from ntk_aug.ntk.block_store import Block, BlockStore
 
-# Images to a side of a block that is kept: what is lost when a computation is stopped.
+# Images per side of a kept block; an interruption loses at most one block.
 _KEPT_SIDE = 256
 
 Rows = Sequence[RowFactors]
@@ -15,9 +15,10 @@ Rows = Sequence[RowFactors]
 def tile_pairs(
     n: int, m: int, tile: int, streaming: int, *, symmetric: bool
 ) -> list[tuple[slice, slice]]:
-    """The images that are held and those that they are multiplied with, pair by pair.
+    """The pairs (images whose rows are held, images that they are multiplied with).
 
-    Of a symmetric kernel only the pairs at and above the diagonal, a tile with itself first.
+    For a symmetric kernel, only pairs at and above the diagonal; a tile is paired with itself
+    first.
     """
     pairs = []
     for start in range(0, n, tile):
@@ -31,9 +32,9 @@ def tile_pairs(
 
 
 def images_computed(pairs: Sequence[tuple[slice, slice]], *, symmetric: bool) -> int:
-    """How often the rows of an image are computed, of all images together.
+    """How often rows of an image are computed, in total.
 
-    A tile stays until another takes its place, those that are held and those that stream apart.
+    Rows stay until the next tile replaces them; held and passing tiles are kept separately.
     """
     held = [a for a, _ in pairs]
     passing = [b for a, b in pairs if not (symmetric and a == b)]
@@ -55,16 +56,16 @@ def kernel_blocks(
     symmetric: bool,
     progress: Progress | None,
 ) -> Iterator[tuple[slice, slice, Block]]:
-    """Yields (images a, images b, the products of their rows), those that are finished as found.
+    """Yields (images a, images b, the products of their rows); finished blocks are loaded.
 
     Args:
       pairs: of `tile_pairs`.
-      held: from images to their rows in each set, kept until it is called again.
-      passing: the same for those that they are multiplied with.
-      products: (a, b, their rows, their rows, called with the share done) -> the kernels' entries.
+      held: from images to their rows in each set, kept until the next call.
+      passing: the same for the images that they are multiplied with.
+      products: (a, b, their rows, their rows, callback for the share done) -> the kernels' entries.
       finished: where blocks are found and kept.
       symmetric: whether both are rows of the same sets.
-      progress: called with ("kernel", entries done, entries in all), in images x images.
+      progress: called with ("kernel", entries done, total), in images x images.
     """
     total = sum(_entries(a, b, symmetric) for a, b in pairs)
     done = 0
@@ -106,12 +107,12 @@ def rows_of_images(images: slice, k: int) -> slice:
 
 
 def num_rows(images: slice, k: int) -> int:
-    """How many rows they are."""
+    """The number of these rows."""
     return (images.stop - images.start) * k
 
 
 def counter(progress: Progress | None, stage: str, total: int) -> Callable[[int], None]:
-    """Turns "so many more are done" into calls of progress(stage, done, total)."""
+    """Turns counts of newly finished items into calls of progress(stage, done, total)."""
     done = 0
 
     def report(count):
@@ -124,7 +125,7 @@ def counter(progress: Progress | None, stage: str, total: int) -> Callable[[int]
 
 
 def _parts(images, side):
-    """Consecutive slices of so many images; one if there is no limit."""
+    """Consecutive slices of `side` images; one slice if there is no limit."""
     side = side or images.stop - images.start
     starts = range(images.start, images.stop, side)
     return [slice(start, min(start + side, images.stop)) for start in starts]

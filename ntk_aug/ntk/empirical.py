@@ -1,4 +1,4 @@
-"""The empirical neural tangent kernel J J' in the forms that are asked for, in float64."""
+"""The empirical kernel J J' in float64: whole, traced, diagonal, or by parameter."""
 
 from collections.abc import Callable
 from typing import Any
@@ -49,21 +49,21 @@ def empirical_kernel(
       images: network inputs [n, ...], such as [n, h, w, c]; or a pytree of such arrays.
       others: [m, ...]; defaults to `images`; then only the upper triangle is computed.
       labels: [n]; needed for `jacobian.LABELLED_ROWS` only.
-      other_labels: [m]; of the others.
-      rows: a key of `jacobian.ROWS`; this and the next two are for a network alone.
+      other_labels: [m], of the others.
+      rows: a key of `jacobian.ROWS`. This and the next two are not for a `JacobianRows`.
       dtype: "float32" or "float64", in which the network is run and differentiated.
       select: from a parameter's path to whether J has columns for it; None takes all.
       traced: sum over the outputs, sum_c K[(i, c), (j, c)], as many works define the kernel.
       memory_bytes: budget of the Jacobian rows held at once.
       mesh: as `kernel_triples` takes it.
-      blocks_folder: where finished blocks are kept; the same call goes on from them.
-      progress: as `kernel_triples` calls it.
+      blocks_folder: as `kernel_triples` takes it.
+      progress: as `kernel_triples` takes it.
 
     Returns:
       [n * k, m * k], rows i * k + c; or [n, m] if traced.
 
     Raises:
-      InputError: as `JacobianRows.blocks` and `images_per_tile` do.
+      InputError: as `JacobianRows.blocks`; a budget below the rows of two images.
     """
     symmetric = others is None
     engine = as_rows(network, images, rows=rows, dtype=dtype, select=select)
@@ -74,9 +74,8 @@ def empirical_kernel(
         others, passing_labels = engine.checked(others, other_labels)
     n, m, outputs = num_examples(images), num_examples(others), engine.outputs_per_example
     k = 1 if traced else outputs
-    # Two sets are held whole where both fit.
-    in_all = n if symmetric else n + m
-    tile, streaming = images_per_tile(engine, in_all, memory_bytes, versions=1)
+    total = n if symmetric else n + m
+    tile, streaming = images_per_tile(engine, total, memory_bytes, versions=1)
     pairs = tile_pairs(n, m, tile, streaming or m, symmetric=symmetric)
     tiles = tiles_of(engine, mesh)
     held, passing = HeldRows(tiles, min(tile, n)), HeldRows(tiles, min(streaming or m, m))
@@ -88,17 +87,13 @@ def empirical_kernel(
         return [_traced(product, outputs) if traced else product]
 
     kernel = np.empty((n * k, m * k))
+    arrays = [images, labels, others, other_labels]
     for a, b, (block,) in kernel_blocks(
         pairs,
         lambda span: [held(images, own_labels, span, report_rows)],
         lambda span: [passing(others, passing_labels, span, report_rows)],
         products,
-        BlockStore(
-            blocks_folder,
-            engine,
-            f"{symmetric=} {traced=}",
-            [images, labels, others, other_labels],
-        ),
+        BlockStore(blocks_folder, engine, f"{symmetric=} {traced=}", arrays),
         symmetric=symmetric,
         progress=progress,
     ):
@@ -118,7 +113,7 @@ def kernel_diagonal(
     dtype: str = "float32",
     progress: Progress | None = None,
 ) -> Float64[np.ndarray, " N"]:
-    """The diagonal of K(X, X) alone, the squared norm of each row; arguments as `row_norms`."""
+    """The diagonal of K(X, X), the squared norm of each row; arguments as `jacobian.row_norms`."""
     norms = row_norms(network, images, labels, rows=rows, dtype=dtype, progress=progress)
     return norms**2
 
@@ -131,12 +126,12 @@ def parameter_kernels(
     rows: str = "logits",
     dtype: str = "float32",
 ) -> dict[str, Float64[np.ndarray, "N N"]]:
-    """K(X, X) of each parameter by its path; together they are the whole.
+    """K(X, X) of each parameter by its path; their sum is the whole kernel.
 
-    All rows are held, as `RowFactors`, and as many kernels as there are parameters.
+    All rows, as `RowFactors`, and one kernel for each parameter are held at once.
     """
     engine = as_rows(network, images, rows=rows, dtype=dtype)
-    by_parameter = engine.by_parameter(engine.factors(images, labels))
+    by_parameter = engine.layout.by_parameter(engine.factors(images, labels))
     return {path: factor_products(A, A) for path, A in by_parameter.items()}
 
 

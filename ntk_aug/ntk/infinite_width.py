@@ -1,4 +1,4 @@
-"""Kernels of infinite width, and how the empirical kernel nears them as the width grows."""
+"""Kernels of infinite width, and the convergence of empirical kernels to them."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -23,7 +23,7 @@ _STAX_LAYERS = {"Dense": {}, "Conv": {"filter_shape": (3, 3), "padding": "SAME"}
 
 
 class InfiniteWidthKernels(NamedTuple):
-    """Of one output; outputs are alike and do not interact.
+    """Kernels of one output; outputs are alike and do not interact.
 
     Attributes:
       nngp: covariance of the outputs of random networks.
@@ -35,13 +35,13 @@ class InfiniteWidthKernels(NamedTuple):
 
 
 class WidthDistance(NamedTuple):
-    """||K - Theta (x) I|| / ||Theta (x) I||, in the Frobenius norm, of networks of one width.
+    """||K - Theta (x) I|| / ||Theta (x) I|| in the Frobenius norm, for networks of one width.
 
     Attributes:
       width: as `build` took it.
       distances: of each network.
       mean: of the distances.
-      std: of the distances, from their squares divided by seeds - 1; NaN of a single one.
+      std: of the distances (seeds - 1 in the denominator); NaN for a single one.
     """
 
     width: int
@@ -61,7 +61,7 @@ def stax_mlp(
 ) -> StaxNetwork:
     """An MLP on flattened images as neural_tangents' (init_fn, apply_fn, kernel_fn).
 
-    In NTK parameterisation: z = W_std / sqrt(inputs) W x + b_std b, all of W and b from N(0, 1).
+    In NTK parameterisation: z = W_std / sqrt(inputs) W x + b_std b, with W and b from N(0, 1).
 
     Args:
       width: hidden units of each layer.
@@ -72,8 +72,8 @@ def stax_mlp(
       b_std: of the biases; 0 for none.
 
     Raises:
-      InputError: an unknown activation, no hidden unit, layer or output, or a deviation that is
-        negative or not finite.
+      InputError: an unknown activation, no unit, layer or output, or a deviation that is negative
+        or not finite.
     """
     hidden, output = _layers("Dense", width, num_outputs, depth, activation, W_std, b_std)
     stax = load_neural_tangents().stax
@@ -90,21 +90,12 @@ def stax_cnn(
     W_std: float = 2**0.5,
     b_std: float = 0.0,
 ) -> StaxNetwork:
-    """3 x 3 convolutions at stride 1, padded with zeros, and a dense layer; as `stax_mlp` is.
+    """3 x 3 convolutions of `width` channels at stride 1, padded with zeros, and a dense layer.
 
-    Args:
-      width: channels of each convolution; a unit sums over 9 times those of the layer before.
-      num_outputs: C.
-      depth: convolutions.
-      activation: "relu" or "erf", after each.
-      pooling: the dense layer sees the mean over positions; otherwise all positions, each with
-        weights of its own. The kernel of infinite width then takes (h w)^2 numbers for a pair of
-        images in place of h w.
-      W_std: of the weights.
-      b_std: of the biases; 0 for none.
-
-    Raises:
-      InputError: as `stax_mlp`.
+    With `pooling` the dense layer sees the mean over positions, otherwise all positions, each with
+    its own weights. Pooling raises the infinite-width kernel's memory from h w to (h w)^2 numbers
+    for a pair of images. Other arguments and errors are those of `stax_mlp`; `depth` counts
+    convolutions.
     """
     hidden, output = _layers("Conv", width, num_outputs, depth, activation, W_std, b_std)
     stax = load_neural_tangents().stax
@@ -112,11 +103,9 @@ def stax_cnn(
 
 
 def infinite_width_kernels(
-    kernel_fn: Callable[..., Any],
-    images: Images,
-    others: Float[Array, "m h w c"] | None = None,
+    kernel_fn: Callable[..., Any], images: Images, others: Float[Array, "m h w c"] | None = None
 ) -> InfiniteWidthKernels:
-    """NNGP and NTK, in float64, of a network of neural_tangents' `stax`; the last of its three."""
+    """NNGP and NTK in float64, by the kernel_fn of a neural_tangents `stax` network."""
     with derivative_precision("float64"):
         first, second = (
             None if x is None else jnp.asarray(check_network_inputs(x), "float64")
@@ -135,15 +124,15 @@ def width_convergence(
     seeds: int = 10,
     progress: Progress | None = None,
 ) -> Iterator[WidthDistance]:
-    """Yields, for each width, how far kernels of random networks are from that of infinite width.
+    """Yields for each width how far kernels of random networks are from the infinite-width kernel.
 
     Args:
-      key: of the networks' initial parameters; a network's own depends on its width and place.
+      key: of the initial parameters; each network's key depends on its width and number.
       build: from a width to a network, such as `lambda width: stax_mlp(width, 10)`.
       images: network inputs [n, h, w, c].
       widths: in any order.
       seeds: networks of each width.
-      progress: called with ("networks", networks done, networks in all).
+      progress: called with ("networks", networks done, total).
 
     Raises:
       InputError: no seed, no width or one below 1, or images that a network does not take.

@@ -1,4 +1,4 @@
-"""Kernels of the outputs of a network: of all [n * C, n * C], or of each alike [n, n]."""
+"""Kernels over all outputs [n * C, n * C], or kernels [n, n] that act on each output alike."""
 
 from typing import Any
 
@@ -9,14 +9,8 @@ from ntk_aug.checks import check_labels, check_same_shape
 from ntk_aug.errors import InputError
 
 
-def check_symmetric(kernel: Float64[np.ndarray, "N N"]) -> None:
-    """Raises InputError unless the kernel is symmetric up to the rounding of float32."""
-    if not np.allclose(kernel, kernel.T, rtol=0, atol=1e-5 * np.abs(kernel).max()):
-        raise InputError("kernel is not symmetric, expected K(X, X) of the training set")
-
-
 def finite_values(values: Any, what: str) -> Float64[np.ndarray, "..."]:
-    """The values in float64; raises InputError if one is not finite."""
+    """The values in float64; raises InputError if any is not finite."""
     values = np.asarray(values, np.float64)
     if not np.isfinite(values).all():
         raise InputError(f"{what} holds NaN or infinity")
@@ -24,20 +18,23 @@ def finite_values(values: Any, what: str) -> Float64[np.ndarray, "..."]:
 
 
 def targets_of_outputs(targets: Any, n: int, C: int) -> Float64[np.ndarray, "n C"]:
-    """Targets [n, C] in float64, of labels [n] too; raises InputError where they do not fit."""
+    """Targets [n, C] in float64, one-hot for labels [n]; raises InputError for a misfit."""
     if np.ndim(targets) == 1:
         return np.eye(C)[check_labels(targets, n, C)]
     check_same_shape(np.shape(targets), (n, C), "targets")
     return finite_values(targets, "targets")
 
 
-def acts_on_each_alike(
-    kernel: Float64[np.ndarray, "N M"], n: int, C: int, traced: bool | None
-) -> bool:
-    """Whether the kernel is [n, n]; its maker alone knows if that is a sum over the outputs.
+def kernel_form(
+    kernel: Float64[np.ndarray, "N N"], n: int, C: int, traced: bool | None
+) -> tuple[int, int]:
+    """The kernel's rows per example (1 if it acts on each output alike), and a divisor.
+
+    The divisor is C for a sum over the outputs, whose mean is used.
 
     Raises:
-      InputError: another shape than [n * C, n * C] or [n, n], or `traced` is missing or wrong.
+      InputError: a shape other than [n * C, n * C] or [n, n], a missing or wrong `traced`, or a
+        kernel that is not symmetric up to float32's rounding.
     """
     if kernel.shape not in ((n * C, n * C), (n, n)):
         raise InputError(
@@ -47,16 +44,18 @@ def acts_on_each_alike(
     alike = kernel.shape != (n * C, n * C)
     if alike and traced is None:
         raise InputError(
-            f"kernel has shape {kernel.shape} for {C} outputs: say traced=True where it is their "
-            "sum, or traced=False where it is that of one output"
+            f"kernel has shape {kernel.shape} for {C} outputs, which is ambiguous: pass "
+            "traced=True for the sum over outputs, or traced=False for one output"
         )
     if traced and not alike and C > 1:
         raise InputError(f"kernel has shape {kernel.shape}, expected {(n, n)} as it is traced")
-    return alike
+    if not np.allclose(kernel, kernel.T, rtol=0, atol=1e-5 * np.abs(kernel).max()):
+        raise InputError("kernel is not symmetric, expected K(X, X) of the training set")
+    return (1, C if traced else 1) if alike else (C, 1)
 
 
 def in_axes(kernel: Float64[np.ndarray, "N M"], k: int, alike: bool) -> np.ndarray:
-    """As neural_tangents has it: a pair of axes for the examples, and one for the outputs."""
+    """The kernel in neural_tangents' form: two axes for examples, then two for outputs."""
     if alike:
         return kernel
     a, b = (side // k for side in kernel.shape)

@@ -1,7 +1,6 @@
 """Products A B' of Jacobian rows, in float64 whatever the rows are.
 
-XLA multiplies: on recent processors it is up to twice as fast as the BLAS that numpy brings, which
-does not know all of them.
+XLA multiplies: on recent processors it is up to twice as fast as numpy's BLAS.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,10 +12,10 @@ import numpy as np
 from ntk_aug.aliases import Float, Float64
 from ntk_aug.jacobian.row_factors import RowFactors
 
-# Columns converted to float64 at a time: many enough for a fast product, few beside the rows.
+# Columns converted to float64 at a time: enough for a fast product, little memory beside the rows.
 _CHUNK = 8192
 _CHUNK_BYTES, _LEAST_CHUNK = 512 * 2**20, 512
-# Rows of a block of the result: a symmetric product needs only the blocks of a triangle.
+# Rows of a block of the result; a symmetric product computes only a triangle of blocks.
 _SIDE = 320
 _ALIGNMENT = 64
 
@@ -26,14 +25,14 @@ Product = tuple[np.ndarray, np.ndarray, np.ndarray]
 def row_products(
     A: Float[np.ndarray, "N P"], B: Float[np.ndarray, "M P"]
 ) -> Float64[np.ndarray, "N M"]:
-    """A B' of float32 or float64 rows, with products and sums in float64; A is B costs less."""
+    """A B' of float32 or float64 rows, with products and sums in float64; cheaper if A is B."""
     total = np.zeros((len(A), len(B)))
     _add_row_products([(total, A, B)], lambda share: None)
     return total
 
 
 def factor_products(A: RowFactors, B: RowFactors) -> Float64[np.ndarray, "N M"]:
-    """A B' of rows in factors, with products and sums in float64; A is B costs less."""
+    """A B' of rows in factors, with products and sums in float64; cheaper if A is B."""
     total = np.zeros((len(A.rows), len(B.rows)))
     add_products([(total, A, B)])
     return total
@@ -66,7 +65,7 @@ def _add_row_products(products: Sequence[Product], report: Callable[[float], Non
     num_columns = products[0][1].shape[1]
     num_rows = sum(len(array) for array in arrays.values())
     width = min(max(num_columns, 1), max(_CHUNK_BYTES // (8 * num_rows), _LEAST_CHUNK), _CHUNK)
-    # Columns are converted into the same memory again and again, once for all products.
+    # All products share the converted columns, in memory that is reused.
     converted = {key: _aligned_zeros(len(array), width) for key, array in arrays.items()}
     with jax.enable_x64(True):
         for start in range(0, num_columns, width):
@@ -93,7 +92,7 @@ def _product(A, B):
 
 
 def mirror(total: Float64[np.ndarray, "N N"]) -> None:
-    """Copies what is above the diagonal below it."""
+    """Copies the upper triangle to the lower one."""
     for start in range(0, len(total), _SIDE):
         block = total[start : start + _SIDE, start : start + _SIDE]
         block[...] = np.triu(block) + np.triu(block, 1).T
@@ -103,7 +102,7 @@ def mirror(total: Float64[np.ndarray, "N N"]) -> None:
 
 
 def _row_blocks(buffer):
-    """(rows, those rows as an array of JAX in the same memory) for every block of rows."""
+    """(rows, the same memory as a JAX array) for every block of rows."""
     spans = [
         slice(start, min(start + _SIDE, len(buffer))) for start in range(0, len(buffer), _SIDE)
     ]

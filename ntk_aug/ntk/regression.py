@@ -1,4 +1,4 @@
-"""Kernel regression: what a linearised network has learnt at the end of training."""
+"""Kernel regression: the predictions of a linearised network after training."""
 
 from typing import NamedTuple
 
@@ -8,23 +8,18 @@ from scipy import linalg
 from ntk_aug.aliases import Array, Float, Float64, Int
 from ntk_aug.checks import check_at_least, check_same_shape
 from ntk_aug.errors import InputError
-from ntk_aug.ntk.output_kernels import (
-    acts_on_each_alike,
-    check_symmetric,
-    finite_values,
-    targets_of_outputs,
-)
+from ntk_aug.ntk.output_kernels import finite_values, kernel_form, targets_of_outputs
 
 
 class KernelRegression(NamedTuple):
     """A fit of a kernel to targets.
 
     Attributes:
-      train: predictions on the training set, which are the targets where the ridge is 0.
+      train: predictions on the training set; equal to the targets for ridge 0.
       test: predictions on the other examples; None if there are none.
-      coefficients: (K + ridge I)^-1 y, so that a prediction is K(x, X) coefficients.
-      condition: of K + ridge I in the 1-norm, estimated; the coefficients are good to about 1e-16
-        times that.
+      coefficients: (K + ridge I)^-1 y; a prediction is K(x, X) coefficients.
+      condition: estimated 1-norm condition number of K + ridge I; the coefficients have a relative
+        error of about 1e-16 times that.
     """
 
     train: Float64[np.ndarray, "n C"]
@@ -43,19 +38,18 @@ def kernel_regression(
 ) -> KernelRegression:
     """K* (K + ridge I)^-1 y, in float64 by a Cholesky decomposition.
 
-    With ridge 0 this is the limit of long training on the squared loss, for a network that starts
-    at zero. For one that starts at outputs f and f*, fit y - f and add f*:
-    `linearized_predictions` tends to that.
+    With ridge 0 this is the limit of long training on the squared loss for a network that starts at
+    zero. If it starts at outputs f and f*, fit y - f and add f*: the limit of
+    `linearized_predictions`.
 
     Args:
-      kernel: K(X, X), [n * C, n * C] with rows i * C + c, or [n, n] for one that acts on each
-        output alike.
-      targets: y [n, C]; or the labels [n], which become one-hot, for a kernel [n * C, n * C].
-      test_kernel: K(X*, X), [m * C, n * C] or [m, n], in the form of the other.
+      kernel: K(X, X), [n * C, n * C] with rows i * C + c, or [n, n] if it acts on each output
+        alike.
+      targets: y [n, C]; or labels [n], which become one-hot, for a kernel [n * C, n * C].
+      test_kernel: K(X*, X), [m * C, n * C] or [m, n], in the form of `kernel`.
       ridge: added to the diagonal, in the unit of the kernel.
-      traced: what [n, n] and [m, n] hold, needed where C > 1. True: the sum over outputs, of which
-        the mean is used; it is the mean that the ridge is added to. False: the kernel of one
-        output.
+      traced: as `linearized_predictions` takes it; the ridge is added to the mean of a sum over
+        outputs.
 
     Raises:
       InputError: shapes that do not fit together, values that are not finite, a kernel that is not
@@ -71,30 +65,28 @@ def kernel_regression(
     y = _targets(targets, len(kernel))
     n, C = y.shape
     check_at_least(n, 1, "the number of examples")
-    alike = acts_on_each_alike(kernel, n, C, traced)
-    check_symmetric(kernel)
-    k, scale = (1, C if traced else 1) if alike else (C, 1)
-    kernel = kernel / scale
+    k, divisor = kernel_form(kernel, n, C, traced)
+    kernel = kernel / divisor
     coefficients, condition = _solve(kernel, ridge, y.reshape(n * k, -1))
     test = None
     if test_kernel is not None:
         test_kernel = finite_values(test_kernel, "test_kernel")
         m = len(test_kernel) // k
         check_same_shape(test_kernel.shape, (m * k, n * k), "test_kernel")
-        test = (test_kernel / scale @ coefficients).reshape(m, C)
+        test = (test_kernel / divisor @ coefficients).reshape(m, C)
     train = (kernel @ coefficients).reshape(n, C)
     return KernelRegression(train, test, coefficients.reshape(n, C), condition)
 
 
 def _targets(targets, num_rows):
-    """Targets [n, C]; C of labels is what the rows of the kernel leave for each."""
+    """Targets [n, C]; for labels, C follows from the rows of the kernel."""
     if np.ndim(targets) != 1:
         n, C = np.shape(targets) if np.ndim(targets) == 2 else (num_rows, 1)
         return targets_of_outputs(targets, n, C)
     n = len(targets)
     if n in (0, num_rows) or num_rows % n:
         raise InputError(
-            f"{n} labels do not tell the outputs of a kernel of {num_rows} rows: give targets "
+            f"{n} labels do not determine the outputs of a kernel of {num_rows} rows: pass targets "
             "[n, C], such as one-hot ones"
         )
     return targets_of_outputs(targets, n, num_rows // n)
@@ -109,12 +101,12 @@ def _solve(kernel, ridge, y):
         rcond = float(linalg.lapack.dpocon(factor, norm, uplo="L")[0])
     except linalg.LinAlgError:
         rcond = 0.0
-    # As small as rounding makes it where the matrix is singular.
+    # Below this the matrix is singular up to rounding.
     if rcond <= len(kernel) * np.finfo(np.float64).eps:
         low, *_, high = linalg.eigvalsh(kernel)
         raise InputError(
             f"the kernel with ridge {ridge:g} is not positive definite up to rounding, its "
-            f"eigenvalues are {low:.2g} to {high:.2g}: give a ridge such as "
+            f"eigenvalues are {low:.2g} to {high:.2g}: use a ridge such as "
             f"{2 * max(-low, 0) + 1e-10 * max(high, -low):.1g}"
         )
     return linalg.cho_solve((factor, lower), y), 1 / rcond

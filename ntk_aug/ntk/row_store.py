@@ -1,10 +1,8 @@
-"""Rows of tiles of images: how many are held at a time, where, and how they are multiplied.
+"""Rows of tiles of images: how many are held, where, and how they are multiplied.
 
-Rows are in the host's memory, computed and multiplied by its cores (`HostTiles`), or on the devices
-of a mesh (`DeviceTiles`).
+`HostTiles` keeps and multiplies rows in the host's memory, `DeviceTiles` on the devices of a mesh.
 """
 
-import abc
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -28,7 +26,7 @@ _DEVICE_CHUNK = 8192
 
 
 def gib_rounded_up(num_bytes: int) -> float:
-    """Gibibytes with three decimals, never fewer than that many bytes: a budget that works."""
+    """Gibibytes rounded up to three decimals, so that a stated budget is sufficient."""
     return math.ceil(num_bytes / 2**30 * 1000) / 1000
 
 
@@ -37,24 +35,24 @@ def images_per_tile(
 ) -> tuple[int, int]:
     """How many images' rows are held, and how many stream past at a time.
 
-    All n are held, and none stream, where the budget allows it. Otherwise a sixth of the budget is
-    for those that stream, or as many as are differentiated at once: fewer would be computed in
-    vain, and leave the products waiting for conversions to float64; more would need more passes.
+    All n are held and none stream if the budget allows it. Otherwise a sixth of the budget, but at
+    least one block, streams: fewer would waste computed rows and conversions to float64, more would
+    need more passes.
 
     Args:
       rows: of one network.
-      n: images in all.
-      memory_bytes: of the rows that are held and that stream.
-      versions: rows of each image: two where plain and augmented ones go side by side.
+      n: the number of images.
+      memory_bytes: for rows that are held and that stream.
+      versions: rows of each image: two for plain and augmented ones side by side.
 
     Raises:
-      InputError: not even one of each fits the budget (the least that works is stated).
+      InputError: the budget does not hold two images (the least sufficient budget is stated).
     """
     image_bytes = versions * rows.factor_bytes
     fitting = memory_bytes // image_bytes
     if n <= fitting:
         return n, 0
-    if not fitting >= 2:  # which NaN is not
+    if not fitting >= 2:  # true for NaN
         least = min(n, 2)
         raise InputError(
             f"a memory budget of {memory_bytes / 2**30:.3g} GiB does not hold the Jacobian rows of "
@@ -64,75 +62,46 @@ def images_per_tile(
     return fitting - streaming, streaming
 
 
-class Tiles(abc.ABC):
-    """Computes the rows of tiles of images, and multiplies them.
-
-    Attributes:
-      outputs_per_example: k, the rows of one image.
-    """
-
-    outputs_per_example: int
-
-    @abc.abstractmethod
-    def empty(self, n: int) -> Any:
-        """Memory for the rows of n images, to be given to `compute` again and again."""
-
-    @abc.abstractmethod
-    def compute(
-        self, out: Any, images: Inputs, labels: np.ndarray, span: slice, report: Report
-    ) -> RowFactors:
-        """The rows of the images in span; reports how many images more are done."""
-
-    @abc.abstractmethod
-    def products(
-        self,
-        pairs: Sequence[tuple[RowFactors, RowFactors]],
-        sides: tuple[int, int],
-        report: Report,
-    ) -> list[Float64[np.ndarray, "A B"]]:
-        """A B' of each pair, all of so many rows; A is B costs less. Reports the share done."""
-
-
-def tiles_of(rows: JacobianRows, mesh: Mesh | None) -> Tiles:
-    """Tiles on the mesh; None takes the GPUs that there are, and otherwise the host."""
+def tiles_of(rows: JacobianRows, mesh: Mesh | None) -> "HostTiles | DeviceTiles":
+    """Tiles on the mesh; None takes all GPUs, or else the host."""
     if mesh is None and jax.default_backend() == "gpu":
         mesh = Mesh(np.array(jax.local_devices()), ("images",))
     return HostTiles(rows) if mesh is None else DeviceTiles(rows, mesh)
 
 
-class HostTiles(Tiles):
-    """Rows in the host's memory."""
+class HostTiles:
+    """Rows in the host's memory.
+
+    Attributes:
+      outputs_per_example: k, the rows of one image.
+    """
 
     def __init__(self, rows: JacobianRows):
         self._rows = rows
         self.outputs_per_example = rows.outputs_per_example
 
     def empty(self, n: int) -> RowFactors:
-        """Arrays that are written to."""
-        return self._rows.empty_factors(n)
+        """Memory for the rows of n images, to be passed to `compute` repeatedly."""
+        return self._rows.layout.empty(n)
 
     def compute(
         self, out: RowFactors, images: Inputs, labels: np.ndarray, span: slice, report: Report
     ) -> RowFactors:
-        """By blocks, on all cores."""
+        """The rows of the images in span; reports the number of images just done."""
         part = out.part(0, span.stop - span.start)
         return self._rows.fill_factors(part, images, labels, span.start, span.stop, report)
 
     def products(
-        self,
-        pairs: Sequence[tuple[RowFactors, RowFactors]],
-        sides: tuple[int, int],
-        report: Report,
+        self, pairs: Sequence[tuple[RowFactors, RowFactors]], sides: tuple[int, int], report: Report
     ) -> list[Float64[np.ndarray, "A B"]]:
-        """In blocks of columns, by `add_products`."""
-        totals = [np.zeros(sides) for _ in pairs]
-        triples = [(total, A, B) for total, (A, B) in zip(totals, pairs, strict=True)]
+        """A B' of each pair, of shape `sides`; cheaper if A is B. Reports the share done."""
+        triples = [(np.zeros(sides), A, B) for A, B in pairs]
         add_products(triples, report)
-        return totals
+        return [total for total, _, _ in triples]
 
 
-class DeviceTiles(Tiles):
-    """Rows on the devices of a mesh, divided by images; products there, too, in float64."""
+class DeviceTiles:
+    """Rows and products on the devices of a mesh, divided by images; methods as `HostTiles`."""
 
     def __init__(self, rows: JacobianRows, mesh: Mesh):
         self._sharded = ShardedRows(rows, mesh)
@@ -141,28 +110,24 @@ class DeviceTiles(Tiles):
 
     def empty(self, n: int) -> None:
         """Nothing: rows stay where they are computed."""
-        return None
 
     def compute(
         self, out: None, images: Inputs, labels: np.ndarray, span: slice, report: Report
     ) -> RowFactors:
-        """A share of the images on each device."""
+        """The rows of the images in span, a share on each device."""
         factors = self._sharded(images, labels, start=span.start, stop=span.stop)
         report(span.stop - span.start)
         return factors
 
     def products(
-        self,
-        pairs: Sequence[tuple[RowFactors, RowFactors]],
-        sides: tuple[int, int],
-        report: Report,
+        self, pairs: Sequence[tuple[RowFactors, RowFactors]], sides: tuple[int, int], report: Report
     ) -> list[Float64[np.ndarray, "A B"]]:
-        """Compiled for all devices together."""
+        """A B' of each pair."""
         products = []
         for A, B in pairs:
             with jax.enable_x64(True):
                 product = np.asarray(self._product(A[:3], B[:3]))
-            # Rows that only fill up the devices come last.
+            # Padding comes last.
             product = product[: sides[0], : sides[1]].copy()
             if A is B:
                 mirror(product)
@@ -171,7 +136,7 @@ class DeviceTiles(Tiles):
 
 
 def _product(A, B):
-    """A B' in float64 of arrays that may be float32, a chunk of columns at a time."""
+    """A B' in float64 of float32 or float64 arrays, a chunk of columns at a time."""
     (a, *factors_a), (b, *factors_b) = A, B
     width = min(_DEVICE_CHUNK, a.shape[1])
 
@@ -195,10 +160,10 @@ def _product(A, B):
 
 
 class HeldRows:
-    """The rows of the last tile that was asked for, in memory that is allocated once."""
+    """The rows of the last tile, in memory that is allocated once."""
 
-    def __init__(self, tiles: Tiles, size: int):
-        """Of tiles of up to `size` images."""
+    def __init__(self, tiles: HostTiles | DeviceTiles, size: int):
+        """For tiles of up to `size` images."""
         self._tiles, self._size = tiles, size
         self._memory: Any = None
         self._current: Any = None
@@ -206,12 +171,12 @@ class HeldRows:
     def __call__(
         self, images: Inputs, labels: np.ndarray, span: slice, report: Report
     ) -> RowFactors:
-        """The rows of the images in span; computed unless they are those that are held."""
+        """The rows of the images in span, computed unless they are held already."""
         if self._current is None:
             self._memory = self._tiles.empty(self._size)
         elif self._current[0] is images and self._current[1] == span:
             return self._current[2]
-        self._current = images, None, None  # rows that are half computed are nobody's
+        self._current = images, None, None  # an interruption leaves invalid rows
         rows = self._tiles.compute(self._memory, images, labels, span, report)
         self._current = images, span, rows
         return rows

@@ -1,8 +1,8 @@
-"""Empirical kernels K = J J', M = J J~', K~ = J~ J~', in float64, without both Jacobians in memory.
+"""Empirical kernels K = J J', M = J J~', K~ = J~ J~' in float64, without holding both Jacobians.
 
-Everything that the spectrum study reports follows from these three (see `ntk_aug.spectrum`).
-Rows may be float32; their products are converted to float64 before they are summed, because a
-float32 Gram matrix is blind to singular values below 3e-4 of the largest.
+All of the spectrum study follows from these three (see `ntk_aug.spectrum`). Rows may be float32,
+but are converted to float64 before they are multiplied and summed: a float32 Gram matrix loses
+singular values below 3e-4 of the largest.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -62,9 +62,9 @@ def kernel_triples(
 ) -> Iterator[KernelTriple]:
     """Computes the three kernels for each augmented version of the same images; K is one array.
 
-    If both Jacobians fit the budget, J is computed once and kept for all versions. Otherwise the
-    rows of one tile of images are held while those of the images after it stream past:
-    with T tiles, rows are computed (T + 1) / 2 times.
+    If both Jacobians fit the budget, J is computed once for all versions. Otherwise the rows of one
+    tile of images are held while those of later images stream past: with T tiles, rows are computed
+    (T + 1) / 2 times.
 
     Args:
       network: as `models.as_view` takes it, or its `JacobianRows`, which are compiled once for
@@ -72,16 +72,16 @@ def kernel_triples(
       images: network inputs [n, ...], such as [n, h, w, c]; or a pytree of such arrays.
       augmented: each of the same shape, in the same order.
       labels: [n]; needed for `jacobian.LABELLED_ROWS` only.
-      rows: a key of `jacobian.ROWS`; this and the next two are for a network alone.
+      rows: a key of `jacobian.ROWS`. This and the next two are not for a `JacobianRows`.
       dtype: "float32" or "float64", in which the network is run and differentiated.
       select: from a parameter's path to whether J has columns for it; None takes all.
-      memory_bytes: budget of the Jacobian rows held at once; the kernels, 3 * 8 * N^2 bytes,
-        about as much for the products, and the blocks being computed come on top.
-      mesh: devices that compute, keep and multiply the rows, divided by images; None takes the
-        GPUs that there are, and otherwise the host's cores.
-      blocks_folder: where finished blocks are kept; the same call goes on from them.
-      progress: called with ("Jacobian", images done, images in all) and with ("kernel", entries
-        done, entries in all) in images x images, for each version.
+      memory_bytes: budget of the Jacobian rows held at once; the kernels, 3 * 8 * N^2 bytes, about
+        as much for the products, and the current block come on top.
+      mesh: devices that compute, keep and multiply the rows, divided by images; None takes all
+        GPUs, or else the host's cores.
+      blocks_folder: where finished blocks are kept; the same call resumes from them.
+      progress: for each version, called with ("Jacobian", images done, total) and ("kernel",
+        entries done, total) in images x images.
 
     Returns:
       An iterator; the images are checked before its first kernel is asked for.
@@ -104,7 +104,7 @@ def kernel_triples(
 
 
 def _checked_version(engine, version, images, labels):
-    # A copy: who draws it may fill the same memory with the next one.
+    # A copy, because the caller may reuse the memory for the next version.
     version = jax.tree.map(np.array, version)
     check_same_batch(version, images, "a batch of augmented images")
     return engine.checked(version, labels)[0]
@@ -135,7 +135,7 @@ def _triples(tiles, sides, images, versions, labels, store_of, progress):
         )
 
     for version in versions:
-        # Rows of plain and augmented images go side by side: one of them tells of both.
+        # Plain and augmented rows advance together: one of them reports.
         report = counter(progress, "Jacobian", images_computed(pairs, symmetric=True))
 
         def rows_of(plain, augmented, span, version=version, report=report):

@@ -1,13 +1,12 @@
-"""How far each computed singular value may be from the exact one, and which are uncertain.
+"""Error estimates of computed singular values, and which values are uncertain.
 
-Two errors add up. The rows: J is computed as J + E, and by Weyl no singular value moves further
-than ||E||_2 (`rounding.rows_rounding` estimates it). And the decomposition, in arithmetic of
-precision eps: a direct SVD is exact for a matrix c eps sigma_1 away; eigenvalues of K = J J' are
-those of a matrix c eps sigma_1^2 away, which moves sigma by c eps sigma_1^2 / sigma, and a sigma of
-zero to sqrt(c eps) sigma_1 at most.
+Two errors add up. First, rows: J is computed as J + E, and by Weyl no singular value moves further
+than ||E||_2, which `rows_rounding` estimates. Second, the decomposition in arithmetic of precision
+eps: a direct SVD is exact for a matrix c eps sigma_1 away; eigenvalues of K = J J' are those of a
+matrix c eps sigma_1^2 away, which moves sigma by c eps sigma_1^2 / sigma, and a zero sigma by at
+most sqrt(c eps) sigma_1.
 
-Measured on networks, the largest values move by a tenth to a half of Weyl's bound, small ones by
-1 / 10,000 to 1 / 10 of it: rounding does not point where they are.
+On real networks, the largest values moved by 0.1 to 0.5 of Weyl's bound, small ones by 1e-4 to 0.1.
 """
 
 from typing import Any, NamedTuple
@@ -26,7 +25,7 @@ from ntk_aug.models import ModelView
 from ntk_aug.ntk.triples import DEFAULT_MEMORY_BYTES
 from ntk_aug.records import fingerprint
 
-# c of the analysis above: at most 4.2 was measured for kernels of networks with up to 900 rows.
+# c above: at most 4.2 was measured for kernels of networks with up to 900 rows.
 _CONSTANT = 8
 UNCERTAIN_SHARE = 0.1
 
@@ -34,13 +33,13 @@ UNCERTAIN_SHARE = 0.1
 def value_errors(
     values: Float64[np.ndarray, " r"], *, backend: str, dtype: str, rows_norm: float
 ) -> Float64[np.ndarray, " r"]:
-    """An estimate of the absolute error of each singular value, from above.
+    """An upper estimate of the absolute error of each singular value.
 
     Args:
       values: sigma_i, descending.
       backend: a key of `BACKENDS`; neural_tangents sums in the precision of the rows.
       dtype: of the rows.
-      rows_norm: ||E||_2 of the rows' rounding; NaN if it is not known, and then all errors are.
+      rows_norm: ||E||_2 of the rows' rounding; NaN if unknown, which makes all errors NaN.
     """
     sums = dtype if backend == "neural_tangents" else "float64"
     unit = _CONSTANT * float(np.finfo(sums).eps)
@@ -54,15 +53,12 @@ def value_errors(
 def uncertain_values(
     values: Float64[np.ndarray, "... r"], errors: Float64[np.ndarray, "... r"]
 ) -> Bool[np.ndarray, "... r"]:
-    """Which values have an estimated error above UNCERTAIN_SHARE, a tenth, of themselves.
-
-    Those whose error is not known (NaN) are uncertain, too.
-    """
+    """Which values have an error above UNCERTAIN_SHARE of themselves, or an unknown one."""
     return ~(errors <= UNCERTAIN_SHARE * values)
 
 
 DEFAULT_SAMPLE = 20
-# Of each augmented version besides those with flips: their rounding is much the same as without
+# For augmented versions, besides images with flips: rounding is much the same as without
 # augmentation, and float64 rows of a ResNet take three times as long as float32 ones.
 _SAMPLE_OF_VERSION = 10
 _RATIO = float(np.finfo("float64").eps / np.finfo("float32").eps)
@@ -73,10 +69,10 @@ class RowsRounding(NamedTuple):
 
     Attributes:
       norm: an estimate of ||E||_2 for all n images.
-      norm_without_flips: what it would be if no mask flipped.
-      median: of |row of E| / |row of J| over the images of the sample.
+      norm_without_flips: the same if no mask flipped.
+      median: of |row of E| / |row of J| over the sampled images.
       largest: the largest of them.
-      largest_without_flips: the same without images in which a mask flips; NaN if there are none.
+      largest_without_flips: the largest among images without a flipped mask; NaN if there are none.
       num_images: in the sample.
     """
 
@@ -100,23 +96,23 @@ def rows_rounding(
 ) -> RowsRounding:
     """Measures the rounding of float32 rows on at most `sample` images, evenly spaced.
 
-    E'E is a sum over images, and the largest eigenvalue is convex: for m of n images drawn at
-    random, ||E||_2^2 is at most n / m times the mean of ||E_m||_2^2 over all draws (of which one is
-    computed: it may be below the mean, while Weyl's bound leaves more room). Images in which
-    masks flip are few and far off, so they are a part of their own: half of the sample, if there
-    are so many. The squares of the two parts add up, again from above.
+    E'E is a sum over images and the largest eigenvalue is convex: for m random images of n,
+    ||E||_2^2 is at most n / m times the mean of ||E_m||_2^2 over all draws. One draw is computed,
+    which may be below the mean; Weyl's bound leaves more room. Images with flipped masks are
+    sampled separately, because they are rare and atypical: up to half of the sample. The squares of
+    the two parts add up to an upper bound.
 
     Args:
       single: rows of a network in float32.
       double: those of the same network in float64.
-      masks: what `jacobian.flipped_masks` finds on the same images.
+      masks: from `jacobian.flipped_masks` on the same images.
       images: network inputs [n, ...], such as [n, h, w, c].
       labels: [n]; needed for `jacobian.LABELLED_ROWS` only.
-      sample: images at most.
-      memory_bytes: budget of the rows held at once; the sample is smaller if it has to be.
+      sample: the largest number of images.
+      memory_bytes: budget of the rows held at once; it may reduce the sample.
 
     Raises:
-      InputError: rows of other precisions, a sample of none, or what `JacobianRows.blocks` refuses.
+      InputError: rows of other precisions, an empty sample, or as `JacobianRows.blocks`.
     """
     if (single.dtype, double.dtype) != ("float32", "float64"):
         raise InputError(
@@ -128,7 +124,7 @@ def rows_rounding(
     check_same_shape(masks.flipped.shape, (n,), "masks.flipped")
     flips = masks.flipped > 0
     parts = [part for part in (np.flatnonzero(~flips), np.flatnonzero(flips)) if len(part)]
-    # Of the rows in float32, in float64, and their difference.
+    # Bytes of one image's rows in float32 and float64; their difference is held too.
     in_factors = _factored(single) == _factored(double)
     sizes = [
         engine.factor_bytes if in_factors else engine.outputs_per_example * engine.row_bytes
@@ -141,7 +137,7 @@ def rows_rounding(
     for part in parts:
         count = min(len(part), room, fitting)
         chosen = part[np.linspace(0, len(part) - 1, count).astype(int)]
-        # All images are given, so that the blocks are those of the study: the same program.
+        # Passing all images makes the blocks, and so the program, those of the study.
         order = np.concatenate([chosen, np.setdiff1d(np.arange(n), chosen)])
         given = None if labels is None else np.asarray(labels)[order]
         ordered = take_examples(images, order)
@@ -170,11 +166,11 @@ def rows_rounding(
 
 
 class InputsRounding(NamedTuple):
-    """What rounding does to the rows of one set of inputs.
+    """The effect of rounding on the rows of one batch of inputs.
 
     Attributes:
-      norm: ||E||_2 of the rows that were asked for, in their own precision; NaN if not known.
-      masks: that float32 and float64 set differently; -1 of each image if not known.
+      norm: ||E||_2 of the rows in their own precision; NaN if unknown.
+      masks: flipped between float32 and float64; -1 if unknown.
       rows: the rounding of float32 rows.
     """
 
@@ -184,14 +180,14 @@ class InputsRounding(NamedTuple):
 
 
 class RoundingMeter:
-    """Measures the rounding of the rows of one network, for any number of versions of its inputs.
+    """Measures the rounding of one network's rows for any number of versions of its inputs.
 
     One engine in the other precision and one program for the masks serve all versions; equal
-    versions are measured once. The first version has the sample of `rows_rounding`, the others one
-    of half its size, and up to as many images more in which masks flip.
+    versions are measured once. The first version has the sample of `rows_rounding`, later ones half
+    of it plus up to as many images with flipped masks.
 
     Attributes:
-      unknown: why nothing is known, where the network cannot be computed in float64; or empty.
+      unknown: why nothing is known, if the network cannot be computed in float64; otherwise empty.
     """
 
     def __init__(
@@ -204,16 +200,7 @@ class RoundingMeter:
         rows: str,
         memory_bytes: int,
     ):
-        """Prepares the engine in the other precision.
-
-        Args:
-          view: of the network.
-          engine: its rows.
-          example: the shape of one example, as `JacobianRows` takes it.
-          labels: [n]; needed for `jacobian.LABELLED_ROWS` only.
-          rows: a key of `jacobian.ROWS`.
-          memory_bytes: budget of the rows held at once.
-        """
+        """Prepares the engine in the other precision; arguments are those of `study_spectrum`."""
         self.unknown = ""
         self._engine, self._labels, self._memory_bytes = engine, labels, memory_bytes
         self._measured: dict[tuple[str, ...], InputsRounding] = {}
@@ -227,7 +214,7 @@ class RoundingMeter:
             self._pair = (engine, second) if other == "float64" else (second, engine)
 
     def __call__(self, inputs: Inputs) -> InputsRounding:
-        """The rounding of the rows of these inputs; NaN where it is not known."""
+        """The rounding of the rows of these inputs; NaN if unknown."""
         if not self.unknown:
             try:
                 return self._measure(inputs)
@@ -251,7 +238,7 @@ class RoundingMeter:
                 sample=later if self._measured else DEFAULT_SAMPLE,
                 memory_bytes=self._memory_bytes,
             )
-            # float64 rows round 2^-29 times as much, and masks hardly ever flip.
+            # float64 rounds 2^-29 times as much, and masks hardly ever flip.
             of_single = self._engine is self._pair[0]
             norm = found.norm if of_single else _RATIO * found.norm_without_flips
             self._measured[name] = InputsRounding(norm, masks, found)
@@ -259,16 +246,16 @@ class RoundingMeter:
 
 
 def _factored(engine: JacobianRows) -> dict[str, bool]:
-    """Of each parameter, whether its columns are in factors."""
-    parts = engine.by_parameter(engine.empty_factors(1))
+    """Whether the columns of each parameter are in factors."""
+    parts = engine.layout.by_parameter(engine.layout.empty(1))
     return {path: bool(part.inputs) for path, part in parts.items()}
 
 
 def _error_gram(single: RowFactors, double: RowFactors) -> np.ndarray:
-    """E E', without a difference of products, which would be nothing but rounding.
+    """E E', without a difference of products, which would be mere rounding.
 
-    In the columns of a dense layer a row of E is x (x) d - x' (x) d' = (x - x') (x) d +
-    x' (x) (d - d').
+    In the columns of a dense layer a row of E is x (x) d - x' (x) d' = (x - x') (x) d + x' (x) (d -
+    d').
     """
     difference = single.rows - double.rows
     gram = difference @ difference.T

@@ -190,7 +190,7 @@ class ConvolutionLast(nn.Module):
         (linen(ConvolutionLast()), r"is conv_general_dilated of \['conv'\]\['kernel'\], expected"),
         (
             pure(lambda p, x: jnp.tanh(flat(x) @ p["w"] @ p["v"]) @ p["v"], w=(64, 3), v=(3, 3)),
-            r"is dot_general of \['v'\], expected a dense layer that is applied once",
+            r"is dot_general of \['v'\], expected a dense layer applied once",
         ),
         (pure(lambda p, x: flat(x)[:, :3] + p["b"], b=(3,)), "the network has no dense layer"),
         (

@@ -1,6 +1,7 @@
 """Defaults that kernels and dynamics depend on, each with its reason: a change is seen here."""
 
 import inspect
+from operator import attrgetter
 
 import pytest
 
@@ -20,8 +21,8 @@ NETWORK = {"depth": 1, "activation": "relu", "W_std": 2**0.5, "b_std": 0.0}
 
 ARGUMENTS = {
     "empirical_kernel": {**HELD, "traced": False, "labels": None, "other_labels": None},
-    "estimate_neural_tangents": {**BACKEND, "versions": 1},
-    "images_per_tile": {"versions": 2},
+    "neural_tangents.kernels.estimate_neural_tangents": {**BACKEND, "versions": 1},
+    "row_store.images_per_tile": {"versions": 2},
     "kernel_regression": {"test_kernel": None, "ridge": 0.0, "traced": None},
     "kernel_triples": HELD,
     "linearized_predictions": {
@@ -32,7 +33,7 @@ ARGUMENTS = {
         "momentum": 0.0,
     },
     "neural_tangents_kernel": BACKEND,
-    "neural_tangents_triples": BACKEND,
+    "neural_tangents.kernels.neural_tangents_triples": BACKEND,
     "stax_cnn": {**NETWORK, "pooling": False},
     "stax_mlp": NETWORK,
     "width_convergence": {"seeds": 10},
@@ -42,7 +43,7 @@ ARGUMENTS = {
 
 @pytest.mark.parametrize("name", ARGUMENTS)
 def test_arguments_default_to_what_is_said(name):
-    parameters = inspect.signature(getattr(ntk, name)).parameters.values()
+    parameters = inspect.signature(attrgetter(name)(ntk)).parameters.values()
     defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
     defaults.pop("progress", None)
     required = {name for name, value in defaults.items() if value is inspect.Parameter.empty}

@@ -10,7 +10,8 @@ PROGRAM = """
 import jax, numpy as np
 from jax.sharding import Mesh
 from ntk_aug import jacobian, models, ntk
-from ntk_aug.checks import InputError
+from ntk_aug.errors import InputError
+from ntk_aug.jacobian.sharded import ShardedRows
 from ntk_aug.ntk import row_store
 
 row_store._DEVICE_CHUNK = 1000  # several chunks of columns, and a rest
@@ -41,7 +42,7 @@ for name, options in (("mlp", {"width": 16, "activation": "tanh"}), ("resnet4", 
                 near(kernel, own)
             np.testing.assert_array_equal(ours.plain, ours.plain.T)
 
-sharded = jacobian.ShardedRows(rows, mesh)
+sharded = ShardedRows(rows, mesh)
 J = sharded(images)
 assert {d.id for d in J.rows.sharding.device_set} == set(range(8))
 assert len(J.rows) == 16 * 3  # 13 images, filled up to 16
@@ -55,10 +56,10 @@ def broken(params, images):
 images[:, 3, 3] = 1
 images[9, 3, 3] = 0.125
 rows = jacobian.JacobianRows((broken, view.params), (8, 8, 1), block_size=2)
-sharded = jacobian.ShardedRows(rows, mesh)
+sharded = ShardedRows(rows, mesh)
 for bad, message in (
     (lambda: sharded(images, start=8), "the Jacobian of image 9 holds NaN"),
-    (lambda: jacobian.ShardedRows(rows, Mesh(np.array(jax.devices()).reshape(2, 4), ("a", "b"))),
+    (lambda: ShardedRows(rows, Mesh(np.array(jax.devices()).reshape(2, 4), ("a", "b"))),
      "expected one"),
 ):
     try:

@@ -275,7 +275,7 @@ def test_the_linearised_network_has_the_same_rows_wherever_its_parameters_are(
         ),
         (
             {"kernel": np.eye(5), "test_kernel": None},
-            r"\(5, 5\) for 3 outputs: say traced=True where it is their sum",
+            r"\(5, 5\) for 3 outputs, which is ambiguous: pass traced=True",
         ),
         ({"traced": True}, r"\(15, 15\), expected \(5, 5\) as it is traced"),
         ({"kernel": np.full((15, 15), np.nan)}, "kernel holds NaN"),
@@ -292,7 +292,7 @@ def test_the_linearised_network_has_the_same_rows_wherever_its_parameters_are(
         ({"times": [1.0, np.inf]}, "expected finite, increasing ones"),
         ({"learning_rate": 0.0}, "learning_rate is 0.0"),
         ({"momentum": 1.0}, "momentum is 1.0"),
-        ({"loss": "mae"}, r"unknown loss 'mae' \(did you mean 'mse'"),
+        ({"loss": "mae"}, r"unknown loss 'mae'; known: cross-entropy, squared"),
     ],
 )
 def test_bad_input_is_refused(problem, options, message):

@@ -268,7 +268,7 @@ def test_a_network_that_an_implementation_cannot_take_is_refused_with_those_that
     view = models.ModelView(gated, jnp.ones((64, 4)))
     with pytest.raises(
         InputError,
-        match=r"multiple outputs .*what can: jacobian-contraction, ntk-vector-products, our own",
+        match=r"multiple outputs .*; use jacobian-contraction, ntk-vector-products, our own",
     ):
         next(ntk_triples(view, images, [images]))
     assert next(ntk_triples(view, images, [images], implementation="ntk-vector-products"))

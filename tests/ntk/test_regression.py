@@ -74,17 +74,17 @@ def test_labels_are_one_hot_targets_and_the_condition_is_that_of_the_kernel():
         ({"kernel": K[:-1, :-1], "test_kernel": None}, r"kernel has shape \(14, 14\), expected"),
         ({"kernel": np.triu(K)}, "kernel is not symmetric"),
         ({"test_kernel": K_TEST[:-1]}, r"test_kernel has shape \(5, 15\), expected \(3, 15\)"),
-        ({"kernel": ALIKE, "test_kernel": None}, "say traced=True where it is their sum"),
-        ({"targets": np.arange(4) % 2}, "4 labels do not tell the outputs of a kernel of 15 rows"),
+        ({"kernel": ALIKE, "test_kernel": None}, "pass traced=True for the sum over outputs"),
+        ({"targets": np.arange(4) % 2}, "4 labels do not determine the outputs of a kernel"),
         (
             {"kernel": ALIKE, "test_kernel": None, "targets": np.zeros(n, int)},
-            r"give targets \[n, C\], such as one-hot",
+            r"pass targets \[n, C\], such as one-hot",
         ),
         ({"kernel": J[:, :9] @ J[:, :9].T}, "with ridge 0 is not positive definite up to rounding"),
         ({"kernel": -K, "ridge": 1e-3}, "with ridge 0.001 is not positive definite"),
         (
             {"kernel": np.ones((15, 15))},
-            r"its eigenvalues are .* to 15: give a ridge such as .e-09",
+            r"its eigenvalues are .* to 15: use a ridge such as .e-09",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""Our kernels beside those of neural_tangents: two independent routes to the same numbers."""
+"""Compares our kernels with those of neural_tangents: two independent routes."""
 
 import time
 from typing import Any, NamedTuple
@@ -13,17 +13,15 @@ from ntk_aug.ntk.triples import kernel_triples
 
 
 class KernelAgreement(NamedTuple):
-    """How far the two routes are apart, as max|difference| / max|entry| of each kernel.
+    """Distances between the two routes, max|difference| / max|entry| of each kernel.
 
     Attributes:
       num_examples: n.
       implementation: of neural_tangents.
-      dtype: of the network in both; our sums are float64 in any case.
-      plain: of K.
-      cross: of M.
-      augmented: of K~.
-      seconds: that ours took, compilation included.
-      neural_tangents_seconds: that theirs took, import and compilation included.
+      dtype: of the network in both; our sums are always float64.
+      plain, cross, augmented: the distances of K, M and K~.
+      seconds: of our route, with compilation.
+      neural_tangents_seconds: of theirs, with import and compilation.
     """
 
     num_examples: int
@@ -54,8 +52,7 @@ def compare_with_neural_tangents(
     """Computes K, M and K~ of a few images by `kernel_triples` and by `neural_tangents_triples`.
 
     With float32 and ReLU, two correct routes differ by up to 5e-4 where the input of a unit is
-    within rounding of zero: its mask then differs between them. Otherwise 1e-5 (float32) or 1e-12
-    (float64) is what to expect.
+    within rounding of zero. Otherwise expect 1e-5 (float32) or 1e-12 (float64).
 
     Args:
       network: as `models.as_view` takes it.
@@ -67,35 +64,22 @@ def compare_with_neural_tangents(
       dtype: "float32" or "float64".
 
     Raises:
-      InputError: as either of the two does.
+      InputError: as either of the two.
     """
     start = time.perf_counter()
     view = as_view(network)
     ours = next(kernel_triples(view, images, [augmented], labels, rows=rows, dtype=dtype))
     middle = time.perf_counter()
-    theirs = next(
-        neural_tangents_triples(
-            view,
-            images,
-            [augmented],
-            labels,
-            rows=rows,
-            implementation=implementation,
-            dtype=dtype,
-        )
+    triples = neural_tangents_triples(
+        view, images, [augmented], labels, rows=rows, implementation=implementation, dtype=dtype
     )
+    theirs = next(triples)
     end = time.perf_counter()
-    plain, cross, augmented_difference = (
+    plain, cross, augmented_apart = (
         float(np.abs(other - own).max() / np.abs(own).max())
         for own, other in zip(ours, theirs, strict=True)
     )
+    n, seconds, their_seconds = num_examples(images), middle - start, end - middle
     return KernelAgreement(
-        num_examples=num_examples(images),
-        implementation=implementation,
-        dtype=dtype,
-        plain=plain,
-        cross=cross,
-        augmented=augmented_difference,
-        seconds=middle - start,
-        neural_tangents_seconds=end - middle,
+        n, implementation, dtype, plain, cross, augmented_apart, seconds, their_seconds
     )

@@ -1,4 +1,4 @@
-"""Kernels of one network by neural_tangents, block by block of images."""
+"""Kernels of one network by neural_tangents, in blocks of images."""
 
 from functools import lru_cache
 
@@ -55,12 +55,11 @@ class KernelBlocks:
             ]
             able = ", ".join([*others, "our own kernels (ntk.kernel_triples, backend 'kernel')"])
             raise InputError(
-                f"neural_tangents' {implementation} cannot take this network: {reason}; "
-                f"what can: {able}"
+                f"neural_tangents' {implementation} cannot take this network: {reason}; use {able}"
             )
 
     def _batch(self, images, start):
-        # The last block is filled up with the last image, so that one program serves all.
+        # The last block is padded with the last image, so that one program serves all.
         members = np.minimum(np.arange(start, start + self._size), self._n - 1)
         inputs = cast_inputs(take_examples(images, members), self._dtype)
         return inputs, self._labels[members]
@@ -71,7 +70,7 @@ class KernelBlocks:
         try:
             with jax.enable_x64(self._x64), jax.default_matmul_precision("highest"):
                 program.trace(self._leaves, batch, batch)
-        except Exception as error:  # its own checks are of any kind, assertions among them
+        except Exception as error:  # neural_tangents raises errors of any kind
             first_line = next(iter(str(error).splitlines()), "")
             return f"{type(error).__name__}: {first_line.split('. ')[0]}"
         return ""
@@ -89,22 +88,22 @@ class KernelBlocks:
             block = np.asarray(block, np.float64)[:a, :b]
         broken = (~np.isfinite(block)).sum(axis=1)
         if broken.any():
-            # In a diagonal block an image breaks its own row as a whole, the others' in part.
+            # In a diagonal block a broken image has the most non-finite entries in its row.
             image = first_start + int(np.argmax(broken)) // self._k
             raise InputError(f"the kernel of image {image} holds NaN or infinity")
         return block
 
     def num_blocks(self, *, versions, with_plain):
-        """Of M and K~ of so many versions, and of K."""
+        """Blocks of M and K~ for so many versions, and of K."""
         side = -(-self._n // self._size)
         triangle = side * (side + 1) // 2
         return with_plain * triangle + versions * (triangle + side**2)
 
     def symmetric(self, images, report):
-        """J J' of these images, of which only blocks on and above the diagonal are computed."""
+        """J J' of these images; only blocks on and above the diagonal are computed."""
         kernel = np.empty((self._n * self._k,) * 2)
         starts = range(0, self._n, self._size)
-        # The diagonal first: its blocks name an image whose derivatives are not finite.
+        # The diagonal first: its blocks tell which image is not finite.
         pairs = [(i, i) for i in starts] + [(i, j) for i in starts for j in starts if i < j]
         for i, j in pairs:
             block = self.values(images, i, images, j)
@@ -116,7 +115,7 @@ class KernelBlocks:
         return kernel
 
     def cross(self, images, version, report):
-        """J J~', all of its blocks."""
+        """J J~', all blocks."""
         kernel = np.empty((self._n * self._k,) * 2)
         starts = range(0, self._n, self._size)
         for i in starts:
@@ -141,8 +140,8 @@ def _batch_outputs(apply_fn, rows, treedef):
     return batch_outputs
 
 
-# Kept, so that a run after its estimate does not compile again. Parameters come in as a list,
-# because neural_tangents does not take every pytree.
+# Cached, so that a run after its estimate does not compile again. Parameters are a list, because
+# neural_tangents does not take every pytree.
 @lru_cache(maxsize=4)
 def _block_program(apply_fn, rows, treedef, implementation):
     neural_tangents = load_neural_tangents()

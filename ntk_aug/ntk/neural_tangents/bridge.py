@@ -1,9 +1,9 @@
-"""neural_tangents 0.6 on a current JAX: the one place of this project that imports it.
+"""Makes neural_tangents 0.6 work with a current JAX; nothing else in this project imports it.
 
-The package is no longer maintained and asks for names that JAX has since moved or removed. They are
-supplied here while it is imported and taken away again, so that every other library sees JAX as it
-is. What its structured derivatives use of JAX while they run is replaced, for good, inside
-neural_tangents alone. Its `experimental` part, which would import TensorFlow, is left out.
+The package is unmaintained and asks for names that JAX has moved or removed. They are supplied
+while it is imported and removed again, so other libraries see JAX unchanged. Internals that its
+structured derivatives use at run time are replaced permanently, inside neural_tangents alone. Its
+`experimental` part, which would import TensorFlow, is left out.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ _LOCK = threading.RLock()
 
 
 class _DShapedArray:
-    """Stands for the arrays of dynamic shape that JAX has given up: nothing is an instance."""
+    """Stands for JAX's removed arrays of dynamic shape: nothing is an instance."""
 
 
 def _safe_map(function: Callable, *sequences: Any) -> list:
@@ -48,7 +48,7 @@ _CORE_NAMES = {
     },
     "DShapedArray": _DShapedArray,
 }
-# Only a key of its table of derivative rules, so any primitive that occurs nowhere will do.
+# Only a key in its table of derivative rules, so any unused primitive will do.
 _AD_NAMES = {"zeros_like_p": jax.extend.core.Primitive("zeros_like")}
 
 
@@ -92,14 +92,14 @@ def _stand_in(name: str, **attributes: Any) -> Iterator[None]:
 
 
 def load_neural_tangents() -> ModuleType:
-    """Imports neural_tangents, fit for the JAX that runs; the same module on every call.
+    """Imports neural_tangents, adapted to the installed JAX; returns the same module on every call.
 
-    `empirical_ntk_fn` with all its implementations, `stax` and `predict` work. JAX itself is the
-    same before and after, and TensorFlow is not imported.
+    `empirical_ntk_fn` with all its implementations, `stax` and `predict` work. JAX stays as it is,
+    and TensorFlow is not imported.
 
-    A limit that is not ours: on the CPU, XLA of JAX 0.10 crashes in float64 on one-channel
-    convolutions in a row over a thousand images or more, of which a convolutional kernel of `stax`
-    consists. It works in float32, outside of `jax.jit`, and on JAX 0.12.
+    Known limit: on the CPU, XLA of JAX 0.10 crashes in float64 on consecutive one-channel
+    convolutions over a thousand images or more, as convolutional `stax` kernels have them. Float32,
+    no `jax.jit`, or JAX 0.12 avoid it.
 
     Raises:
       InputError: the package is not installed, or is not a 0.6 release.
@@ -129,15 +129,15 @@ def load_neural_tangents() -> ModuleType:
 
 
 def _adapt_predict(predict: Any) -> None:
-    """Mends the largest learning rate, which does not run, and kernels with an eigenvalue of 0."""
-    # Its route on the host passes scipy an argument that is gone; the other serves everywhere.
+    """Repairs the largest learning rate, which does not run, and kernels with eigenvalue 0."""
+    # Its route on the host passes scipy a removed argument; the other route works everywhere.
     predict._is_on_cpu = lambda array: False
 
     def make_inv_expm1_fn(normalization):
         expm1_fn = predict._make_expm1_fn(normalization)
 
         def inv_expm1_fn(eigenvalues, t):
-            # 0 / 0 otherwise; as for those that rounding makes negative, nothing is learnt there.
+            # Avoids 0 / 0; nothing is learnt along these eigenvectors.
             null = eigenvalues <= 0
             return expm1_fn(eigenvalues, t) / jax.numpy.where(null, 1, eigenvalues)
 
@@ -147,22 +147,22 @@ def _adapt_predict(predict: Any) -> None:
 
 
 def _adapt_empirical(empirical: Any) -> None:
-    """Replaces what the module of empirical kernels uses of JAX's internals while it runs."""
+    """Replaces JAX internals that the module of empirical kernels uses at run time."""
     empirical.core = _Overlay(jax.core, **_CORE_NAMES)
     empirical.ad = _Overlay(
         jax.interpreters.ad,
         config=SimpleNamespace(jax_enable_checks=False),
         source_info_util=jax.extend.source_info_util,
     )
-    # jax.numpy's own refuse what it asks about, or are about to: shapes without values, and arrays.
+    # jax.numpy's versions refuse shapes without values.
     empirical.jnp = _Overlay(
         jax.numpy, shape=np.shape, size=np.size, dtype=lambda array: array.dtype
     )
-    # Its automatic choice would print counts of operations into a program's own output.
+    # Its automatic choice prints counts of operations.
     empirical.print = lambda *values: None
 
     def primals_out_and_pullback(fn, mode, _j_rules, _s_rules, _fwd, *primals_in):
-        # Inlined, because its rules are for single operations and know no jitted functions.
+        # Inlined, because its rules do not know jitted functions.
         with jax.disable_jit():
             primals_out, linear = jax.linearize(fn, *primals_in)
             closed = jax.make_jaxpr(linear)(*primals_in)

@@ -1,9 +1,8 @@
-"""The kernels of `ntk_aug.ntk.kernel_triples`, computed by neural_tangents: the second backend.
+"""The kernels of `ntk.kernel_triples`, computed by neural_tangents as a second backend.
 
-neural_tangents multiplies Jacobians inside each block of the kernel and never holds their rows, at
-the price of differentiating every image once for each block that it appears in. The blocks are
-summed in the network's precision: with float32, singular values of J below 3e-4 of the largest are
-lost, whereas `kernel_triples` sums in float64 in any case.
+neural_tangents multiplies Jacobians inside each block and never holds their rows, but
+differentiates every image once for each of its blocks. Blocks are summed in the network's
+precision: with float32, singular values of J below 3e-4 of the largest are lost.
 """
 
 import time
@@ -23,13 +22,13 @@ DEFAULT_BATCH_SIZE = 20
 
 
 class NeuralTangentsEstimate(NamedTuple):
-    """What a computation is going to take, from one block that was computed.
+    """The cost of a computation, from one measured block.
 
     Attributes:
       seconds: of all blocks, without compilation.
-      compile_seconds: of the one program that serves all blocks (it is kept for the run).
+      compile_seconds: of the one program for all blocks, which is kept for the run.
       block_seconds: of one block.
-      num_blocks: in all, over all versions.
+      num_blocks: over all versions.
     """
 
     seconds: float
@@ -61,15 +60,15 @@ def neural_tangents_triples(
       implementation: a key of `NEURAL_TANGENTS_IMPLEMENTATIONS`.
       batch_size: images on each side of a block.
       dtype: "float32" or "float64", in which the network is run, differentiated and summed.
-      progress: called with ("kernel blocks", blocks done, blocks in all) for each version.
+      progress: called with ("kernel blocks", blocks done, total) for each version.
 
     Returns:
-      An iterator over K, M and K~ as `kernel_triples` gives them: float64 [n * k, n * k], rows
-      i * k + c. K, the same array for every version, and K~ are symmetric to the last bit.
+      An iterator over triples as `kernel_triples` gives them: float64 [n * k, n * k], rows i * k +
+      c. K (one array for all versions) and K~ are symmetric to the last bit.
 
     Raises:
-      InputError: what `JacobianRows` and `kernel_triples` refuse, an unknown implementation, one
-        that cannot take this network, or a kernel that is not finite.
+      InputError: as `JacobianRows` and `kernel_triples`; an unknown implementation, or one that
+        cannot take this network; a kernel that is not finite.
 
     Reference:
       Novak, Sohl-Dickstein, Schoenholz: Fast Finite Width Neural Tangent Kernel, 2022.
@@ -121,32 +120,27 @@ def estimate_neural_tangents(
     batch_size: int = DEFAULT_BATCH_SIZE,
     dtype: str = "float32",
 ) -> NeuralTangentsEstimate:
-    """How long `neural_tangents_triples` is going to take with these arguments, from one block.
+    """The time that `neural_tangents_triples` will take for so many versions, from one block.
 
-    The block is compiled, and then computed a few times. `versions` is how many augmented versions
-    there are going to be; all else, and what is refused, is as in `neural_tangents_triples`.
+    The block is compiled and computed a few times. Other arguments and errors are those of
+    `neural_tangents_triples`.
     """
     images = check_inputs(images)
     blocks = KernelBlocks(network, images, labels, rows, implementation, batch_size, dtype)
-    first, *later = list(_timed_blocks(blocks, images))
+    first, *later = _timed_blocks(blocks, images)
     num_blocks = blocks.num_blocks(versions=versions, with_plain=True)
     block_seconds = float(np.median(later))
+    compile_seconds = max(first - block_seconds, 0.0)
     return NeuralTangentsEstimate(
-        seconds=num_blocks * block_seconds,
-        compile_seconds=max(first - block_seconds, 0.0),
-        block_seconds=block_seconds,
-        num_blocks=num_blocks,
+        num_blocks * block_seconds, compile_seconds, block_seconds, num_blocks
     )
 
 
 def _timed_blocks(blocks, images):
-    """Seconds of the first block and of at least one more: of several, where they are short."""
-    repeated = 0.0
-    for repeat in range(20):
+    """Seconds of the first block, and of one more or several if they are short."""
+    times: list[float] = []
+    while len(times) < 20 and sum(times[1:]) <= 0.2:
         start = time.perf_counter()
         blocks.values(images, 0, images, 0)
-        seconds = time.perf_counter() - start
-        yield seconds
-        repeated += seconds if repeat else 0.0
-        if repeated > 0.2:
-            return
+        times.append(time.perf_counter() - start)
+    return times
