@@ -1,4 +1,4 @@
-"""How much of the labels each eigenvector of a kernel carries, and how they align as a whole."""
+"""Alignment of a kernel with the labels: for each eigenvector, and as a whole."""
 
 from typing import NamedTuple
 
@@ -12,11 +12,11 @@ Targets = Int[Array, " n"] | Float[Array, "n C"]
 
 
 class LabelAlignment(NamedTuple):
-    """The labels' squared norm, shared out among orthonormal vectors.
+    """The labels' squared norm, divided among orthonormal vectors.
 
     Attributes:
       shares: (u_i' y)^2 / |y|^2 of each vector; over a complete basis they sum to 1.
-      cumulative: their running sum; what it lacks of 1 at its end is outside the vectors' span.
+      cumulative: their running sum; 1 minus its last entry is outside the span of the vectors.
     """
 
     shares: Float64[np.ndarray, " r"]
@@ -26,16 +26,16 @@ class LabelAlignment(NamedTuple):
 def label_alignment(
     left: Float64[np.ndarray, "N r"], labels: Targets, *, centered: bool = False
 ) -> LabelAlignment:
-    """The share of the labels that each vector carries, in the order of the vectors.
+    """The share of the labels along each vector.
 
-    For a kernel of n images and C outputs, y is the one-hot matrix Y [n, C] as one vector, in the
-    order of the rows i * C + c. For a traced kernel [n, n] the share is |u_i' Y|^2 / ||Y||_F^2.
-    Gradient flow on the squared loss fits the part along u_i at the rate lambda_i.
+    For a kernel of n images and C outputs, y is the one-hot matrix Y [n, C] as a vector with
+    entries i * C + c. For a traced kernel [n, n] the share is |u_i' Y|^2 / ||Y||_F^2. Gradient flow
+    on the squared loss fits the part along u_i at the rate lambda_i.
 
     Args:
-      left: orthonormal in its columns, such as `Factors.left`.
+      left: orthonormal columns, such as `Factors.left`.
       labels: classes [n], or targets [n, C] such as one-hot ones.
-      centered: subtract from each output its mean over the images first.
+      centered: subtract each output's mean over the images first.
 
     Raises:
       InputError: labels that do not fit the vectors' length, or are zero (after centring).
@@ -52,13 +52,14 @@ def label_alignment(
 def kernel_alignment(
     kernel: Float64[np.ndarray, "N N"], labels: Targets, *, centered: bool = False
 ) -> float:
-    """<K, Y Y'>_F / (||K||_F ||Y Y'||_F), the cosine between the kernel and the labels' own.
+    """<K, Y Y'>_F / (||K||_F ||Y Y'||_F), the cosine between the kernel and that of the labels.
 
     Args:
-      kernel: of rows i * C + c, where Y is one column; or traced [n, n], where Y is [n, C].
+      kernel: [n * C, n * C] with rows i * C + c, where Y is one column; or traced [n, n], where Y
+        is [n, C].
       labels: classes [n], or targets [n, C] such as one-hot ones.
-      centered: subtract means over the images from the kernel (on both sides) and from the
-        labels, so that what all images share does not count (Cortes et al. 2012).
+      centered: subtract means over the images from the kernel (on both sides) and the labels, so
+        that what all images share does not count (Cortes et al. 2012).
 
     Raises:
       InputError: labels that do not fit the kernel, or a kernel or labels that are zero (after
@@ -67,8 +68,8 @@ def kernel_alignment(
     References:
       Cristianini, Shawe-Taylor, Elisseeff, Kandola: On kernel-target alignment, 2001.
       Cortes, Mohri, Rostamizadeh: Algorithms for learning kernels based on centered alignment,
-      2012. Of tangent kernels: Baratin et al.: Implicit regularization via neural feature
-      alignment, 2021.
+      2012.
+      Baratin et al.: Implicit regularization via neural feature alignment, 2021.
     """
     kernel = check_kernel(kernel)
     n = len(labels)
@@ -77,7 +78,7 @@ def kernel_alignment(
         kernel = _without_means(_without_means(kernel, n).T, n).T
     norm = np.linalg.norm(kernel)
     if norm == 0:
-        raise InputError("the kernel is zero, and aligned with nothing")
+        raise InputError("the kernel is zero")
     return float(np.sum(Y * (kernel @ Y)) / (norm * np.linalg.norm(Y.T @ Y)))
 
 
@@ -90,7 +91,7 @@ def _targets(labels, num_rows, centered):
         if not np.isfinite(Y).all():
             raise InputError("targets hold NaN or infinity")
     else:
-        # Classes without an example are columns of zeros, which change nothing.
+        # Classes without an example are zero columns, which change nothing.
         traced = num_rows == n
         classes = max(int(np.max(labels)) + 1, 1) if traced else max(num_rows // n, 1)
         Y = np.eye(classes)[check_labels(labels, n, classes)]

@@ -34,27 +34,13 @@ def appended_spectrum(
 ) -> Factors:
     """Singular values and left vectors of [J; J~], in float64 from the three kernels.
 
-    Since [J; J~]' [J; J~] = J' J + J~' J~, no singular value is below the one of J, or of J~, of
-    the same rank (Weyl); appending the images themselves multiplies each by sqrt(2).
-
-    Args:
-      network: as `models.as_view` takes it, or its `JacobianRows`.
-      images: network inputs [n, h, w, c].
-      augmented: of the same shape, in the same order.
-      labels: [n]; needed for `jacobian.LABELLED_ROWS` only.
-      rows: a key of `jacobian.ROWS`.
-      dtype: "float32" or "float64".
-      memory_bytes: budget of the Jacobian rows held at once; the kernels, 7 * 8 * N^2 bytes, and
-        about as much for the decomposition come on top.
-      mesh: as `ntk.kernel_triples` takes it.
-      blocks_folder: as `ntk.kernel_triples` takes it.
-      progress: as `ntk.kernel_triples` calls it.
+    Since [J; J~]' [J; J~] = J' J + J~' J~, no singular value is below that of J, or of J~, of the
+    same rank (Weyl); appending the images themselves multiplies each by sqrt(2). Arguments and
+    errors are those of `ntk.kernel_triples`, for one augmented version; the kernels take 7 * 8 *
+    N^2 bytes and the decomposition about as much.
 
     Returns:
       min(2 N, P) values, and vectors of length 2 N.
-
-    Raises:
-      InputError: as `ntk.kernel_triples` does.
     """
     engine = as_rows(network, images, rows=rows, dtype=dtype)
     (triple,) = kernel_triples(

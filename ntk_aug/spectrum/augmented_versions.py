@@ -1,4 +1,4 @@
-"""What a study compares: its inputs, and their augmented versions, one after another."""
+"""The inputs of a study and their augmented versions."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -19,7 +19,7 @@ from ntk_aug.inputs import cast_inputs, check_inputs, num_examples
 from ntk_aug.models import ModelView, as_view
 from ntk_aug.randomness import as_key
 
-# Sums of interpolation weights round above 1; a step between two pixel values is 1 / 255.
+# Interpolation may round above 1; a step between two pixel values is 1 / 255.
 _ROUNDING = 1e-4
 
 AugmentationsLike = Any
@@ -27,7 +27,7 @@ AugmentationsLike = Any
 
 
 def as_views(networks: Any) -> list[ModelView]:
-    """The evaluation views of one network, or of a sequence of several.
+    """The evaluation views of one network, or of several.
 
     A tuple is one network if it is a `ModelView`, (Linen module, variables) or (function,
     parameters); any other tuple or list is several.
@@ -44,14 +44,14 @@ def as_views(networks: Any) -> list[ModelView]:
 
 
 def named_augmentations(augmentations: AugmentationsLike) -> dict[str, Augmentation]:
-    """The augmentations by the names that a result reports.
+    """The augmentations by their names in the result.
 
     Args:
       augmentations: a name such as "noise:0.5" (see `augment.build_augmentation`), several names,
-        or a mapping from names of one's own to functions (key, image) -> image, or to such names.
+        or a mapping from your own names to functions (key, image) -> image, or to such names.
 
     Raises:
-      InputError: anything else, or a name that stands twice.
+      InputError: anything else, or a repeated name.
     """
     if isinstance(augmentations, str):
         augmentations = [augmentations]
@@ -65,10 +65,10 @@ def named_augmentations(augmentations: AugmentationsLike) -> dict[str, Augmentat
             if not isinstance(name, str):
                 raise InputError(
                     f"the list of augmentations holds {type(name).__name__}, expected names such "
-                    "as 'noise:0.5'; functions come in a mapping from names to functions"
+                    "as 'noise:0.5'; pass functions in a mapping from names"
                 )
         if len(set(augmentations)) < len(augmentations):
-            raise InputError(f"the augmentations are {list(augmentations)}: one stands twice")
+            raise InputError(f"the augmentations are {list(augmentations)}: one is repeated")
         augmentations = {name: name for name in augmentations}
     found = {}
     for name, augmentation in augmentations.items():
@@ -83,10 +83,9 @@ def named_augmentations(augmentations: AugmentationsLike) -> dict[str, Augmentat
 
 
 def check_study_inputs(inputs: Any) -> Inputs:
-    """The inputs in float32, where they are floating point; images have to be in [0, 1].
+    """The inputs, with floating-point leaves in float32.
 
-    Raises:
-      InputError: what `check_inputs` refuses, or images of uint8 or outside [0, 1].
+    Raises InputError as `check_inputs`, and for images of uint8 or outside [0, 1].
     """
     if not is_images(inputs):
         return cast_inputs(check_inputs(inputs, "inputs"), "float32")
@@ -95,21 +94,21 @@ def check_study_inputs(inputs: Any) -> Inputs:
         raise InputError("images are uint8, expected floats in [0, 1]: see data.unit_range")
     if not (images.min() >= 0 and images.max() <= 1):
         raise InputError(
-            f"images range from {images.min():g} to {images.max():g}, expected 0 to 1; what the "
-            "network takes instead, such as normalised images, is made by preprocess"
+            f"images range from {images.min():g} to {images.max():g}, expected 0 to 1; normalise "
+            "them in preprocess"
         )
     return images.astype(np.float32)
 
 
 def is_images(inputs: Any) -> bool:
-    """Whether the inputs are one array [n, h, w, c] of floats or of uint8."""
+    """Whether the inputs are one array [n, h, w, c] of floats or uint8."""
     if not hasattr(inputs, "dtype") or np.ndim(inputs) != 4:
         return False
     return inputs.dtype == np.uint8 or jnp.issubdtype(inputs.dtype, jnp.floating)
 
 
 class AugmentedVersions:
-    """Network inputs of every augmentation and draw, in this order; drawn anew in each pass."""
+    """Network inputs of every augmentation and draw, in this order; each pass draws anew."""
 
     def __init__(
         self,
@@ -131,9 +130,7 @@ class AugmentedVersions:
     def __call__(self, draws: int) -> Iterator[Inputs]:
         """Yields the versions.
 
-        Raises:
-          InputError: an augmentation that cannot be used or whose images leave [0, 1], by name;
-            or what is not finite.
+        Raises InputError that names an augmentation that fails, leaves [0, 1], or is not finite.
         """
         for name, program in self._programs.items():
             for draw in range(draws):
@@ -158,18 +155,18 @@ class AugmentedVersions:
             return
         lowest, highest = float(version.min()), float(version.max())
         if not np.isfinite([lowest, highest]).all():
-            return  # which is told with the first such image
+            return  # check_inputs names the first such image
         if lowest < -_ROUNDING or highest > 1 + _ROUNDING:
             raise InputError(
                 f"images augmented by {name!r} range from {lowest:g} to {highest:g}, expected 0 to "
-                "1; where that is meant, declare it by augment.leaves_unit_range(function)"
+                "1; if that is intended, declare it by augment.leaves_unit_range(function)"
             )
 
 
 def distances(inputs: Inputs, others: Inputs | None = None) -> Float64[np.ndarray, " n"]:
-    """Euclidean distance of each example from its other one, or from zero, over all float leaves.
+    """Euclidean distance of each example from its counterpart, or from zero, over all float leaves.
 
-    NaN for inputs of integers alone, such as token ids, between which no distance is meant.
+    NaN for integer inputs, such as token ids.
     """
     total, counted = np.zeros(num_examples(inputs)), False
     pairs = jax.tree.leaves(inputs), jax.tree.leaves(inputs if others is None else others)

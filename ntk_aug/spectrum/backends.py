@@ -1,4 +1,4 @@
-"""The routes by which a study gets from images to the spectra of J and of each J~."""
+"""The routes of a study from images to the spectra of J and of each J~."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ BACKENDS = {
 
 @dataclass(frozen=True)
 class Backend:
-    """A route with its settings; arguments of `study_spectrum` of the same names."""
+    """A route with its settings, which are arguments of `study_spectrum`."""
 
     name: str = "kernel"
     rows: str = "logits"
@@ -57,7 +57,7 @@ class Backend:
             check_writable_folder(self.blocks_folder)
 
     def check_memory(self, engine: JacobianRows, n: int) -> None:
-        """Raises InputError where the budget is too small for n images, and says what works."""
+        """Raises InputError if the budget is too small for n images, and says what suffices."""
         if self.name == "kernel":
             images_per_tile(engine, n, self.memory_bytes)
         needed = 2 * n * engine.outputs_per_example * engine.row_bytes
@@ -76,7 +76,7 @@ class Backend:
         labels: Labels | None,
         progress: Progress | None,
     ) -> Iterator[SpectrumPair]:
-        """Yields the spectrum of the plain inputs beside that of each augmented version."""
+        """Yields the spectrum of the plain inputs with that of each augmented version."""
         if self.name == "svd":
             J = engine(inputs, labels)
             for version in versions:

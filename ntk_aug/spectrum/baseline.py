@@ -1,4 +1,4 @@
-"""What the mean principal angle would be if the augmented subspace were a random one."""
+"""The mean principal angle between random subspaces, a baseline for augmented subspaces."""
 
 import jax
 import numpy as np
@@ -10,46 +10,40 @@ from ntk_aug.randomness import as_key
 from ntk_aug.spectrum.matrix_free.stochastic import Estimate
 
 DEFAULT_STANDARD_ERROR = 0.1
-"""In degrees: below what a figure of angles from 0 to 90 can show."""
+"""In degrees: too small to show in a figure of angles from 0 to 90."""
 
-# Draws at once: enough to know their spread, and matrices of a few MB.
+# Draws at once: enough to estimate their spread, in matrices of a few MB.
 _FEWEST_DRAWS, _MOST_DRAWS, _BATCH_ENTRIES = 8, 4096, 2**18
 
 
 def random_subspace_angle(
-    key: KeyLike,
-    dimension: int,
-    size: int,
-    *,
-    standard_error: float = DEFAULT_STANDARD_ERROR,
+    key: KeyLike, dimension: int, size: int, *, standard_error: float = DEFAULT_STANDARD_ERROR
 ) -> Estimate:
     """Mean principal angle, in degrees, between independent uniform subspaces, and its error.
 
-    The squared cosines between a fixed and a uniform m-subspace of R^d are the eigenvalues of
-    (A + B)^-1 A for independent Wishart matrices A (m degrees of freedom) and B (d - m)
-    (Absil, Edelman and Koev 2006). B is drawn by Bartlett's decomposition, so that the cost does
-    not grow with d, which is the number of parameters on the right side of the Jacobian.
+    The squared cosines between a fixed and a uniform m-subspace of R^d are the eigenvalues of (A +
+    B)^-1 A for independent Wishart matrices A (m degrees of freedom) and B (d - m) (Absil, Edelman
+    and Koev 2006). Bartlett's decomposition of B makes the cost independent of d.
 
     Args:
       key: of the draws; an integer is a seed.
       dimension: d.
       size: m, of both subspaces.
-      standard_error: pairs of subspaces are drawn until the standard error of their mean, in
-        degrees, is at most this.
+      standard_error: the largest standard error of the mean, in degrees; sets the number of draws.
 
     Returns:
-      The mean with its standard error; (0, 0) for m = d, where nothing is random.
+      The mean with its standard error; (0, 0) for m = d.
 
     Raises:
-      InputError: m outside 1 .. d, or a standard error of 0 or less.
+      InputError: m outside 1 .. d, or a standard error that is not positive.
     """
     check_count(size, dimension, "the size of the subspaces")
     if not standard_error > 0:
         raise InputError(f"standard_error is {standard_error}, expected more than 0 degrees")
     key = as_key(key)
     if 2 * size > dimension:
-        # 2 m - d directions are shared by any two such subspaces; the others have the angles of
-        # the orthogonal complements.
+        # Two such subspaces share 2 m - d directions; the other angles are those of the orthogonal
+        # complements.
         share = (dimension - size) / size
         if share == 0:
             return Estimate(0.0, 0.0)
@@ -69,7 +63,7 @@ def random_subspace_angle(
 
 
 def _draw_means(key, dimension, size, num_draws):
-    """The mean angle of each of some pairs of m-subspaces of R^d, 2 m <= d."""
+    """The mean angles of some pairs of m-subspaces of R^d, 2 m <= d."""
     normal_key, lower_key, diagonal_key = jax.random.split(key, 3)
     shape = (num_draws, size, size)
     G = np.asarray(jax.random.normal(normal_key, shape), np.float64)

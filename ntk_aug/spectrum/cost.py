@@ -1,4 +1,4 @@
-"""What a study will take: rows, memory and time, from a few seconds of measurement."""
+"""The cost of a study: rows, memory and time, from a few seconds of measurement."""
 
 import time
 from collections.abc import Callable
@@ -18,16 +18,15 @@ _EIGEN_SIDE = 600
 
 
 class StudyCost(NamedTuple):
-    """What the kernel backend needs, on this machine.
+    """The cost of the kernel backend on this machine.
 
-    Without the estimate of errors: 1 to 8 % more for most studies, a third for a ResNet on 150
-    images.
+    The estimate of errors adds 1 to 8 % for most studies, a third for a ResNet on 150 images.
 
     Attributes:
       num_rows: N, rows of each Jacobian.
       num_params: P, its columns.
       jacobian_bytes: of one Jacobian.
-      memory_bytes: held at the peak: Jacobian rows within their budget, kernels and eigenvectors.
+      memory_bytes: at the peak: Jacobian rows within their budget, kernels and eigenvectors.
       seconds_plain: for each network once: its rows, K and its eigenvalues.
       seconds_per_draw: for each network, augmentation and draw.
     """
@@ -51,19 +50,9 @@ def estimate_cost(
 ) -> StudyCost:
     """Times one block of rows, one matrix product and one eigensolve, and scales them up.
 
-    Rows scale with n; products with N^2 P, where dense layers' kernels count by their factors; the
-    eigensolver and the angles with N^3.
-
-    Args:
-      network: as `models.as_view` takes it, or its `JacobianRows`.
-      images: network inputs [n, ...], such as [n, h, w, c]; one block of them is differentiated.
-      labels: [n]; needed for `jacobian.LABELLED_ROWS` only.
-      rows: a key of `jacobian.ROWS`.
-      dtype: "float32" or "float64".
-      memory_bytes: the study's budget of Jacobian rows.
-
-    Raises:
-      InputError: the budget is too small.
+    Rows scale with n; products with N^2 P, where dense layers count by their factors; the
+    eigensolver and the angles with N^3. Arguments are those of `study_spectrum`; one block of
+    `images` is differentiated. Raises InputError if the budget is too small.
     """
     engine = as_rows(network, images, rows=rows, dtype=dtype)
     n, P = num_examples(images), engine.num_params
@@ -73,7 +62,7 @@ def estimate_cost(
     engine.factors(images, labels, stop=block)  # compiles
     seconds_per_image = _seconds(lambda: engine.factors(images, labels, stop=block)) / block
 
-    rng = np.random.default_rng(0)  # what is timed does not depend on the numbers
+    rng = np.random.default_rng(0)  # timings do not depend on the values
     matrix = rng.standard_normal((_PRODUCT_SIDE, _PRODUCT_SIDE))
     seconds_per_flop = _seconds(lambda: matrix @ (matrix + 1)) / (2 * _PRODUCT_SIDE**3)
     kernel = matrix[:_EIGEN_SIDE] @ matrix[:_EIGEN_SIDE].T
@@ -81,7 +70,7 @@ def estimate_cost(
 
     passes = 0.5 + 0.5 * -(-n // tile)  # how often the rows of an image are computed
     rows_seconds = passes * n * seconds_per_image
-    # Factors take the place of columns: of P, or of fewer numbers for each row.
+    # Factors replace columns: the numbers for each row are P or fewer.
     width = engine.factor_bytes / (engine.outputs_per_example * np.dtype(engine.dtype).itemsize)
     triangle, cubes = N**2 * width * seconds_per_flop, N**3 * seconds_per_flop
     in_one_piece = streaming == 0
@@ -92,7 +81,7 @@ def estimate_cost(
         jacobian_bytes=N * engine.row_bytes,
         memory_bytes=held + 10 * 8 * N**2,
         seconds_plain=(rows_seconds if in_one_piece else 0) + triangle + eigen_seconds,
-        # M costs two triangles and K~ one; overlaps, sines and ||E|| about 30 N^3 operations.
+        # M costs two triangles, K~ one; overlaps, sines and ||E|| about 30 N^3 operations.
         seconds_per_draw=(1 if in_one_piece else 2) * rows_seconds
         + 3 * triangle
         + eigen_seconds

@@ -1,8 +1,8 @@
-"""Singular values and subspaces of J and J~: from the three kernels, or by direct SVD.
+"""Singular values and subspaces of J and J~, from the three kernels or by direct SVD.
 
-Both routes end in the same `SpectrumPair`. The kernel route never holds a Jacobian, and resolves
-singular values down to about 2e-8 of the largest; the direct SVD needs both Jacobians in float64
-and resolves them down to eps * max(N, P). They are each other's test.
+Both routes return a `SpectrumPair`. The kernel route never holds a Jacobian and resolves singular
+values down to about 2e-8 of the largest; the direct SVD needs both Jacobians in float64 and
+resolves down to eps * max(N, P).
 """
 
 from collections.abc import Callable
@@ -35,14 +35,14 @@ class Factors(NamedTuple):
 
 
 class SpectrumPair(NamedTuple):
-    """The spectra of J and J~, and what is needed to compare them.
+    """The spectra of J and J~, and their comparison.
 
     Attributes:
       plain: of J.
       augmented: of J~.
-      left_angles: from a bin of ranks to the principal angles, in degrees, between the spans of
-        the left singular vectors of J and of J~ in it.
-      right_angles: the same for right singular vectors.
+      left_angles: from a bin of ranks to the principal angles, in degrees, between the bin's left
+        singular subspaces of J and J~.
+      right_angles: the same for right singular subspaces.
       perturbation_norm: ||J~ - J||, the largest singular value.
     """
 
@@ -56,10 +56,8 @@ class SpectrumPair(NamedTuple):
 def factors_of_kernel(kernel: Float64[np.ndarray, "N N"], num_params: int) -> Factors:
     """sigma_i = sqrt(lambda_i) and left singular vectors, from K = J J'.
 
-    Rounding makes eigenvalues of about -eps * lambda_1 of those that are zero; they count as zero.
-
-    Raises:
-      InputError: a kernel that is not square, or not finite.
+    Rounding turns zero eigenvalues into about -eps * lambda_1; negative ones count as zero. Raises
+    InputError for a kernel that is not square, or not finite.
     """
     kernel = check_kernel(kernel)
     rank = min(len(kernel), num_params)
@@ -86,7 +84,7 @@ def pair_from_kernels(plain: Factors, triple: KernelTriple, num_params: int) -> 
     )
 
     def right_angles(members):
-        # Rounding in the kernels is eps * sigma_1^2, and is divided by the bin's own values.
+        # The kernels' rounding, eps * sigma_1^2, is divided by the bin's own values.
         smallest = np.minimum(plain.values[members].min(), augmented.values[members].min())
         ratio = plain.values[0] / max(smallest, np.finfo(np.float64).tiny)
         floor = 4 * len(overlaps) * _EPS * min(ratio, 1 / _EPS) ** 2
@@ -103,13 +101,13 @@ def pair_from_kernels(plain: Factors, triple: KernelTriple, num_params: int) -> 
 
 
 def _inverse(values):
-    """1 / sigma, and 0 where sigma is null: such a direction has no right singular vector."""
+    """1 / sigma, and 0 for a null sigma, which has no right singular vector."""
     resolved = values > np.sqrt(_EPS) * values[0]
     return np.divide(1, values, out=np.zeros_like(values), where=resolved)
 
 
 def largest_eigenvalue(matrix: Float64[np.ndarray, "N N"]) -> float:
-    """Of a symmetric matrix."""
+    """The largest eigenvalue of a symmetric matrix."""
     last = len(matrix) - 1
     with lapack_threads(len(matrix)):
         return linalg.eigh(matrix, eigvals_only=True, subset_by_index=[last, last])[0]
@@ -134,12 +132,11 @@ def pair_from_jacobians(
 def null_tolerance(
     values: Float64[np.ndarray, " r"], num_rows: int, num_params: int, backend: str, dtype: str
 ) -> float:
-    """The singular value at or below which vectors are arbitrary: tol = sigma_1 * resolution.
+    """The singular value at or below which vectors are arbitrary: sigma_1 * resolution.
 
-    The resolution is max(N, P) * eps for a direct SVD, at least sqrt(eps) = 1.5e-8 (rounded up to
-    2e-8) if values come from a kernel, and at least 1e-6 if the rows are float32: at that level
-    their rounding changes a singular value by per cents. A kernel that neural_tangents sums in
-    float32 resolves sqrt(eps) of float32, 3.5e-4 (rounded up to 4e-4).
+    The resolution is max(N, P) * eps for a direct SVD, and at least 2e-8 (sqrt(eps) = 1.5e-8) for
+    values from a kernel. For float32 rows it is at least 1e-6, where rounding changes a singular
+    value by per cents, and at least 4e-4 if neural_tangents sums in float32 (sqrt(eps) = 3.5e-4).
     """
     resolution: float = max(num_rows, num_params) * _EPS
     if backend != "svd":

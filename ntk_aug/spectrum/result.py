@@ -1,4 +1,4 @@
-"""The result of a spectrum study: arrays with named axes, saved to and loaded from one npz file."""
+"""The result of a spectrum study: arrays with named axes, saved in one npz file."""
 
 import json
 from dataclasses import asdict, dataclass, fields
@@ -8,26 +8,26 @@ import numpy as np
 from ntk_aug.aliases import Bool, Float64, Int
 from ntk_aug.errors import InputError
 from ntk_aug.records import StrPath, read_npz, to_json, write_npz
-from ntk_aug.spectrum.bins import bin_means
+from ntk_aug.spectrum.bins import bin_means, slices_of
 
 FORMAT = 2
-"""Of saved studies. Format 1 knows no errors of augmented values and of the baselines."""
+"""Of saved studies. Format 1 lacks the errors of augmented values and of the baselines."""
 
 
 @dataclass(frozen=True)
 class StudySettings:
-    """What a study was computed from, and how.
+    """The inputs and settings of a study.
 
     Attributes:
       augmentations: their names, in the order of the arrays' axis A.
       num_examples: n.
-      outputs_per_example: rows of J per image: C, or 1 for the true class's logit.
+      outputs_per_example: rows of J per image.
       num_params: P.
       rows: a key of `jacobian.ROWS`.
       backend: a key of `spectrum.BACKENDS`.
       dtype: of the Jacobian rows.
-      seed: of the augmentation draws; the numbers of the key where a key was given.
-      unknown_errors: why errors are not known, where that is so; otherwise empty.
+      seed: of the augmentation draws; the numbers of the key if a key was given.
+      unknown_errors: why errors are unknown; otherwise empty.
     """
 
     augmentations: tuple[str, ...]
@@ -46,32 +46,31 @@ class SpectrumStudy:
     """Spectra of plain and augmented images, for W networks, A augmentations and D draws of each.
 
     N = min(n * outputs, P) singular values are in B bins of consecutive ranks. The fields from
-    `augmented_values` to `perturbation_norm` are those of `spectrum.BinComparison`, stacked.
+    `augmented_values` to `perturbation_norm` are those of `BinComparison`, stacked.
 
     Attributes:
-      settings: what it was computed from.
+      settings: inputs and settings.
       bin_sizes: ranks per bin.
       values: sigma_i on plain images, descending.
-      value_error: an estimate, from above, of the absolute error of each of them, by rounding of
-        the rows and of the decomposition (see `spectrum.accuracy`); NaN if it is not known.
-      uncertain: values whose estimated error is above `spectrum.UNCERTAIN_SHARE` of themselves, or
-        not known.
+      value_error: an upper estimate of the absolute error of each value, from rounding of the rows
+        and of the decomposition (see `spectrum.accuracy`); NaN if unknown.
+      uncertain: values whose estimated error is above `UNCERTAIN_SHARE` of themselves, or unknown.
       rows_norm: the part of the rows in value_error: ||E||_2 of their rounding.
       row_error: largest |row of E| / |row of J| of float32 rows in a sample of plain images.
       row_error_median: the median of the same.
-      row_error_without_flips: the largest without images in which a mask flips; NaN if none is so.
-      row_error_images: how many images that sample has; 0 if the errors are not known.
-      masks_flipped: units of each plain image that choose differently in float32 and float64; -1
-        if that is not known.
-      masks_per_image: all units of an image (see `jacobian.flipped_masks`); -1 if not known.
-      augmented_value_error, augmented_uncertain, augmented_rows_norm: the same of the augmented
-        values, estimated from each augmented version of the images itself.
-      augmented_row_error, augmented_row_error_median, augmented_row_error_without_flips,
-        augmented_row_error_images, augmented_masks_flipped: the same of each augmented version.
+      row_error_without_flips: the largest among images without a flipped mask; NaN if there are
+        none.
+      row_error_images: images in that sample; 0 if errors are unknown.
+      masks_flipped: units of each plain image that choose differently in float32 and float64; -1 if
+        unknown.
+      masks_per_image: all units of an image (see `jacobian.flipped_masks`); -1 if unknown.
+      augmented_value_error, augmented_uncertain, augmented_rows_norm, augmented_row_error,
+        augmented_row_error_median, augmented_row_error_without_flips, augmented_row_error_images,
+        augmented_masks_flipped: the same of each augmented version of the images.
       tolerance: sigma at or below which a bin counts as null.
       displacement: eps0, the largest Euclidean distance between an image and its augmentation, in
         units of the network's input.
-      perturbation_bound: sqrt(n) * LJ * eps0 >= ||J~ - J||, where a Lipschitz constant LJ of the
+      perturbation_bound: sqrt(n) * LJ * eps0 >= ||J~ - J||, if a Lipschitz constant LJ of the
         Jacobian is certified; otherwise NaN.
       left_baseline: mean principal angle of random subspaces of R^(n * outputs), in degrees.
       right_baseline: the same in R^P.
@@ -124,18 +123,13 @@ class SpectrumStudy:
     @property
     def bins(self) -> tuple[slice, ...]:
         """The ranks of each bin."""
-        stops = np.cumsum(self.bin_sizes)
-        return tuple(
-            slice(int(stop - size), int(stop))
-            for stop, size in zip(stops, self.bin_sizes, strict=True)
-        )
+        return slices_of(self.bin_sizes)
 
     @property
     def uncertain_share(self) -> Float64[np.ndarray, "W A D B"]:
-        """How much of each bin's numbers stands on uncertain values.
+        """The share of each bin's ranks with an uncertain plain or augmented value.
 
-        The share of its ranks whose value is uncertain in the plain spectrum, in the augmented one,
-        or in both; NaN if the errors of either are not known.
+        NaN if the errors of either are unknown.
         """
         either = (self.uncertain[:, None, None] | self.augmented_uncertain).astype(np.float64)
         errors = self.value_error[:, None, None] + self.augmented_value_error
@@ -149,21 +143,22 @@ class SpectrumStudy:
 
     @classmethod
     def load(cls, path: StrPath) -> "SpectrumStudy":
-        """Reads what `save` wrote, or an earlier version's `save`, whose gaps are "not known".
+        """Reads a saved study, also one of an earlier format, whose missing entries are "unknown".
 
         Raises:
-          InputError: the file is missing, broken, not a saved study, or of a later version.
+          InputError: the file is missing, not a saved study, or of a later format.
+          BrokenFileError: the file is broken.
         """
         arrays = read_npz(path)
         expected = {field.name for field in fields(cls)}
         version = int(arrays.pop("format", 1))
         if version > FORMAT:
             raise InputError(
-                f"{path} has format {version}, and this version of ntk_aug reads formats 1 to "
-                f"{FORMAT}: install a newer one"
+                f"{path} has format {version}, this ntk_aug reads formats 1 to {FORMAT}: install a "
+                "newer one"
             )
         if version == 1:
-            expected = expected - set(_ADDED_IN_FORMAT_2)
+            expected = {name for name in expected if not _added_in_format_2(name)}
         if set(arrays) != expected:
             raise InputError(
                 f"{path} is no saved spectrum study: it lacks {sorted(expected - set(arrays))} "
@@ -179,27 +174,18 @@ class SpectrumStudy:
         return cls(settings=StudySettings(**settings), **arrays)
 
 
-_ADDED_IN_FORMAT_2 = (
-    "augmented_value_error",
-    "augmented_uncertain",
-    "augmented_rows_norm",
-    "augmented_row_error",
-    "augmented_row_error_median",
-    "augmented_row_error_without_flips",
-    "augmented_row_error_images",
-    "augmented_masks_flipped",
-    "left_baseline_error",
-    "right_baseline_error",
-)
+def _added_in_format_2(name):
+    of_augmented = name.startswith("augmented_") and name != "augmented_values"
+    return of_augmented or name.endswith("baseline_error")
 
 
 def _unknown_in_format_1(arrays):
-    """What a study without errors of augmented values says of them."""
+    """The missing entries of a study without errors of augmented values."""
     shape, num_images = arrays["displacement"].shape, arrays["masks_flipped"].shape[1:]
     shape = (len(arrays["values"]), *shape)
-    unknown = {name: np.full(shape, np.nan) for name in _ADDED_IN_FORMAT_2 if "row" in name}
+    by_version = ("rows_norm", "row_error", "row_error_median", "row_error_without_flips")
     return {
-        **unknown,
+        **{f"augmented_{name}": np.full(shape, np.nan) for name in by_version},
         "augmented_value_error": np.full_like(arrays["augmented_values"], np.nan),
         "augmented_uncertain": np.ones(arrays["augmented_values"].shape, bool),
         "augmented_row_error_images": np.zeros(shape, int),

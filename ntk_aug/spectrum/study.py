@@ -1,7 +1,4 @@
-"""The singular spectrum study as one call: plain against augmented images, on real networks.
-
-Every quantity is the one of supplement C.1, made precise in `BinComparison` and `SpectrumStudy`.
-"""
+"""The spectrum study as one call: plain against augmented images (supplement C.1)."""
 
 from collections.abc import Callable
 from typing import Any
@@ -23,12 +20,7 @@ from ntk_aug.ntk.neural_tangents.kernels import DEFAULT_IMPLEMENTATION
 from ntk_aug.ntk.triples import DEFAULT_MEMORY_BYTES
 from ntk_aug.randomness import as_key
 from ntk_aug.records import StrPath
-from ntk_aug.spectrum.accuracy import (
-    InputsRounding,
-    RoundingMeter,
-    uncertain_values,
-    value_errors,
-)
+from ntk_aug.spectrum.accuracy import InputsRounding, RoundingMeter, uncertain_values, value_errors
 from ntk_aug.spectrum.augmented_versions import (
     AugmentationsLike,
     AugmentedVersions,
@@ -69,16 +61,16 @@ def study_spectrum(
     Args:
       key: of the augmentation draws and of the random-subspace baseline.
       networks: one as `models.as_view` takes it, or a sequence of several, trained from different
-        seeds; in evaluation mode.
+        seeds.
       images: [n, h, w, c], floats in [0, 1]. Or any inputs of the network: a table [n, d], token
-        ids [n, t], a pytree of arrays with one leading n; augmentations are then functions of
-        your own, of a key and one example.
-      augmentations: a name such as "noise:0.5", several, or a mapping from the names that the
-        result reports to functions (key, image) -> image or to such names. Images stay in [0, 1]
-        unless the augmentation declares `augment.leaves_unit_range`.
+        ids [n, t], a pytree of arrays with one leading n; augmentations are then your own functions
+        of a key and one example.
+      augmentations: a name such as "noise:0.5", several names, or a mapping from the names in the
+        result to functions (key, image) -> image or to such names. Images stay in [0, 1] unless the
+        augmentation declares `augment.leaves_unit_range`.
       labels: [n]; needed for `jacobian.LABELLED_ROWS` only.
-      indices: place of each image in its data set, folded into its augmentation key; default
-        0 .. n-1.
+      indices: position of each image in its data set, folded into its augmentation key; default 0
+        .. n-1.
       preprocess: from a batch of images in [0, 1] to the network's inputs, such as normalisation;
         applied after augmentation.
       draws: augmented versions of all images per augmentation; the same for every network.
@@ -86,22 +78,21 @@ def study_spectrum(
         each value if there are fewer.
       rows: a key of `jacobian.ROWS`.
       backend: a key of `BACKENDS`.
-      implementation: a key of `ntk.NEURAL_TANGENTS_IMPLEMENTATIONS`, for that backend only.
+      implementation: a key of `NEURAL_TANGENTS_IMPLEMENTATIONS`, for that backend only.
       dtype: "float32" or "float64" of the network and the Jacobian rows; "svd" needs "float64".
       memory_bytes: budget of the Jacobian rows held at once; neural_tangents holds none.
-      mesh: devices of backend "kernel"; None takes what there is, as `ntk.kernel_triples` says.
-      blocks_folder: where backend "kernel" keeps finished blocks of kernels; the same call goes
-        on from them.
-      progress: called with the stage, how much of it is done, and all of it.
+      mesh: as `ntk.kernel_triples` takes it, for backend "kernel".
+      blocks_folder: as `ntk.kernel_triples` takes it, for backend "kernel".
+      progress: called with (stage, done, total).
 
     Returns:
-      A `SpectrumStudy`, which saves and loads itself; `summarize_study` tabulates it. Where a
-      network cannot be computed in float64, it says that errors are not known, and why.
+      A `SpectrumStudy`; `summarize_study` tabulates it. If a network cannot be computed in float64,
+      it says that errors are unknown, and why.
 
     Raises:
-      InputError: images, labels, weights or settings that cannot be used, a network that mixes the
-        examples of a batch or that the implementation cannot take, an augmentation that changes
-        the shape, leaves [0, 1] undeclared or cannot be traced: all before long work starts.
+      InputError: bad images, labels, weights or settings; a network that mixes examples or that the
+        implementation cannot take; an augmentation that changes the shape, leaves [0, 1] undeclared
+        or cannot be traced. All are raised before long work starts.
     """
     views = as_views(networks)
     named = named_augmentations(augmentations)
@@ -123,11 +114,10 @@ def study_spectrum(
         labels = check_labels(labels, n, num_outputs)
     elif rows in LABELLED_ROWS:
         raise InputError(f"rows {rows!r} need labels")
-    for _ in versions(1):  # an augmentation that fails does so now
+    for _ in versions(1):  # an augmentation that fails should fail now
         pass
 
-    one_float_array = isinstance(inputs, np.ndarray) and jnp.issubdtype(inputs.dtype, jnp.floating)
-    example = inputs.shape[1:] if one_float_array else example_shapes(inputs)
+    example = example_shapes(inputs)
     engines = [JacobianRows(view, example, rows=rows, dtype=dtype) for view in views]
     sizes = {(engine.num_params, engine.outputs_per_example) for engine in engines}
     if len(sizes) > 1:
@@ -156,7 +146,7 @@ def study_spectrum(
         drawn: list[Inputs] = []
 
         def kept(versions, drawn=drawn):
-            """Each version is drawn once, for its spectrum and for what is measured beside it."""
+            """Keeps each version, which is drawn once, for further measurements."""
             for version in versions:
                 drawn[:] = [version]
                 yield version
@@ -188,20 +178,16 @@ def study_spectrum(
         field: stacked([getattr(comparison, field) for comparison in comparisons])
         for field in BinComparison._fields
     }
-    plain = np.stack(values)
-    errors, augmented_errors = (
-        np.stack(
-            [
-                value_errors(own, backend=backend, dtype=dtype, rows_norm=one.norm)
-                for own, one in zip(spectra, rounding, strict=True)
-            ]
-        )
-        for spectra, rounding in (
-            (values, plain_rounding),
-            ([comparison.augmented_values for comparison in comparisons], version_rounding),
-        )
-    )
-    augmented_errors = stacked(list(augmented_errors))
+    plain, augmented = np.stack(values), [one.augmented_values for one in comparisons]
+
+    def errors_of(spectra, rounding):
+        return [
+            value_errors(own, backend=backend, dtype=dtype, rows_norm=one.norm)
+            for own, one in zip(spectra, rounding, strict=True)
+        ]
+
+    errors = np.stack(errors_of(values, plain_rounding))
+    augmented_errors = stacked(errors_of(augmented, version_rounding))
     left, right = (
         _baseline(jax.random.fold_in(key, 1 + side), dimension, bins)
         for side, dimension in enumerate((num_rows, num_params))
@@ -254,7 +240,7 @@ def _rounding_fields(measured: list[InputsRounding], stack: Callable) -> dict[st
 
 
 def _seed_numbers(given, key):
-    """The integer that was given, or the numbers of the key."""
+    """The given integer, or the numbers of the key."""
     if np.ndim(given) == 0 and not jnp.issubdtype(jnp.result_type(given), jax.dtypes.prng_key):
         return int(given)
     return tuple(int(number) for number in jax.random.key_data(key).ravel())

@@ -1,9 +1,9 @@
-"""Principal angles between subspaces, computed from sines where cosines are blind.
+"""Principal angles between subspaces, accurate for small and for large angles.
 
-arccos cannot see an angle below 1.5e-8 rad, since the cosine is 1 to the last bit there; arcsin
-cannot near 90 degrees. So angles come from sines below 45 degrees and from cosines above (Knyazev
-and Argentati 2002). scipy.linalg.subspace_angles intends the same, but as of 1.17 it applies the
-choice in the opposite order, so that a small angle beside a large one comes from its cosine.
+arccos cannot resolve angles below 1.5e-8 rad, where the cosine rounds to 1; arcsin cannot near 90
+degrees. So angles below 45 degrees come from sines, others from cosines (Knyazev and Argentati
+2002). scipy.linalg.subspace_angles intends the same, but as of 1.17 it applies the choice in the
+opposite order.
 """
 
 import numpy as np
@@ -35,11 +35,11 @@ def _angles(inside, outside):
 def angles_from_overlaps(
     overlaps: Float64[np.ndarray, "r r"], members: slice, floor: float = 0.0
 ) -> Float64[np.ndarray, " m"]:
-    """Principal angles between two bins of orthonormal bases known by their overlaps only.
+    """Principal angles between two bins of orthonormal bases, given their overlaps only.
 
     With C = V' V~, the cosines of the bin b are the singular values of C[b, b]. The sines are those
-    of the part of V~_b that is outside span V_b: its components along the other vectors,
-    C[not b, b], stacked on what leaves span V altogether, a square root of I - C[:, b]' C[:, b].
+    of the part of V~_b outside span V_b: C[not b, b], stacked on the part outside span V, a square
+    root of I - C[:, b]' C[:, b].
 
     Args:
       overlaps: C; both bases have r vectors, and need not span the same space.

@@ -1,4 +1,4 @@
-"""What a study found: means and spreads per bin, and whether the paper's claims show in them."""
+"""Summary of a study: means and spreads per bin, and statistics for the paper's claims."""
 
 from typing import NamedTuple
 
@@ -27,7 +27,7 @@ class MeanAndSpread(NamedTuple):
 
 
 class AugmentationSummary(NamedTuple):
-    """One augmentation's effect.
+    """The effect of one augmentation.
 
     Attributes:
       name: of the augmentation.
@@ -36,17 +36,17 @@ class AugmentationSummary(NamedTuple):
       perturbation_bound: mean of the certified bound; NaN if there is none.
       bins: mean and spread per bin of each of `BIN_QUANTITIES`.
       spearman: per network, rank correlation between bin number (0 holds the largest singular
-        values) and relative difference averaged over draws: +1 if small singular values always
-        grow relatively more. NaN if nothing changed.
-      spearman_certain: per network, the same over the bins without an uncertain value in any
-        draw; NaN if these are fewer than three, or the errors are not known.
-      decreased_first_bin, decreased_other_bins: mean share of ranks whose singular value fell;
-        NaN where all of their bins are null.
+        values) and relative difference averaged over draws; +1 if small singular values always grow
+        relatively more. NaN if nothing changed.
+      spearman_certain: per network, the same over bins without an uncertain value in any draw; NaN
+        for fewer than three such bins.
+      decreased_first_bin, decreased_other_bins: mean share of ranks whose singular value fell; NaN
+        if all of their bins are null.
       first_bin_turns_least: per network, whether the first bin's left angle, averaged over draws,
         is the smallest.
-      gaps_below_perturbation: share of bin boundaries with a gap below ||J~ - J||. There the
-        perturbation bound of subspaces says nothing, and neighbouring bins may trade directions.
-      uncertain: share of augmented values that are uncertain; NaN if the errors are not known.
+      gaps_below_perturbation: share of bin boundaries with a gap below ||J~ - J||, where
+        neighbouring bins may trade directions.
+      uncertain: share of augmented values that are uncertain; NaN if the errors are unknown.
       null, tie: share of bins with each flag.
     """
 
@@ -109,7 +109,7 @@ def _summarize(study: SpectrumStudy, a: int, name: str) -> AugmentationSummary:
 
 
 def _mean(values, axis):
-    """Mean of what is not NaN; NaN where all is."""
+    """Mean of the entries that are not NaN; NaN if all are."""
     counted = np.isfinite(values)
     count = counted.sum(axis=axis)
     total = np.where(counted, values, 0).sum(axis=axis)

@@ -58,7 +58,7 @@ def test_augmentations_come_as_a_name_names_or_a_mapping():
         ("nois", "did you mean 'noise'"),
         (lambda key, x: x, "augmentations are function, expected a name such as 'noise:0.5'"),
         ([lambda key, x: x], "the list of augmentations holds function, expected names"),
-        (["noise", "noise"], "one stands twice"),
+        (["noise", "noise"], "one is repeated"),
         ({"mine": 3}, "augmentation 'mine' is int, expected a function"),
     ],
 )

@@ -1,1 +1,1 @@
-"""Spectra from products J v and J' u alone, where neither J nor its kernel can be formed."""
+"""Spectra from products J v and J' u alone, when neither J nor its kernel can be formed."""

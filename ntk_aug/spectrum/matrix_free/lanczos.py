@@ -1,4 +1,4 @@
-"""Lanczos' iteration on a symmetric matrix, with full orthogonalisation in float64."""
+"""Lanczos iteration on a symmetric matrix, with full orthogonalisation in float64."""
 
 import jax
 import numpy as np
@@ -8,9 +8,9 @@ from ntk_aug.spectrum.matrix_free.operators import Product
 
 
 class KrylovBasis:
-    """An orthonormal basis V that products extend, and the matrix projected on it, T = V' A V.
+    """An orthonormal basis V, extended by products, and the projected matrix T = V' A V.
 
-    After it is full, A V = V T + beta v e' with the last unit vector e and the next vector v.
+    When it is full, A V = V T + beta v e' with the last unit vector e and the next vector v.
 
     Attributes:
       vectors: V [side, size].
@@ -19,7 +19,7 @@ class KrylovBasis:
     """
 
     def __init__(self, key: KeyArray, start: Float64[np.ndarray, " side"], size: int):
-        """Begins with one vector; the key is for those that an invariant span makes necessary."""
+        """Begins with one vector; the key draws new ones if the span becomes invariant."""
         self.vectors = np.zeros((len(start), size), order="F")
         self.projected = np.zeros((size, size))
         self.beta = 0.0
@@ -34,7 +34,7 @@ class KrylovBasis:
             rest, inside = self._outside(image, j + 1)
             T[: j + 1, j] = T[j, : j + 1] = inside
             self.beta = float(np.linalg.norm(rest))
-            # Below this it is rounding: the span is invariant, and any other direction will do.
+            # Below this is rounding: the span is invariant, and any other direction will do.
             if self.beta <= 1e-14 * np.linalg.norm(image) or j + 1 == len(V):
                 self.beta = 0.0
                 if j + 1 == len(V):
@@ -49,16 +49,16 @@ class KrylovBasis:
         eigenvalues: Float64[np.ndarray, " kept"],
         eigenvectors: Float64[np.ndarray, "size kept"],
     ) -> None:
-        """Keeps some eigenpairs of T and the next vector; `fill` goes on from there."""
+        """Keeps some eigenpairs of T and the next vector, from which `fill` continues."""
         kept = self._kept = len(eigenvalues)
         self.vectors[:, :kept] = self.vectors @ eigenvectors
         self.projected[:] = 0
         self.projected[:kept, :kept] = np.diag(eigenvalues)
 
     def _outside(self, vector, size):
-        """What of a vector is orthogonal to the first columns, and its products with them."""
+        """The part of a vector orthogonal to the first columns, and its products with them."""
         V = self.vectors[:, :size]
         inside = V.T @ vector
         rest = vector - V @ inside
-        again = V.T @ rest  # once is not enough where little is left
+        again = V.T @ rest  # a second pass, because little may be left
         return rest - V @ again, inside + again

@@ -1,4 +1,4 @@
-"""Matrices that are known by their products only."""
+"""Matrices that are given by their products."""
 
 from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
@@ -13,7 +13,7 @@ Product = Callable[[np.ndarray], np.ndarray]
 
 @runtime_checkable
 class LinearMap(Protocol):
-    """J by its products: a `jacobian.JacobianOperator`, or an operator of scipy."""
+    """J by its products: a `jacobian.JacobianOperator`, or a scipy operator."""
 
     shape: tuple[int, ...]
     dtype: Any
@@ -57,14 +57,14 @@ class GramProducts:
 
 
 class CountedProducts:
-    """A product that counts its calls, reports each, and lets nothing pass that is not finite.
+    """A product that counts and reports its calls, and refuses results that are not finite.
 
     Attributes:
       count: calls so far.
     """
 
     def __init__(self, product: Product, expected: int, progress: Progress | None):
-        """Reports ("products", count, the greater of count and what is expected in all)."""
+        """Reports ("products", count, the larger of count and the expected total)."""
         self.count = 0
         self._product, self._expected, self._progress = product, expected, progress
 
@@ -77,16 +77,16 @@ class CountedProducts:
         return image
 
     def add_one(self) -> None:
-        """Counts and reports a product that was made elsewhere."""
+        """Counts and reports a product that was computed elsewhere."""
         self.count += 1
         self._report(max(self.count, self._expected))
 
     def expect(self, total: int) -> None:
-        """Takes a new estimate of how many products there are going to be in all."""
+        """Updates the expected total."""
         self._expected = total
 
     def finish(self) -> None:
-        """Reports that no more come, so that none are waited for."""
+        """Reports that no more products come."""
         if self.count < self._expected:
             self._report(self.count)
 

@@ -22,8 +22,8 @@ class Estimate(NamedTuple):
     """A random estimate.
 
     Attributes:
-      value: of what is estimated.
-      standard_error: the standard deviation of the value, estimated from the samples.
+      value: the estimate.
+      standard_error: its standard deviation, estimated from the samples.
     """
 
     value: float
@@ -31,20 +31,20 @@ class Estimate(NamedTuple):
 
     @property
     def relative_error(self) -> float:
-        """The standard error as a share of the value; 0 where both are."""
+        """The standard error divided by the value; 0 if both are."""
         return self.standard_error / abs(self.value) if self.standard_error else 0.0
 
 
 class KernelMoments(NamedTuple):
-    """What products with random vectors tell of K.
+    """Moments of K from products with random vectors.
 
     Attributes:
       trace: tr K = ||J||_F^2, unbiased.
       frobenius_norm: ||K||_F, the root of an unbiased estimate of its square.
-      participation_ratio: (tr K)^2 / ||K||_F^2, the effective rank that is r if r eigenvalues are
-        equal and the others zero.
+      participation_ratio: (tr K)^2 / ||K||_F^2, an effective rank: r if r eigenvalues are equal and
+        the others zero.
       num_samples: random vectors.
-      converged: whether the relative errors are at most the one asked for; True if none was.
+      converged: whether all relative errors are at most the requested one; True if none was.
     """
 
     trace: Estimate
@@ -55,12 +55,12 @@ class KernelMoments(NamedTuple):
 
 
 class EntropyRank(NamedTuple):
-    """The effective rank of Roy and Vetterli, between the two ends of its quadrature.
+    """The effective rank of Roy and Vetterli, with bounds of its quadrature.
 
     Attributes:
-      rank: exp(-sum_i p_i ln p_i), p_i = lambda_i / tr K, at the middle of the bracket.
-      lower, upper: what the samples give if the quadrature errs as far as it can either way; they
-        come together as the steps grow. The standard error comes on top.
+      rank: exp(-sum_i p_i ln p_i), p_i = lambda_i / tr K, at the middle of the bounds.
+      lower, upper: the rank at the quadrature's bounds, which approach each other as the steps
+        grow. The standard error comes on top.
       num_samples, converged: as in `KernelMoments`.
     """
 
@@ -81,20 +81,19 @@ def estimate_moments(
 ) -> KernelMoments:
     """Estimates trace, Frobenius norm and participation ratio of K, one product for each sample.
 
-    For a vector z of random signs E z' K z = tr K and E |K z|^2 = ||K||_F^2. K stands for J J' or
-    J' J, the smaller one. The variance of z' K z is 2 (||K||_F^2 - sum_i K_ii^2), so that with S
-    samples the relative error of the trace is at most sqrt(2 / (S participation_ratio)): 14 % for
-    100 samples where one eigenvalue outweighs the rest, 1.4 % where a hundred share it. Errors of
-    root and ratio are by the delta method, their bias of order 1 / S.
+    For a vector z of random signs E z' K z = tr K and E |K z|^2 = ||K||_F^2, where K is the smaller
+    of J J' and J' J. The variance of z' K z is 2 (||K||_F^2 - sum_i K_ii^2), so with S samples the
+    relative error of the trace is at most sqrt(2 / (S participation_ratio)): for 100 samples, 14 %
+    if one eigenvalue dominates and 1.4 % if a hundred are equal. Errors of root and ratio use the
+    delta method; their bias is of order 1 / S.
 
     Args:
       key: of the random vectors.
       operator: J by its products; an array is K itself.
-      num_samples: random vectors, at most.
-      relative_error: stop as soon as the relative standard errors of all three are at most this,
-        looking every 10 samples; stopping at a lucky look makes the error stated a little small.
-      progress: called with ("products", products done, products in all), such as
-        `progress.progress_bars` gives; where sampling stops early, the last total is what was done.
+      num_samples: the largest number of random vectors.
+      relative_error: stop when the relative standard errors of all three are at most this. It is
+        checked every 10 samples, which makes the stated error slightly too small.
+      progress: called with ("products", products done, total).
 
     Raises:
       InputError: fewer than 2 samples, an array that is not square, a kernel that is zero or not
@@ -136,19 +135,11 @@ def estimate_entropy_rank(
 ) -> EntropyRank:
     """Estimates exp(entropy of the normalised eigenvalues of K) by stochastic Lanczos quadrature.
 
-    The entropy is ln tr K - tr(K ln K) / tr K, and z' K ln K z an integral of x ln x, for which
-    Lanczos' iteration from z gives Gauss's rule. The even derivatives of x ln x are positive and
-    the odd ones from the third on negative, so Gauss's rule is never above the integral and the
-    one of Gauss and Radau with a node at 0 never below.
-
-    Args:
-      key: of the random vectors.
-      operator: J by its products; an array is K itself.
-      num_samples: random vectors, at most.
-      num_steps: products for each; at most min(N, P) are made, which is exact.
-      relative_error: stop as soon as the relative standard error is at most this.
-      progress: called with ("products", products done, products in all), such as
-        `progress.progress_bars` gives; where sampling stops early, the last total is what was done.
+    The entropy is ln tr K - tr(K ln K) / tr K, and z' K ln K z is an integral of x ln x, for which
+    Lanczos iteration from z gives Gauss's rule. The even derivatives of x ln x are positive and the
+    odd ones from the third on negative, so Gauss's rule is a lower bound of the integral and the
+    Gauss-Radau rule with a node at 0 an upper bound. `num_steps` is the number of products for each
+    sample; min(N, P) steps are exact. Other arguments are those of `estimate_moments`.
 
     Raises:
       InputError: as `estimate_moments`; fewer than 1 step.
@@ -194,7 +185,7 @@ def _entropy_rank(trace, integral):
 
 
 def _quadratures(basis):
-    """Of x, and of x ln x by Gauss and by Gauss and Radau, for the measure of the first vector."""
+    """Of x, and of x ln x by Gauss and by Gauss-Radau, for the measure of the first vector."""
     T, beta = basis.projected, basis.beta
     nodes, vectors = linalg.eigh(T)
     lower = vectors[0] ** 2 @ _x_ln_x(nodes)
@@ -230,18 +221,13 @@ def _sampled(
     num_samples: int,
     relative_error: float | None,
 ) -> tuple[dict[str, Estimate], np.ndarray, int, bool]:
-    """Averages samples until the quantities are known well enough.
+    """Averages samples until the quantities are accurate enough.
 
-    Args:
-      key: of the random vectors.
-      side: their length.
-      sample: from a key and a vector of random signs to numbers; their means estimate.
-      quantities: from the means to each name's value and the gradient of its logarithm.
-      num_samples: at most.
-      relative_error: wanted; None takes all samples.
+    `sample` maps a key and a vector of random signs, of length `side`, to numbers. `quantities`
+    maps the means of these numbers to the value of each quantity and the gradient of its logarithm.
 
     Returns:
-      The estimates, the means, the number of samples, and whether all errors are as wanted.
+      The estimates, the means, the number of samples, and whether all errors are as requested.
     """
     check_at_least(num_samples, 2, "num_samples")
     if relative_error is not None:

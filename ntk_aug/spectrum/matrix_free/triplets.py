@@ -1,4 +1,4 @@
-"""Singular values at either end of J's spectrum where neither J nor its kernel can be formed."""
+"""The largest or smallest singular values of J, when neither J nor its kernel can be formed."""
 
 from typing import NamedTuple
 
@@ -8,14 +8,13 @@ from scipy import linalg
 
 from ntk_aug.aliases import Bool, Float64, KeyLike, Progress
 from ntk_aug.checks import check_at_least, check_count, check_kernel
-from ntk_aug.errors import InputError
 from ntk_aug.randomness import as_key
 from ntk_aug.spectrum.decomposition import Factors, largest_eigenvalue
 from ntk_aug.spectrum.matrix_free.lanczos import KrylovBasis
 from ntk_aug.spectrum.matrix_free.operators import CountedProducts, GramProducts, LinearMap
 from ntk_aug.threads import lapack_threads
 
-# Vectors held for the smallest values: their gaps are narrow, and each restart forgets much.
+# Vectors held for the smallest values, whose gaps are narrow: each restart loses much.
 _SMALLEST_BASIS = 200
 _TINY = np.finfo(np.float64).tiny
 
@@ -25,15 +24,15 @@ class SingularTriplets(NamedTuple):
 
     Attributes:
       values: sigma_i = |J v_i|.
-      left: u_i = J v_i / sigma_i, in columns; 0 where sigma_i is.
-      right: v_i, in columns. (With fewer rows than columns u_i is found first, v_i from it.)
-      residuals: r / sigma_1, where r = |J' u_i - sigma_i v_i|, or the root of
-        |J' J v_i - sigma_i^2 v_i| where that is less. A singular value of J is within r of
-        sigma_i, and most often within r^2 / gap.
-      converged: which residuals are at most the tolerance that was asked for.
+      left: u_i = J v_i / sigma_i, in columns; 0 if sigma_i is.
+      right: v_i, in columns. (With fewer rows than columns, v_i is computed from u_i.)
+      residuals: r / sigma_1, where r = |J' u_i - sigma_i v_i|, or the root of |J' J v_i - sigma_i^2
+        v_i| if that is less. A singular value of J is within r of sigma_i, and usually within r^2 /
+        gap.
+      converged: which residuals are at most the tolerance.
       resolved: which values are above both r and sqrt(eps) sigma_1, with the eps of J's products;
-        the others cannot be told from 0, and their vectors are arbitrary.
-      num_products: with J and with J' that it took.
+        the others cannot be distinguished from 0, and their vectors are arbitrary.
+      num_products: with J and with J'.
     """
 
     values: Float64[np.ndarray, " k"]
@@ -50,7 +49,7 @@ class SmallestFactors(NamedTuple):
 
     Attributes:
       factors: values, descending, and left vectors.
-      floor: sqrt(eps) sigma_1, eps of float64: what rounding alone makes of a value that is zero.
+      floor: sqrt(eps) sigma_1, eps of float64: rounding alone turns 0 into this.
       resolved: which values are above the floor.
     """
 
@@ -68,21 +67,20 @@ def largest_singular_triplets(
     max_iterations: int = 300,
     progress: Progress | None = None,
 ) -> SingularTriplets:
-    """Finds the k largest singular values by Lanczos iteration on J' J or J J', the smaller one.
+    """Finds the k largest singular values by Lanczos iteration on the smaller of J' J and J J'.
 
-    What has not converged within the iterations is returned, too, and marked.
+    Values that have not converged are returned too, and marked.
 
     Args:
       key: of the first vector.
       operator: J.
-      k: how many, at most the smaller side of J.
-      tolerance: of the residuals; float32 products do not get below about 1e-6.
+      k: at most the smaller side of J.
+      tolerance: of the residuals, in units of sigma_1; float32 products reach about 1e-6.
       max_iterations: restarts, each of about max(k, 20) / 2 products or somewhat more.
-      progress: called with ("products", products done, an estimate of all), such as
-        `progress.progress_bars` gives. The estimate follows the residuals from restart to restart.
+      progress: called with ("products", products done, an estimate of the total).
 
     Raises:
-      InputError: a k that is out of range, or less than one iteration.
+      InputError: k out of range, or less than one iteration.
 
     Reference:
       Wu, Simon: Thick-restart Lanczos method for large symmetric eigenvalue problems, 2000.
@@ -99,25 +97,13 @@ def smallest_singular_triplets(
     max_iterations: int = 300,
     progress: Progress | None = None,
 ) -> SingularTriplets:
-    """Finds the k smallest of min(N, P) singular values as `largest_singular_triplets` does.
+    """Finds the k smallest of min(N, P) singular values; arguments as `largest_singular_triplets`.
 
-    They are hard to find: the gaps between them are small beside sigma_1, in squares even more so,
-    and float32 products do not resolve values below 3.5e-4 of sigma_1. Look at `converged` and
-    `resolved`. In exact arithmetic the i-th smallest value returned is never below the true one;
-    a residual does not tell whether a smaller one was missed. Where the kernel can be formed,
-    `smallest_of_kernel` is surer. Up to max(4 k, 200) vectors of length min(N, P) are held.
-
-    Args:
-      key: of the first vector.
-      operator: J.
-      k: how many, at most the smaller side of J.
-      tolerance: of the residuals, in units of sigma_1 (its estimate by the same iteration).
-      max_iterations: restarts.
-      progress: called with ("products", products done, an estimate of all), such as
-        `progress.progress_bars` gives. The estimate follows the residuals from restart to restart.
-
-    Raises:
-      InputError: a k that is out of range, or less than one iteration.
+    They are hard to find: the gaps between them are small compared with sigma_1, even more so in
+    squares, and float32 products do not resolve values below 3.5e-4 of sigma_1. Look at `converged`
+    and `resolved`. In exact arithmetic the i-th smallest value returned is never below the true
+    one, but a residual does not tell whether a smaller one was missed. If the kernel can be formed,
+    `smallest_of_kernel` is more reliable. Up to max(4 k, 200) vectors of length min(N, P) are held.
     """
     return _triplets(key, operator, k, False, tolerance, max_iterations, progress)
 
@@ -129,7 +115,7 @@ def smallest_of_kernel(
 
     Args:
       kernel: K.
-      num_params: P; where it is below N, the N - P zeros that K has besides do not count.
+      num_params: P; if it is below N, the N - P further zeros of K do not count.
       k: how many.
 
     Raises:
@@ -149,13 +135,12 @@ def smallest_of_kernel(
 def _triplets(key, operator, k, largest, tolerance, max_iterations, progress):
     check_count(k, min(operator.shape), "k (singular values)")
     check_at_least(max_iterations, 1, "max_iterations")
-    if not tolerance >= 0:  # which NaN is not
-        raise InputError(f"tolerance is {tolerance}, expected at least 0")
+    check_at_least(tolerance, 0, "tolerance")
     gram = GramProducts(operator)
     side = gram.side
     size = min(side, max(2 * k + 1, 20) if largest else max(4 * k, _SMALLEST_BASIS))
     kept = (k + size) // 2
-    # The last k are for the other side's vectors. At first two restarts are as good a guess as any.
+    # The last k are for the other side's vectors. The first guess is two restarts.
     restarts = 0 if size == side else min(2, max_iterations - 1)
     product = CountedProducts(gram, size + restarts * (size - kept) + k, progress)
     start_key, basis_key = jax.random.split(as_key(key))
@@ -169,7 +154,7 @@ def _triplets(key, operator, k, largest, tolerance, max_iterations, progress):
         order = np.argsort(-squares if largest else squares)
         squares, S = np.maximum(squares[order], 0), S[:, order]
         rest = basis.beta * np.abs(S[-1, :k])
-        # By half, since the residuals proper come with rounding of their own.
+        # Half, because the final residuals have rounding of their own.
         distances, wanted = _distance(rest, np.sqrt(squares[:k])), np.sqrt(largest_square) / 2
         if (distances <= tolerance * wanted).all() or iteration + 1 == max_iterations:
             break
@@ -186,10 +171,10 @@ def _triplets(key, operator, k, largest, tolerance, max_iterations, progress):
 
 
 def _restarts_left(excesses):
-    """How many restarts may be needed, from how many times too large the worst residual has been.
+    """Estimates the restarts left, from past ratios of the worst residual to the tolerance.
 
-    As many as its mean rate of decrease asks for, but at most twice as many as there were: the rate
-    is small at first, while the wanted vectors are not yet in the basis.
+    It follows the mean rate of decrease, but is at most twice the number of past restarts: the rate
+    is small at first, while the basis lacks the wanted vectors.
     """
     fall = np.log(excesses[0] / np.min(excesses)) / len(excesses)
     left = np.log(np.min(excesses)) / max(fall, 1e-9)
@@ -197,7 +182,7 @@ def _restarts_left(excesses):
 
 
 def _distance(rest, values):
-    """How far a singular value may be, given |A v - sigma^2 v| for A = J' J or J J'."""
+    """The possible error of a singular value, given |A v - sigma^2 v| for A = J' J or J J'."""
     return np.minimum(rest / np.maximum(values, _TINY), np.sqrt(rest))
 
 
@@ -205,7 +190,7 @@ def _completed(gram, vectors, largest_value, tolerance, operator, report):
     """The other side's vectors and the residuals, from orthonormal vectors of one side."""
     others = np.stack([gram.there(vector) for vector in vectors.T], axis=1)
     values = np.linalg.norm(others, axis=0)
-    # Equal values may come in another order than their eigenvalues, by rounding.
+    # By rounding, the order may differ from that of the eigenvalues.
     order = np.argsort(-values)
     vectors, others, values = vectors[:, order], others[:, order], values[order]
     others /= np.maximum(values, _TINY)
@@ -224,5 +209,5 @@ def _completed(gram, vectors, largest_value, tolerance, operator, report):
         residuals,
         residuals <= tolerance,
         values > np.maximum(residuals, np.sqrt(np.finfo(operator.dtype).eps)) * scale,
-        0,  # which the caller counts
+        0,  # the caller counts
     )
