@@ -27,10 +27,10 @@ def check_choice(value: str, known: Iterable[str], what: str) -> str:
 
 def check_dtype(dtype: str) -> str:
     """Returns "float32" or "float64"; raises InputError for any other precision."""
-    if "float16" in str(dtype):  # bfloat16, too: no misspelling of float64
+    if "float16" in str(dtype):  # or bfloat16; not a misspelling of float64
         raise InputError(
-            f"dtype is {dtype!r}, expected 'float32' or 'float64'; with 'float32', layers that "
-            "name a shorter type as their own still compute in it"
+            f"dtype is {dtype!r}, expected 'float32' or 'float64'; with 'float32', layers keep a "
+            "lower precision of their own"
         )
     return check_choice(dtype, ("float32", "float64"), "dtype")
 

@@ -32,7 +32,7 @@ def check_inputs(inputs: Any, what: str = "images") -> Inputs:
     lengths = {len(leaf) for leaf in checked}
     if len(lengths) > 1:
         raise InputError(
-            f"the arrays of {what} have {sorted(lengths)} examples, expected one number for all"
+            f"the arrays of {what} have {sorted(lengths)} examples, expected the same number in all"
         )
     return jax.tree.unflatten(treedef, checked)
 

@@ -23,7 +23,7 @@ def as_key(key: Any) -> KeyArray:
     if isinstance(key, jax.Array):
         if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.ndim == 0:
             return key
-        if key.dtype == jnp.uint32 and key.shape == (2,):  # of jax.random.PRNGKey
+        if key.dtype == jnp.uint32 and key.shape == (2,):  # from jax.random.PRNGKey
             return jax.random.wrap_key_data(key)
         if jnp.issubdtype(key.dtype, jnp.integer) and key.ndim == 0:
             return jax.random.key(key)

@@ -56,12 +56,12 @@ def k_center_greedy(gradients: Gradients, count: int) -> Subset:
 
     The covering radius max_i min_{j in S} ||g_i - g_j|| is at most twice the smallest possible with
     k examples, for any first example; the most central one makes the result depend on the gradients
-    alone. Ties go to the first example. Memory is that of the gradients.
+    alone. Ties go to the first example. Memory is that of the gradients. Arguments and errors are
+    those of `herd`.
 
     Returns:
       Weights count the examples whose nearest selected one it is (the earliest on ties). Gains are
-      the covering radius once the example is selected, which never increases. Arguments and errors
-      are those of `herd`.
+      the covering radius once the example is selected, which never increases.
 
     References:
       Gonzalez: Clustering to minimize the maximum intercluster distance, 1985. Sener, Savarese:

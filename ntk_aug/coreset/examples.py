@@ -28,10 +28,7 @@ class Examples:
     """
 
     def __init__(
-        self,
-        labels: Labels,
-        num_classes: int,
-        sources: Mapping[str, Callable[["Examples"], Any]],
+        self, labels: Labels, num_classes: int, sources: Mapping[str, Callable[["Examples"], Any]]
     ):
         """Keeps the sources of all properties; see `from_arrays` and `network_examples`.
 

@@ -183,8 +183,8 @@ def as_factors(gradients: Gradients) -> GradientFactors:
         fits = gradients.squared_norms <= _MAX_LENGTH**2
     if not fits.all():
         raise InputError(
-            f"the gradient of example {int(np.argmin(fits))} is longer than {_MAX_LENGTH:g}: its "
-            "square overflows float64"
+            f"the gradient of example {int(np.argmin(fits))} is longer than {_MAX_LENGTH:g}: sums "
+            "of its square overflow float64"
         )
     vars(gradients)["is_checked"] = True
     return gradients

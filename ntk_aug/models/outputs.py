@@ -27,8 +27,8 @@ def check_logits(output: Any, n: int) -> int:
     if isinstance(output, tuple | list | Mapping):
         kind = "tuple" if isinstance(output, tuple) else type(output).__name__
         raise InputError(
-            f"the network returns a {kind} of {len(output)}, expected logits [n, C] alone: hand in "
-            "a function that picks them"
+            f"the network returns a {kind} of {len(output)}, expected logits [n, C] alone: pass a "
+            "function that returns them"
         )
     shape = getattr(output, "shape", None)
     if shape is None or len(shape) != 2 or shape[0] != n:

@@ -9,7 +9,7 @@ from ntk_aug import coreset
 
 PUBLISHED = {
     "gradient_matching.DEFAULT_RIDGE": 0.5,  # GRAD-MATCH
-    "facility.facility_location.DEFAULT_ALGORITHM": "incremental",  # exact, and the fastest where distances fit
+    "facility.facility_location.DEFAULT_ALGORITHM": "incremental",  # exact, fastest in memory
     "facility.facility_location.DEFAULT_MEMORY_BYTES": 2 * 2**30,
     "selectors.DEFAULT_SELECTOR": "coreset",
 }
