@@ -34,12 +34,7 @@ def hide_cache_messages() -> None:
 
 
 def compiler_fault(jaxlib_version: str, xla_flags: str = "") -> str | None:
-    """Returns the fault of this jaxlib's CPU compiler, or None.
-
-    Args:
-      jaxlib_version: such as "0.10.2".
-      xla_flags: the environment variable XLA_FLAGS.
-    """
+    """The fault of this jaxlib's CPU compiler under these XLA_FLAGS, or None."""
     if SWITCH_OFF in xla_flags.split():
         return None
     return WRONG_RELEASES.get(jaxlib_version)

@@ -123,10 +123,8 @@ def check_same_batch(inputs: Inputs, expected: Inputs, what: str) -> None:
 def check_same_examples(inputs: Inputs, expected: Any, what: str) -> None:
     """Raises InputError unless each example has the structure and shapes of `expected`.
 
-    Args:
-      inputs: a batch.
-      expected: shapes as `example_shapes` returns them.
-      what: the name of one example in the message, such as "an image".
+    `expected` is what `example_shapes` returns, and `what` the name of one example, such as "an
+    image".
     """
     given = example_shapes(inputs)
     if not _same_structure(given, expected):

@@ -36,23 +36,16 @@ def attribute_texts(kind: type) -> dict[str, str]:
 def override_options(kind: type, title: str, *, leave_out: tuple[str, ...] = ()) -> type:
     """Makes a frozen dataclass of options from a configuration's settings; None means not given.
 
-    Args:
-      kind: a frozen dataclass whose docstring has "Attributes:".
-      title: the heading of these options in the help text.
-      leave_out: settings that do not become options.
+    `kind` is a frozen dataclass whose docstring has "Attributes:", and `title` heads the help text.
     """
     names = [name for name in setting_names(kind) if name not in leave_out]
     return _option_class(kind, title, dict.fromkeys(names))
 
 
 def config_options(kind: type, title: str, names: tuple[str, ...], **defaults: Any) -> type:
-    """Makes a frozen dataclass of options from some settings, with the configuration's defaults.
+    """Makes a frozen dataclass of options from named settings, with the configuration's defaults.
 
-    Args:
-      kind: as `override_options` takes it.
-      title: the heading of these options in the help text.
-      names: the settings that become options, in their order.
-      **defaults: defaults that replace the configuration's own, by name.
+    `kind` and `title` are those of `override_options`; `defaults` replace the configuration's own.
     """
     own = {field.name: field.default for field in dataclasses.fields(kind)}
     return _option_class(kind, title, {name: {**own, **defaults}[name] for name in names})

@@ -25,18 +25,11 @@ def run_program(
     *,
     arguments: Sequence[str] | None = None,
 ) -> int:
-    """Parses the arguments, runs the command and returns the exit status.
+    """Parses arguments (None: of the process), runs the command and returns the exit status.
 
-    Args:
-      prog: the name of the program.
-      description: one line.
-      commands: each command by its name.
-      arguments: None takes those of the process.
-
-    Returns:
-      0 on success; 2 for arguments that cannot be parsed, bad input or a broken file; 1 if training
-      diverged; 130 if interrupted. Failures print one line on standard error, after the user's own
-      traceback if their function raised the error.
+    It is 0 on success; 2 for arguments that cannot be parsed, bad input or a broken file; 1 if
+    training diverged; 130 if interrupted. Failures print one line on standard error, after the
+    user's own traceback if their function raised the error.
     """
     told = io.StringIO()
     try:

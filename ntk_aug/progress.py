@@ -19,11 +19,9 @@ class RunProgress:
     """Progress of a training run: a callback (stage, done, total), and a text on the last epoch."""
 
     def __init__(self, update: Callable[[str, int, int, str], None], *, redraw: bool = False):
-        """Starts without a text.
+        """Takes a function that shows (stage, done, total, text).
 
-        Args:
-          update: shows (stage, done, total, text).
-          redraw: whether a new text is shown at once rather than with the next call.
+        With `redraw` a new text is shown at once, otherwise with the next call.
         """
         self._update, self._redraw = update, redraw
         self._text = ""

@@ -131,12 +131,9 @@ def staged_folder(folder: StrPath, *, marker: str, overwrite: bool = False) -> I
 
 
 def check_free_folder(folder: StrPath, *, marker: str, overwrite: bool = False) -> None:
-    """Raises InputError unless `folder` is absent, empty, or an earlier run that may be replaced.
+    """Raises InputError unless `folder` is absent, empty, or an earlier run with `overwrite`.
 
-    Args:
-      folder: where a run will be written.
-      marker: the file that identifies a folder as a run; no other folder is ever replaced.
-      overwrite: whether an earlier run may be replaced.
+    The file `marker` identifies a folder as a run; no other folder is ever replaced.
     """
     check_writable_folder(folder)
     check_writable_folder(Path(folder).absolute().parent)

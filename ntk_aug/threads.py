@@ -66,13 +66,7 @@ def map_classes(
     """[function(0), ..., function(len(sizes) - 1)], with several computed at once.
 
     BLAS uses one thread in each: more would compete for cores and make rounding depend on their
-    number.
-
-    Args:
-      function: from the number of a part to its result.
-      sizes: the number of classes in each part.
-      num_threads: at least 1.
-      progress: called with ("classes", done, total).
+    number. Part i has sizes[i] classes; `progress` is called with ("classes", done, total).
     """
     results: list[Result] = []
     done = np.cumsum(sizes).tolist()

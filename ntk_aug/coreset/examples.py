@@ -30,15 +30,10 @@ class Examples:
     def __init__(
         self, labels: Labels, num_classes: int, sources: Mapping[str, Callable[["Examples"], Any]]
     ):
-        """Keeps the sources of all properties; see `from_arrays` and `network_examples`.
+        """Keeps the source of each property: a function of these examples, by the property's name.
 
-        Args:
-          labels: [n].
-          num_classes: C.
-          sources: from the name of a property to the function of these examples that computes it.
-
-        Raises:
-          InputError: no examples, or labels out of range.
+        See `from_arrays` and `network_examples`. Raises InputError for no examples, or labels [n]
+        that are not in 0 .. num_classes - 1.
         """
         if len(labels) == 0:
             raise InputError("there are no examples to select from")

@@ -53,15 +53,8 @@ def last_layer_weight_gradients(
 ) -> GradientFactors:
     """The gradient of each example's loss by the last layer's weights, in factors r and h.
 
-    Args:
-      logits: f, of the network in evaluation mode.
-      inputs: h, the last layer's inputs.
-      targets: as `last_layer_logit_gradients` takes them.
-      bias: whether the layer has one: <g_i, g_j> = <r_i, r_j> (<h_i, h_j> + 1).
-      loss: as `last_layer_logit_gradients` takes it.
-
-    Raises:
-      InputError: as `last_layer_logit_gradients`; inputs of another number of examples.
+    The inputs h are those of the last layer; if it has a bias, <g_i, g_j> = <r_i, r_j> (<h_i, h_j>
+    + 1). Other arguments and errors are those of `last_layer_logit_gradients`.
     """
     residuals = _residuals(logits, targets, loss)
     inputs = np.asarray(inputs, np.float64)

@@ -81,11 +81,8 @@ class LastLayer:
     ) -> LayerGradients:
         """The gradients of each image's loss, to be traced by JAX.
 
-        Args:
-          loss: a key of `losses.LOSSES`.
-          params: parameters of the network.
-          images: inputs [n, ...].
-          targets: labels [n], or soft labels [n, C].
+        The loss is a key of `losses.LOSSES`; images are inputs [n, ...], and targets labels [n] or
+        soft labels [n, C].
         """
         leaves = jax.tree.leaves(params)
         residuals_of = loss_residuals(loss)

@@ -26,14 +26,11 @@ def example_rows(
     cotangents: jax.Array,
     factored: Mapping[int, int] = MappingProxyType({}),
 ) -> tuple[list[jax.Array], list[tuple[jax.Array, jax.Array]]]:
-    """The product c' J for each row c of `cotangents`.
+    """The product c' J for each row c of `cotangents` [m, k]; the identity gives the rows of J.
 
-    Args:
-      trace: of the function (leaves, *example) -> outputs [k].
-      leaves: the parameters.
-      example: arrays of one example.
-      cotangents: [m, k]; the identity gives the rows of J.
-      factored: the parameters to return in factors, from `factored_leaves`.
+    `trace` is that of the function (leaves, *example) -> outputs [k], for parameters `leaves` and
+    arrays of one example. The parameters `factored`, from `factored_leaves`, are returned in
+    factors.
 
     Returns:
       The rows [m, *shape] of each parameter that is not in factors, in order; and for each that is,

@@ -49,17 +49,8 @@ class JacobianOperator:
     ):
         """Prepares the products; nothing is compiled before the first.
 
-        Args:
-          network: as `models.as_view` takes it.
-          images: network inputs [n, ...], such as [n, h, w, c]; or a pytree of such arrays.
-          labels: as `JacobianRows.blocks` takes them.
-          rows: a key of `jacobian.ROWS`.
-          dtype: "float32" or "float64".
-          batch_size: images at once.
-
-        Raises:
-          InputError: bad images, labels or parameters, or an unknown kind of rows.
-          PrecisionError: as `JacobianRows`.
+        `batch_size` is the number of images at once. Other arguments and errors are those of
+        `JacobianRows` and `JacobianRows.blocks`.
         """
         apply_fn, params, _ = as_view(network)
         check_params(params)

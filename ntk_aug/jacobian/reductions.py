@@ -28,16 +28,8 @@ def row_norms(
 ) -> Float64[np.ndarray, " N"]:
     """The Euclidean norm of each row of J.
 
-    Args:
-      network: as `models.as_view` takes it, or its `JacobianRows`.
-      images: network inputs [n, ...], as `JacobianRows.blocks` takes them.
-      labels: as `JacobianRows.blocks` takes them.
-      rows: a key of `jacobian.ROWS`.
-      dtype: "float32" or "float64".
-      progress: called with ("norms", images done, total).
-
-    Raises:
-      InputError: as `JacobianRows.blocks`.
+    `network` may be a `JacobianRows`. `progress` is called with ("norms", images done, total).
+    Other arguments and errors are those of `JacobianRows` and `JacobianRows.blocks`.
     """
     engine = as_rows(network, images, rows=rows, dtype=dtype)
     k, n = engine.outputs_per_example, num_examples(images)

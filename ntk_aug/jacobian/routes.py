@@ -24,9 +24,7 @@ class SlowRowsWarning(UserWarning):
 def share_on_slow_route(routes: Mapping[str, tuple[str, ...]], sizes: Mapping[str, int]) -> float:
     """The share of the parameters whose rows take "general"; warns if they are many.
 
-    Args:
-      routes: the routes of each parameter, by its path.
-      sizes: the number of entries of each parameter.
+    Routes, and numbers of entries, are by the path of each parameter.
     """
     slow = sum(sizes[path] for path, taken in routes.items() if "general" in taken)
     total = sum(sizes.values())

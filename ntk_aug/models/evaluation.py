@@ -137,16 +137,9 @@ def logits_program(
 ) -> StreamedProgram:
     """The program (variables, images) -> logits float [n, C], for examples as a `Dataset` has them.
 
-    Args:
-      apply_fn: (variables, network inputs) -> logits, in evaluation mode.
-      mean: per channel, for `data.normalize`. Mean and std are empty for examples that are not
-        images and enter the network unchanged.
-      std: per channel.
-      batch_size: as `StreamedProgram` takes it.
-      mesh: as `StreamedProgram` takes it.
-
-    Raises:
-      InputError: as `StreamedProgram`.
+    `apply_fn` maps (variables, network inputs) to logits, in evaluation mode; `mean` and `std` are
+    per channel, for `data.normalize`, or empty for examples that are not images. Other arguments
+    and errors are those of `StreamedProgram`.
     """
 
     def logits(variables, images):

@@ -16,13 +16,9 @@ from ntk_aug.models.outputs import check_logits, network_takes
 def check_examples_independent(network: Any, images: Inputs) -> int:
     """Checks that a network maps each example to its logits independently of the rest of the batch.
 
-    The same example runs twice with different neighbours in batches of the same shape, so a network
-    without mixing executes the same program on the same numbers.
-
-    Args:
-      network: as `models.as_view` takes it.
-      images: network inputs [n, ...], or a pytree of them; the first few are used. Floating-point
-        neighbours get changed values, integer ones (such as token ids) those of another example.
+    The first examples of `images` run twice with different neighbours in batches of the same shape,
+    so a network without mixing executes the same program on the same numbers. Floating-point
+    neighbours get changed values, integer ones (such as token ids) those of another example.
 
     Returns:
       C, the number of outputs.

@@ -31,13 +31,9 @@ class MLP(nn.Module):
 def tanh_mlp_jacobian_lipschitz(params: Mapping, radius: float) -> float:
     """A constant LJ with ||J(W, x) - J(W, x')|| <= LJ ||x - x'|| for ||x||, ||x'|| <= radius.
 
-    For f = V tanh(U x + b) + c, with c2 = max |tanh''| = 4 / (3 sqrt 3) and u the largest row norm
-    of U:  LJ^2 = ||U||^2 + (c2 u ||V||)^2 + ((c2 u radius + 1) ||V||)^2. The three terms bound the
-    blocks dV, db and dU of J in spectral norm; c adds nothing.
-
-    Args:
-      params: parameters of an `MLP` with tanh activation.
-      radius: the largest Euclidean norm of the network's inputs, clean and augmented.
+    For an `MLP` f = V tanh(U x + b) + c, with c2 = max |tanh''| = 4 / (3 sqrt 3) and u the largest
+    row norm of U:  LJ^2 = ||U||^2 + (c2 u ||V||)^2 + ((c2 u radius + 1) ||V||)^2. The three terms
+    bound the blocks dV, db and dU of J in spectral norm; c adds nothing.
     """
     U = np.asarray(params["hidden"]["kernel"], np.float64).T
     V = np.asarray(params["output"]["kernel"], np.float64).T

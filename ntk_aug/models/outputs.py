@@ -17,12 +17,8 @@ from ntk_aug.models.network import as_view
 def check_logits(output: Any, n: int) -> int:
     """Returns C after checking that a network's output for n examples is logits [n, C].
 
-    Args:
-      output: of the network, or its shape and dtype.
-      n: the number of examples.
-
-    Raises:
-      InputError: a tuple or another container, another shape, or no floating point.
+    `output` may be its shape and dtype. Raises InputError for a tuple or another container, another
+    shape, or no floating point.
     """
     if isinstance(output, tuple | list | Mapping):
         kind = "tuple" if isinstance(output, tuple) else type(output).__name__
@@ -44,8 +40,7 @@ def check_logits(output: Any, n: int) -> int:
 def network_takes(inputs: Inputs) -> Iterator[None]:
     """Context for calling a network: turns errors of shapes, dtypes or names into InputError.
 
-    Args:
-      inputs: the batch, or its shapes and dtypes.
+    `inputs` is the batch, or its shapes and dtypes.
     """
     try:
         yield
@@ -74,13 +69,9 @@ def _described(inputs):
 def count_outputs(network: Any, example: Any, *, dtype: str = "float32") -> int:
     """Returns C, the number of outputs, without running the network.
 
-    Args:
-      network: as `models.as_view` takes it.
-      example: (h, w, c), or shapes and dtypes of one example.
-      dtype: of floating-point inputs.
-
-    Raises:
-      InputError: the network does not take such an example, or does not return logits [1, C].
+    `example` is (h, w, c), or shapes and dtypes of one example; floating-point inputs have `dtype`.
+    Raises InputError if the network does not take such an example, or does not return logits [1,
+    C].
     """
     batch = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct((1, *leaf.shape), leaf.dtype),

@@ -26,16 +26,10 @@ class BlockStore:
     def __init__(
         self, folder: StrPath | None, rows: JacobianRows, kind: str, arrays: Sequence[Inputs]
     ):
-        """Names the folder of this kernel's blocks.
+        """Names the kernel's own folder inside `folder`; None keeps nothing.
 
-        Args:
-          folder: contains the kernel's own folder; None keeps nothing.
-          rows: of the network.
-          kind: of kernel.
-          arrays: the images and labels; None for labels that are not given.
-
-        Raises:
-          InputError: a folder that cannot be written.
+        `arrays` are the images and labels that determine the kernel of this kind; None stands for
+        no labels. Raises InputError if the folder cannot be written.
         """
         self.folder = None
         if folder is not None:

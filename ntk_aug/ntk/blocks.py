@@ -56,16 +56,12 @@ def kernel_blocks(
     symmetric: bool,
     progress: Progress | None,
 ) -> Iterator[tuple[slice, slice, Block]]:
-    """Yields (images a, images b, the products of their rows); finished blocks are loaded.
+    """Yields (images a, images b, the products of their rows) for `tile_pairs`.
 
-    Args:
-      pairs: of `tile_pairs`.
-      held: from images to their rows in each set, kept until the next call.
-      passing: the same for the images that they are multiplied with.
-      products: (a, b, their rows, their rows, callback for the share done) -> the kernels' entries.
-      finished: where blocks are found and kept.
-      symmetric: whether both are rows of the same sets.
-      progress: called with ("kernel", entries done, total), in images x images.
+    Finished blocks are loaded. Otherwise `held` and `passing` map images to their rows in each set,
+    kept until the next call, and `products` maps (a, b, their rows, their rows, callback for the
+    share done) to the entries of the kernels. `symmetric` says that both are rows of the same sets.
+    `progress` is called with ("kernel", entries done, total), in images x images.
     """
     total = sum(_entries(a, b, symmetric) for a, b in pairs)
     done = 0

@@ -143,10 +143,7 @@ def linearized_view(view: Any) -> ModelView:
     """The network that is linear in its parameters: f(W0, x) + J(W0, x) (W - W0).
 
     At its initial parameters, those of the view, it has the view's outputs and kernel. The kernel
-    stays constant during training.
-
-    Args:
-      view: a `ModelView`, or what `models.as_view` takes.
+    stays constant during training. The view may be anything that `models.as_view` takes.
     """
     view = as_view(view)
 

@@ -37,16 +37,10 @@ def images_per_tile(
 
     All n are held and none stream if the budget allows it. Otherwise a sixth of the budget, but at
     least one block, streams: fewer would waste computed rows and conversions to float64, more would
-    need more passes.
+    need more passes. Rows of each image are held in so many `versions`: two for plain and augmented
+    images side by side.
 
-    Args:
-      rows: of one network.
-      n: the number of images.
-      memory_bytes: for rows that are held and that stream.
-      versions: rows of each image: two for plain and augmented ones side by side.
-
-    Raises:
-      InputError: the budget does not hold two images (the least sufficient budget is stated).
+    Raises InputError if the budget does not hold two images; it states the least sufficient budget.
     """
     image_bytes = versions * rows.factor_bytes
     fitting = memory_bytes // image_bytes

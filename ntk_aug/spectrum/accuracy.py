@@ -33,13 +33,10 @@ UNCERTAIN_SHARE = 0.1
 def value_errors(
     values: Float64[np.ndarray, " r"], *, backend: str, dtype: str, rows_norm: float
 ) -> Float64[np.ndarray, " r"]:
-    """An upper estimate of the absolute error of each singular value.
+    """An upper estimate of the absolute error of each singular value, given in descending order.
 
-    Args:
-      values: sigma_i, descending.
-      backend: a key of `BACKENDS`; neural_tangents sums in the precision of the rows.
-      dtype: of the rows.
-      rows_norm: ||E||_2 of the rows' rounding; NaN if unknown, which makes all errors NaN.
+    `rows_norm` is ||E||_2 of the rows' rounding; NaN (unknown) makes all errors NaN. The backend
+    neural_tangents sums in the precision of the rows, `dtype`; others sum in float64.
     """
     sums = dtype if backend == "neural_tangents" else "float64"
     unit = _CONSTANT * float(np.finfo(sums).eps)
@@ -102,17 +99,9 @@ def rows_rounding(
     sampled separately, because they are rare and atypical: up to half of the sample. The squares of
     the two parts add up to an upper bound.
 
-    Args:
-      single: rows of a network in float32.
-      double: those of the same network in float64.
-      masks: from `jacobian.flipped_masks` on the same images.
-      images: network inputs [n, ...], such as [n, h, w, c].
-      labels: [n]; needed for `jacobian.LABELLED_ROWS` only.
-      sample: the largest number of images.
-      memory_bytes: budget of the rows held at once; it may reduce the sample.
-
-    Raises:
-      InputError: rows of other precisions, an empty sample, or as `JacobianRows.blocks`.
+    `single` and `double` are rows of a network in float32 and float64, and `masks` what
+    `jacobian.flipped_masks` finds on the same images. The budget `memory_bytes` of rows held at
+    once may reduce the sample. Images, labels and errors are as for `JacobianRows.blocks`.
     """
     if (single.dtype, double.dtype) != ("float32", "float64"):
         raise InputError(

@@ -46,12 +46,9 @@ def as_views(networks: Any) -> list[ModelView]:
 def named_augmentations(augmentations: AugmentationsLike) -> dict[str, Augmentation]:
     """The augmentations by their names in the result.
 
-    Args:
-      augmentations: a name such as "noise:0.5" (see `augment.build_augmentation`), several names,
-        or a mapping from your own names to functions (key, image) -> image, or to such names.
-
-    Raises:
-      InputError: anything else, or a repeated name.
+    They are given as a name such as "noise:0.5" (see `augment.build_augmentation`), several names,
+    or a mapping from your own names to functions (key, image) -> image, or to such names. Raises
+    InputError for anything else, or a repeated name.
     """
     if isinstance(augmentations, str):
         augmentations = [augmentations]

@@ -51,8 +51,9 @@ def estimate_cost(
     """Times one block of rows, one matrix product and one eigensolve, and scales them up.
 
     Rows scale with n; products with N^2 P, where dense layers count by their factors; the
-    eigensolver and the angles with N^3. Arguments are those of `study_spectrum`; one block of
-    `images` is differentiated. Raises InputError if the budget is too small.
+    eigensolver and the angles with N^3. `network` may be a `JacobianRows`; other arguments are
+    those of `study_spectrum`. One block of `images` is differentiated. Raises InputError if the
+    budget is too small.
     """
     engine = as_rows(network, images, rows=rows, dtype=dtype)
     n, P = num_examples(images), engine.num_params

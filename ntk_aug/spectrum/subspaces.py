@@ -17,9 +17,7 @@ def principal_angles(
 ) -> Float64[np.ndarray, " m"]:
     """Principal angles between span A and span B, in degrees in [0, 90], largest first.
 
-    Args:
-      A: an orthonormal basis in its columns.
-      B: another of the same size.
+    The columns of A and of B are orthonormal, and of the same number.
     """
     inside = A.T @ B
     return _angles(inside, B - A @ inside)
@@ -35,16 +33,12 @@ def _angles(inside, outside):
 def angles_from_overlaps(
     overlaps: Float64[np.ndarray, "r r"], members: slice, floor: float = 0.0
 ) -> Float64[np.ndarray, " m"]:
-    """Principal angles between two bins of orthonormal bases, given their overlaps only.
+    """Principal angles between two bins of orthonormal bases, given their overlaps C = V' V~ only.
 
-    With C = V' V~, the cosines of the bin b are the singular values of C[b, b]. The sines are those
-    of the part of V~_b outside span V_b: C[not b, b], stacked on the part outside span V, a square
-    root of I - C[:, b]' C[:, b].
-
-    Args:
-      overlaps: C; both bases have r vectors, and need not span the same space.
-      members: the bin b.
-      floor: eigenvalues of I - C[:, b]' C[:, b] at or below it are rounding, and count as zero.
+    The cosines of the bin b = `members` are the singular values of C[b, b]. The sines are those of
+    the part of V~_b outside span V_b: C[not b, b], stacked on the part outside span V, a square
+    root of I - C[:, b]' C[:, b]. Eigenvalues of the latter at or below `floor` are rounding, and
+    count as zero. Both bases have r vectors, and need not span the same space.
 
     Returns:
       Degrees in [0, 90], largest first.

@@ -41,7 +41,7 @@ def facility_location(
     Each step takes the example that most increases F(S) = sum_i max_{j in S} (constant - ||g_i -
     g_j||), so F(S) is at least 1 - 1/e of the best of any k. Both exact algorithms select the same
     examples: among equal gains (to 1e-12 of the sum of distances) the lowest index wins. Of more
-    than 32 near ties, the incremental algorithm compares the 32 best in float32.
+    than 32 near ties, the incremental algorithm compares only the 32 that are best in float32.
 
     Args:
       gradients: [n, P], or factors of them; or proxies of gradients.

@@ -21,14 +21,10 @@ def located(
     estimates: Sequence[float] | Float64[np.ndarray, " k"],
     constant: float,
 ) -> Subset:
-    """The result of a greedy selection.
+    """The result of a greedy selection, from the attributes of a `GrowingSelection`.
 
-    Args:
-      factors: the gradients.
-      selected: in the order of selection.
-      assignment: for each example, the position in `selected` of its nearest one.
-      estimates: the sum of distances to the nearest selected one, after each selection.
-      constant: at least the largest distance.
+    `estimates` are the sums of distances to the nearest selected one, after each selection;
+    `constant` is at least the largest distance.
     """
     n, k = len(factors), len(selected)
     indices = np.array(selected, np.int64)

@@ -19,7 +19,7 @@ _NEAR_TIES = 32
 class IncrementalGreedy(GrowingSelection):
     """Each step updates the gains by the examples that came nearer.
 
-    Gains are float32 and only suggest candidates; all results are float64.
+    Gains use float32 distances and only suggest candidates; all results are float64.
     """
 
     def __init__(self, factors: GradientFactors, memory_bytes: int) -> None:

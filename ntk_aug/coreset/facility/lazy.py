@@ -50,11 +50,8 @@ def first_of_best(
 ) -> int:
     """The position of the candidate with the largest gain, the first of equal ones.
 
-    Args:
-      selection: so far.
-      candidates: some examples, in increasing order.
-      bounds: of each gain: infinite if unknown, -infinite if selected. Computed gains are written
-        into it.
+    Candidates are in increasing order. `bounds` of their gains are infinite if unknown and
+    -infinite if selected; computed gains are written into it.
     """
     left = bounds > -np.inf
     sum_of_distances = selection.nearest.sum()

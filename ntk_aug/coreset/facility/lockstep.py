@@ -51,11 +51,8 @@ def facility_location_in_lockstep(
 ) -> list[Subset]:
     """The result of `facility_location` for each of several classes, whose distances are all kept.
 
-    Args:
-      factors: the gradients, checked.
-      members: positions of the examples of each class, at least one.
-      counts: examples to select in each, at most all.
-      tolerances: a class also stops once its estimate is at most this.
+    `members` are positions of the examples of each class, at least one, and `counts` the examples
+    to select. A class also stops once its estimate is at most its tolerance.
     """
     greedy = _Lockstep(factors, members)
     limits = counts.copy()

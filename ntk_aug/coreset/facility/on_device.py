@@ -68,16 +68,11 @@ def facility_location_on_device(
     """The result of `facility_location` for each class, up to ties and rounding.
 
     All is float64, and ties are broken as on the host, so in practice the same examples are
-    selected in the same order on any number of devices.
-
-    Args:
-      classes: gradients, all with the same columns.
-      counts: examples to select in each.
-      memory_bytes: budget of each device, which sets how many classes are selected from at once;
-        see `device_bytes`.
-      tolerances: a class also stops once its estimate is at most this.
-      mesh: of one axis, along which the classes are divided; None takes the default device.
-      progress: called with ("classes", done, total).
+    selected in the same order on any number of devices. The gradients of all classes have the same
+    columns. A class also stops once its estimate is at most its tolerance. `memory_bytes` is the
+    budget of each device, which sets how many classes are selected from at once (see
+    `device_bytes`); `mesh` has one axis, along which the classes are divided, and None takes the
+    default device. `progress` is called with ("classes", done, total).
 
     Raises:
       InputError: a count or tolerance out of range, classes with different columns, gradients that

@@ -52,19 +52,8 @@ def compare_with_neural_tangents(
     """Computes K, M and K~ of a few images by `kernel_triples` and by `neural_tangents_triples`.
 
     With float32 and ReLU, two correct routes differ by up to 5e-4 where the input of a unit is
-    within rounding of zero. Otherwise expect 1e-5 (float32) or 1e-12 (float64).
-
-    Args:
-      network: as `models.as_view` takes it.
-      images: network inputs [n, h, w, c]; some tens.
-      augmented: of the same shape, in the same order.
-      labels: [n]; needed for `jacobian.LABELLED_ROWS` only.
-      rows: a key of `jacobian.ROWS`.
-      implementation: a key of `NEURAL_TANGENTS_IMPLEMENTATIONS`.
-      dtype: "float32" or "float64".
-
-    Raises:
-      InputError: as either of the two.
+    within rounding of zero. Otherwise expect 1e-5 (float32) or 1e-12 (float64). Arguments and
+    errors are those of the two functions, for one augmented version.
     """
     start = time.perf_counter()
     view = as_view(network)

@@ -49,22 +49,16 @@ def neural_tangents_triples(
     dtype: str = "float32",
     progress: Progress | None = None,
 ) -> Iterator[KernelTriple]:
-    """Computes the three kernels for each augmented version of the same images.
+    """Computes the three kernels for each augmented version, as `kernel_triples` does.
 
-    Args:
-      network: as `models.as_view` takes it; a `ModelView` is compiled once for several calls.
-      images: network inputs [n, ...], such as [n, h, w, c]; or a pytree of such arrays.
-      augmented_versions: each of the same shape, in the same order.
-      labels: [n]; needed for `jacobian.LABELLED_ROWS` only.
-      rows: a key of `jacobian.ROWS`.
-      implementation: a key of `NEURAL_TANGENTS_IMPLEMENTATIONS`.
-      batch_size: images on each side of a block.
-      dtype: "float32" or "float64", in which the network is run, differentiated and summed.
-      progress: called with ("kernel blocks", blocks done, total) for each version.
+    `implementation` is a key of `NEURAL_TANGENTS_IMPLEMENTATIONS`, and `batch_size` the number of
+    images on each side of a block. Sums have the precision `dtype` of the network. A `ModelView` is
+    compiled once for several calls. `progress` is called with ("kernel blocks", blocks done, total)
+    for each version. Other arguments are those of `kernel_triples`.
 
     Returns:
-      An iterator over triples as `kernel_triples` gives them: float64 [n * k, n * k], rows i * k +
-      c. K (one array for all versions) and K~ are symmetric to the last bit.
+      An iterator over triples: float64 [n * k, n * k], rows i * k + c. K (one array for all
+      versions) and K~ are symmetric to the last bit.
 
     Raises:
       InputError: as `JacobianRows` and `kernel_triples`; an unknown implementation, or one that

@@ -1,6 +1,5 @@
 """Trace, Frobenius norm and effective ranks of K = J J' from products with random vectors."""
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -213,14 +212,7 @@ def _kernel_product(operator, expected, progress):
     return CountedProducts(gram, expected, progress), gram.side
 
 
-def _sampled(
-    key: KeyLike,
-    side: int,
-    sample: Callable,
-    quantities: Callable,
-    num_samples: int,
-    relative_error: float | None,
-) -> tuple[dict[str, Estimate], np.ndarray, int, bool]:
+def _sampled(key, side, sample, quantities, num_samples, relative_error):
     """Averages samples until the quantities are accurate enough.
 
     `sample` maps a key and a vector of random signs, of length `side`, to numbers. `quantities`
@@ -233,7 +225,7 @@ def _sampled(
     if relative_error is not None:
         check_at_least(relative_error, 0, "relative_error")
     key = as_key(key)
-    samples: list[np.ndarray] = []
+    samples = []
     while True:
         sign_key, own_key = jax.random.split(jax.random.fold_in(key, len(samples)))
         z = np.asarray(jax.random.rademacher(sign_key, (side,)), np.float64)

@@ -113,13 +113,8 @@ def smallest_of_kernel(
 ) -> SmallestFactors:
     """The k smallest of min(N, P) singular values and their left vectors, from K = J J'.
 
-    Args:
-      kernel: K.
-      num_params: P; if it is below N, the N - P further zeros of K do not count.
-      k: how many.
-
-    Raises:
-      InputError: a kernel that is not square or not finite, or k out of range.
+    If P = num_params is below N, the N - P further zeros of K do not count. Raises InputError for a
+    kernel that is not square or not finite, or k out of range.
     """
     kernel = check_kernel(kernel)
     N = len(kernel)
