@@ -66,33 +66,18 @@ def select(
     entry, name = find_selector(selector), _name(selector)
     options = {option: value for option, value in options.items() if value is not None}
     per_class = entry.per_class if per_class is None else per_class
+    budget: dict[str, Any] = {"fraction": fraction, "count": count, "allocation": allocation}
+    labels, num_classes = examples.labels, examples.num_classes
     budgets = selection_budgets(
-        examples.labels,
-        examples.num_classes,
-        selector,
-        fraction=fraction,
-        count=count,
-        allocation=allocation,
-        per_class=per_class,
-        **options,
+        labels, num_classes, selector, per_class=per_class, **budget, **options
     )
     key = as_key(key)
     threads = usable_threads(num_threads, len(budgets))
-    groups = examples.labels if per_class else np.zeros(len(examples), np.int32)
+    groups = labels if per_class else np.zeros(len(examples), np.int32)
     if entry.takes_groups:
-        found = entry.select(
-            key,
-            examples,
-            groups,
-            num_classes=len(budgets),
-            fraction=fraction,
-            count=count,
-            allocation=allocation,
-            num_threads=threads,
-            progress=progress,
-            **options,
-        )
-        return found._replace(labels=examples.labels[found.indices])
+        options |= {"num_classes": len(budgets), "num_threads": threads, "progress": progress}
+        found = entry.select(key, examples, groups, **budget, **options)
+        return found._replace(labels=labels[found.indices])
     if entry.uses is not None:
         getattr(examples, entry.uses)  # here, where it can be interrupted
     keys = [jax.random.fold_in(key, number) for number in range(len(budgets))]
@@ -110,7 +95,7 @@ def select(
     error = math.nan
     if entry.uses == "gradients":
         error = error_of_checked(examples.gradients, indices, weights)
-    return Subset(indices, weights, gains, examples.labels[indices], gradient_error=error)
+    return Subset(indices, weights, gains, labels[indices], gradient_error=error)
 
 
 def selection_budgets(

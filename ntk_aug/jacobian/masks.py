@@ -82,11 +82,8 @@ def flipped_masks(network: Any, images: Inputs) -> FlippedMasks:
     axes or pooling windows, of floating-point values that depend on the image. It chooses the
     operand that the derivative goes to; a tie is a choice of its own. A choice that does not change
     the derivative (ELU at zero) counts too. Loops are not inspected. A program that rounds in
-    another order may flip other units within rounding.
-
-    Args:
-      network: as `models.as_view` takes it.
-      images: network inputs [n, ...], such as [n, h, w, c]; or a pytree of such arrays.
+    another order may flip other units within rounding. Network and images are as `JacobianOperator`
+    takes them.
 
     Raises:
       InputError: bad parameters or images, or a network that compares other values in float64 than

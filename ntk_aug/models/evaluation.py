@@ -66,12 +66,9 @@ class StreamedProgram:
     ) -> Any:
         """The function's results for all images, numpy arrays [n, ...].
 
-        Args:
-          variables: a pytree of arrays.
-          images: [n, h, w, c], or other inputs; each batch is moved to the device as it is.
-          others: further arrays [n, ...], such as labels.
-          progress: called with (stage, images done, total).
-          stage: the name of this work.
+        Images are [n, h, w, c] or other inputs, and `others` further arrays [n, ...], such as
+        labels; each batch is moved to the device as it is. `progress` is called with (stage, images
+        done, total).
         """
         n, size = num_examples(images), self._size(images)
         batch_sharding = whole_sharding = None

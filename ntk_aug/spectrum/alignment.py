@@ -54,16 +54,10 @@ def kernel_alignment(
 ) -> float:
     """<K, Y Y'>_F / (||K||_F ||Y Y'||_F), the cosine between the kernel and that of the labels.
 
-    Args:
-      kernel: [n * C, n * C] with rows i * C + c, where Y is one column; or traced [n, n], where Y
-        is [n, C].
-      labels: classes [n], or targets [n, C] such as one-hot ones.
-      centered: subtract means over the images from the kernel (on both sides) and the labels, so
-        that what all images share does not count (Cortes et al. 2012).
-
-    Raises:
-      InputError: labels that do not fit the kernel, or a kernel or labels that are zero (after
-        centring).
+    The kernel has rows i * C + c, where Y is one column, or is traced [n, n], where Y is [n, C].
+    With `centered`, means over the images are subtracted from the kernel (on both sides) and the
+    labels, so that what all images share does not count (Cortes et al. 2012). Labels and errors are
+    those of `label_alignment`; the kernel must not be zero either.
 
     References:
       Cristianini, Shawe-Taylor, Elisseeff, Kandola: On kernel-target alignment, 2001.

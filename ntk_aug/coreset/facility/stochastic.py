@@ -12,7 +12,7 @@ from ntk_aug.randomness import generator
 
 
 class StochasticGreedy(GrowingSelection):
-    """Each step takes the best of (n / k) log(1 / epsilon) new random examples.
+    """Each step takes the best of (n / k) log(1 / epsilon) newly drawn examples.
 
     The objective is at least 1 - 1/e - epsilon of the best of any k, in expectation. Gains of
     examples drawn before are computed lazily, as in `LazyGreedy`. Memory is a few rows of
