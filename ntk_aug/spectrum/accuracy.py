@@ -189,7 +189,7 @@ class RoundingMeter:
         rows: str,
         memory_bytes: int,
     ):
-        """Prepares the engine in the other precision; arguments are those of `study_spectrum`."""
+        """Prepares the engine in the other precision, beside the given engine of the view."""
         self.unknown = ""
         self._engine, self._labels, self._memory_bytes = engine, labels, memory_bytes
         self._measured: dict[tuple[str, ...], InputsRounding] = {}
