@@ -82,8 +82,8 @@ def check_network_options(
         ]
         for name in given:
             raise InputError(
-                f"--{name.replace('_', '-')} is of pretraining, and the networks of {source} are "
-                "trained"
+                f"--{name.replace('_', '-')} is for pretraining, but the networks of {source} are "
+                "trained already"
             )
     if options.epoch is not None and not checkpoint:
         raise InputError("--epoch chooses a checkpoint of --checkpoint, which is not given")

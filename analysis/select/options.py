@@ -98,7 +98,7 @@ def check_options(options: SelectOptions) -> None:
             raise InputError("--proxy network-projected needs --dimension, which is not given")
         check_at_least(options.dimension, 1, "--dimension")
     elif options.dimension is not None:
-        raise InputError(f"--dimension is of proxy network-projected, not {options.proxy}")
+        raise InputError(f"--dimension is for proxy network-projected, not {options.proxy}")
     check_memory(options.memory_gib)
     check_at_least(options.random_subsets, 2, "--random-subsets")
 

@@ -51,8 +51,8 @@ def check_budgets_reach_all(
     if not budgets.all():
         number = int(np.argmin(budgets))
         raise InputError(
-            f"a budget of {budgets.sum()} gives class {number} of {class_sizes[number]} examples "
-            "none, expected at least 1 of each class"
+            f"a budget of {budgets.sum()} leaves class {number} ({class_sizes[number]} examples) "
+            "without any, expected at least 1 from each class"
         )
 
 

@@ -136,7 +136,7 @@ def selection_budgets(
     if entry.takes_groups:
         algorithm = options.get("algorithm", DEFAULT_ALGORITHM)
         if "epsilon" in options and algorithm != "stochastic":
-            raise InputError(f"epsilon is of algorithm 'stochastic', not {algorithm!r}")
+            raise InputError(f"epsilon is for algorithm 'stochastic', not {algorithm!r}")
         stated = None if fraction is None and count is None else int(budgets.sum())
         check_algorithm(
             algorithm, jax.random.key(0), stated, options.get("epsilon", DEFAULT_EPSILON)

@@ -219,7 +219,7 @@ def test_kernels_by_both_routes_are_compared_where_asked(small, tmp_path, capsys
         (["--epoch", "3"], "not given"),
         (["--memory-gib", "inf"], "--memory-gib is inf, expected a number above 0"),
         (["--memory-gib", "1e-6"], "GiB does not hold the Jacobian rows of 2 images"),
-        (["--checkpoint", ".", "--epochs", "3"], "--epochs is of pretraining"),
+        (["--checkpoint", ".", "--epochs", "3"], "--epochs is for pretraining"),
         (["--implementation", "autos"], "did you mean 'auto'"),
         (["--drws", "2"], "Unrecognized options: --drws, 2 (did you mean --draws?); see analysis"),
         (["--n", "some"], "Error parsing --n: "),

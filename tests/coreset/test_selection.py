@@ -161,7 +161,7 @@ def test_what_is_wrong_is_told_before_a_network_is_evaluated(small):
     for name, wrong, message in [
         ("coreset", {"backend": "gpu"}, "unknown backend 'gpu'"),
         ("coreset", {"memory_bytes": 0}, "memory_bytes is 0"),
-        ("coreset", {"epsilon": 0.5}, "epsilon is of algorithm 'stochastic', not 'incremental'"),
+        ("coreset", {"epsilon": 0.5}, "epsilon is for algorithm 'stochastic', not 'incremental'"),
         ("coreset", {"num_threads": 0}, "num_threads is 0"),
         ("herding", {"num_threads": 0}, "num_threads is 0"),
         ("gradient-matching", {"ridge": -1.0}, "ridge is -1"),
@@ -180,7 +180,7 @@ def test_budgets_out_of_range_are_refused(small, name):
         for fraction in (0.0, 1.01, float("nan")):
             with pytest.raises(InputError, match="fraction is"):
                 coreset.select(KEY, small, name, fraction=fraction, per_class=per_class)
-    with pytest.raises(InputError, match="a budget of 2 gives class 1 of 10 examples none"):
+    with pytest.raises(InputError, match=r"budget of 2 leaves class 1 \(10 examples\) without"):
         coreset.select(KEY, small, name, count=2, per_class=True)
 
 
