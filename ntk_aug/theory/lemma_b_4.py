@@ -4,7 +4,7 @@ The model is f(W, x) = W'x with W [d, C], the loss l_i = ||W'x_i - y_i||^2 / 2, 
 x -> F x. Gradients x_i (W'x_i - y_i)' are [d, C]; their norm is the Frobenius norm.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -51,19 +51,15 @@ class LinearCoreset(NamedTuple):
 
 
 def linear_coreset(
-    X: ArrayLike,
-    Y: ArrayLike,
-    W: ArrayLike,
-    F: ArrayLike,
-    subset: ArrayLike,
-    gamma: ArrayLike,
+    arrays: Sequence[Any],
     assumptions: Assumptions,
+    xi: float | None,
+    omega: float | None,
     *,
-    xi: float | None = None,
-    omega: float | None = None,
     name: str = "W",
 ) -> LinearCoreset:
-    """Checks the arguments of `lemma_b_4`, B.5 and B.6; messages call W by the given name."""
+    """Checks (X, Y, W, F, subset, gamma) of `lemma_b_4`, B.5 and B.6; messages call W `name`."""
+    X, Y, W, F, subset, gamma = arrays
     X = finite_array(X, "X", (None, None))
     n, d = X.shape
     Y = finite_array(Y, "Y", (n, None))
@@ -120,9 +116,7 @@ def lemma_b_4(
       InputError: the shapes do not match, a value is not finite, or a bound is negative.
       AssumptionError: the weights sum to more than n, or xi or omega is too small.
     """
-    assumptions = Assumptions(drop)
-    given = linear_coreset(X, Y, W, F, subset, gamma, assumptions, xi=xi, omega=omega)
-    return _sides("B.4", given, given.augmented, given.spectral_norm * given.xi, assumptions)
+    return _sides("B.4", (X, Y, W, F, subset, gamma), xi, omega, Assumptions(drop))
 
 
 def corollary_b_5(
@@ -142,14 +136,15 @@ def corollary_b_5(
     FALSE, because B.4 is. Corrected: (||F|| + 1) xi + R ||F|| omega sum_i |1 - gamma_i|; `further`
     "b" has 2 n instead of the sum. Arguments and errors are those of `lemma_b_4`.
     """
-    assumptions = Assumptions(drop)
-    given = linear_coreset(X, Y, W, F, subset, gamma, assumptions, xi=xi, omega=omega)
-    both = given.gradients + given.augmented
-    return _sides("B.5", given, both, (given.spectral_norm + 1) * given.xi, assumptions)
+    return _sides("B.5", (X, Y, W, F, subset, gamma), xi, omega, Assumptions(drop))
 
 
-def _sides(statement, given, gradients, without_omega, assumptions):
-    """Both sides for these gradients; `without_omega` is the term of the bounds without omega."""
+def _sides(statement, arrays, xi, omega, assumptions):
+    given = linear_coreset(arrays, assumptions, xi, omega)
+    gradients, without_omega = given.augmented, given.spectral_norm * given.xi
+    if statement == "B.5":
+        gradients = given.gradients + given.augmented
+        without_omega = (given.spectral_norm + 1) * given.xi
     n, d = given.X.shape
     lhs = given.error(gradients)
     moved = given.spectral_norm * given.omega

@@ -55,7 +55,7 @@ def theorem_b_6(
       AssumptionError: an assumption fails; the message names it and its limit.
     """
     assumptions = Assumptions(drop)
-    given = linear_coreset(X, Y, W0, F, subset, gamma, assumptions, xi=xi, omega=omega, name="W0")
+    given = linear_coreset((X, Y, W0, F, subset, gamma), assumptions, xi, omega, name="W0")
     n, d = given.X.shape
     places, weights = given.chosen.indices, given.chosen.gamma
     problem = WeightedLeastSquares(

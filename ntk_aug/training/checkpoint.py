@@ -1,10 +1,9 @@
-"""Checkpoints: each a folder that is whole or absent, and known to be whole by its manifest.
+"""Checkpoints: folders that are written atomically and verified by a manifest.
 
-An array tree is written by orbax, other arrays as npz, the history as JSON lines. They are written
-into a folder beside, then the manifest with the hash of every file, and then the folder gets its
-name. So a process that is killed, or a disk that is full, leaves the checkpoints before as they
-are. Orbax's own list of steps may name a save that has failed: here the disk is asked, and a
-checkpoint is compared with its manifest before it is read.
+Orbax writes an array tree; other arrays are npz, and the history is JSON lines. All files are
+written to a temporary folder, then the manifest with the hash of each file, and then the folder is
+renamed. A killed process or a full disk leaves earlier checkpoints unchanged. Before a checkpoint
+is read, it is compared with its manifest, because orbax's list of steps may name a failed save.
 """
 
 import hashlib
@@ -37,12 +36,12 @@ _PARTIAL = ".partial-"
 
 
 class Checkpoint(NamedTuple):
-    """What a checkpoint holds.
+    """The content of a checkpoint.
 
     Attributes:
-      tree: a pytree of arrays; typed random keys among them.
-      arrays: arrays by name, of any shapes.
-      history: one mapping for each epoch.
+      tree: a pytree of arrays, which may be typed random keys.
+      arrays: arrays by name, of any shape.
+      history: one mapping per epoch.
     """
 
     tree: Any
@@ -51,15 +50,9 @@ class Checkpoint(NamedTuple):
 
 
 def save_checkpoint(folder: StrPath, epoch: int, checkpoint: Checkpoint) -> None:
-    """Writes the checkpoint of an epoch; whole, or not at all.
+    """Writes the checkpoint of an epoch atomically into the folder of all checkpoints.
 
-    Args:
-      folder: of all checkpoints.
-      epoch: epochs done.
-      checkpoint: what it holds.
-
-    Raises:
-      InputError: it cannot be written, as on a full disk; the checkpoints before are kept.
+    Raises InputError if it cannot be written, as on a full disk; earlier checkpoints are kept.
     """
     folder = Path(folder).absolute()
     remove_partial(folder)
@@ -67,26 +60,21 @@ def save_checkpoint(folder: StrPath, epoch: int, checkpoint: Checkpoint) -> None
     try:
         staging.mkdir(parents=True)
         with orbax_in_silence(), ocp.Checkpointer(ocp.StandardCheckpointHandler()) as checkpointer:
-            checkpointer.save(
-                staging / _ARRAYS, args=ocp.args.StandardSave(_without_keys(checkpoint.tree))
-            )
+            tree = ocp.args.StandardSave(_without_keys(checkpoint.tree))
+            checkpointer.save(staging / _ARRAYS, args=tree)
         write_npz(staging / _NUMBERS, checkpoint.arrays)
         lines = "".join(to_json(record, indent=None) for record in checkpoint.history)
         (staging / _HISTORY).write_text(lines, encoding="utf-8")
-        manifest = {
-            "epoch": epoch,
-            "arrays": _described(checkpoint.tree),
-            "files": _hashes(staging),
-        }
-        write_json(staging / _MANIFEST, manifest)
+        arrays, files = _described(checkpoint.tree), _hashes(staging)
+        write_json(staging / _MANIFEST, {"epoch": epoch, "arrays": arrays, "files": files})
         final = folder / str(epoch)
-        if final.exists():  # broken, or it would not be written again
+        if final.exists():  # a broken checkpoint is written again
             shutil.rmtree(final)
         staging.rename(final)
-    except Exception as error:  # orbax has many kinds, and its own threads
+    except Exception as error:  # orbax raises many types, also from threads
         shutil.rmtree(staging, ignore_errors=True)
         kept = checkpoint_epochs(folder)
-        last = f"the last one is of epoch {kept[-1]}" if kept else "there is none before"
+        last = f"the last one is of epoch {kept[-1]}" if kept else "there is no earlier one"
         raise InputError(
             f"the checkpoint of epoch {epoch} cannot be written to {folder}: {_first_line(error)}; "
             f"{last}"
@@ -94,7 +82,7 @@ def save_checkpoint(folder: StrPath, epoch: int, checkpoint: Checkpoint) -> None
 
 
 def checkpoint_epochs(folder: StrPath) -> list[int]:
-    """The epochs that have a checkpoint, ascending; empty if the folder does not exist."""
+    """Lists the epochs with a checkpoint, ascending; empty if the folder does not exist."""
     folder = Path(folder)
     if not folder.is_dir():
         return []
@@ -105,14 +93,11 @@ def checkpoint_epochs(folder: StrPath) -> list[int]:
 def restore_checkpoint(folder: StrPath, epoch: int, like: Any) -> Checkpoint:
     """Reads the checkpoint of an epoch, after comparing its files with the manifest.
 
-    Args:
-      folder: that `save_checkpoint` wrote into.
-      epoch: one of `checkpoint_epochs(folder)`.
-      like: a pytree of arrays or `jax.ShapeDtypeStruct` with the expected structure.
+    `like` is a pytree of arrays or `jax.ShapeDtypeStruct` with the expected structure.
 
     Raises:
-      InputError: no such checkpoint, or one of another structure or other shapes.
-      BrokenFileError: files that are missing or have changed.
+      InputError: there is no such checkpoint, or its structure or shapes differ.
+      BrokenFileError: files are missing or have changed.
     """
     known = checkpoint_epochs(folder)
     if epoch not in known:
@@ -136,14 +121,14 @@ def restore_checkpoint(folder: StrPath, epoch: int, like: Any) -> Checkpoint:
 
 
 def remove_checkpoint(folder: StrPath, epoch: int) -> None:
-    """Removes the checkpoint of an epoch: first its manifest, so that none is half there."""
+    """Removes the checkpoint of an epoch, the manifest first, so that no part of it counts."""
     path = Path(folder) / str(epoch)
     (path / _MANIFEST).unlink(missing_ok=True)
     shutil.rmtree(path, ignore_errors=True)
 
 
 def remove_partial(folder: StrPath) -> None:
-    """Removes what a process that was killed has left of a checkpoint."""
+    """Removes the temporary folders of killed processes."""
     if Path(folder).is_dir():
         for child in Path(folder).iterdir():
             if child.name.startswith(_PARTIAL):
@@ -165,7 +150,7 @@ def _described(tree: Any) -> dict[str, str]:
 
 
 def _checked_manifest(path: Path) -> dict[str, Any]:
-    """The manifest of a checkpoint whose files are as it says."""
+    """Reads the manifest of a checkpoint and compares the files with it."""
     try:
         manifest = read_json(path / _MANIFEST)
         expected, found = manifest["files"], _hashes(path)
@@ -174,7 +159,7 @@ def _checked_manifest(path: Path) -> dict[str, Any]:
     wrong = sorted(name for name in {*expected, *found} if expected.get(name) != found.get(name))
     if wrong:
         raise BrokenFileError(
-            f"checkpoint {path} is not as it was written: {wrong[0]} "
+            f"checkpoint {path} differs from its manifest: {wrong[0]} "
             f"{'has changed' if wrong[0] in found else 'is missing'}"
         )
     return manifest
@@ -189,7 +174,7 @@ def _is_key(leaf: Any) -> bool:
 
 
 def _without_keys(tree: Any) -> Any:
-    """Typed random keys as the plain numbers that they are stored as."""
+    """Replaces typed random keys by their data."""
     return jax.tree.map(lambda leaf: jax.random.key_data(leaf) if _is_key(leaf) else leaf, tree)
 
 

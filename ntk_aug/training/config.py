@@ -1,4 +1,4 @@
-"""What a training run is: every number that its result depends on."""
+"""Settings of a training run: everything that its result depends on."""
 
 from dataclasses import dataclass
 
@@ -25,25 +25,25 @@ class TrainingConfig:
 
     Attributes:
       epochs: passes over the training images.
-      batch_size: images per step; the last step of an epoch takes what is left.
-      learning_rate: the largest one, at the start or after the warm-up.
-      schedule: "step" multiplies it by decay_factor at each of decay_epochs; "cosine" and "linear"
-        lower it to 0 at the last epoch's end.
+      batch_size: images per step; the last step of an epoch takes the rest.
+      learning_rate: peak learning rate, at the start or after the warm-up.
+      schedule: "step" multiplies the learning rate by decay_factor at decay_epochs, "cosine" and
+        "linear" lower it to 0 until the last epoch's end.
       decay_epochs: epochs (from 0) at whose start the "step" schedule lowers the learning rate.
-      decay_factor: of the "step" schedule, once per decay epoch.
+      decay_factor: factor of the "step" schedule at each decay epoch.
       warmup_epochs: epochs over which the learning rate rises linearly from 0.
-      momentum: heavy-ball, as in torch.optim.SGD.
-      nesterov: Nesterov's momentum in place of the heavy ball.
+      momentum: momentum coefficient, as in torch.optim.SGD.
+      nesterov: whether to use Nesterov momentum.
       weight_decay: added to the gradient as weight_decay * parameter, before momentum.
       label_smoothing: share of each target that is spread evenly over all classes.
-      clip_norm: largest norm of a step's gradient; a longer one is scaled down. None: no limit.
-      precision: in which forward and backward pass are computed; parameters, batch statistics and
-        the loss are float32 in either.
-      weak: augmentation of the images that are trained on: a spec for `augment.build_augmentation`.
-      weak_every: epochs after which it is drawn anew.
-      eval_every: epochs after which the test set is evaluated; so it is after the last.
-      seed: of initialisation, order, augmentation, selection and dropout, each with a key of its
-        own.
+      clip_norm: largest norm of a gradient; a longer one is scaled down. None: no limit.
+      precision: type of forward and backward pass; parameters, batch statistics and loss are always
+        float32.
+      weak: augmentation of the training images, a spec for `augment.build_augmentation`.
+      weak_every: epochs between redraws of the weak augmentation.
+      eval_every: epochs between evaluations on the test set; the last epoch is always evaluated.
+      seed: seed of initialisation, order, augmentation, selection and dropout, each with its own
+        key.
     """
 
     epochs: int = 15
@@ -74,7 +74,7 @@ class TrainingConfig:
         if self.decay_epochs and self.schedule != "step":
             raise InputError(
                 f"decay_epochs are {self.decay_epochs} with schedule {self.schedule!r}, expected "
-                "none: they are for schedule 'step'"
+                "none: only schedule 'step' uses them"
             )
         check_at_least(self.decay_factor, 0, "decay_factor")
         check_at_least(self.warmup_epochs, 0, "warmup_epochs")
@@ -99,32 +99,32 @@ class TrainingConfig:
 
 @dataclass(frozen=True)
 class MethodConfig:
-    """Algorithm 1: which examples are selected, how they are augmented, and how they weigh.
+    """Algorithm 1: selection of examples, their strong augmentation, and their weights.
 
     Attributes:
-      selector: a key of `coreset.SELECTORS`, or a user's `module:function`; "given": the subset
-        that `train` is handed. "none": plain training.
-      fraction: the budget as a share of the training examples; either this or `count`.
-      count: the budget in examples.
-      allocation: of the budget among classes, "proportional" or "equal".
-      per_class: select from each class, or from all examples at once. None: the selector's own.
-      tolerance: bound of the selector's error estimate, in addition to a budget or in its place.
-      proxy: what stands for the gradients, a key of `coreset.PROXIES`.
-      dimension: of the random projection of proxy "network-projected".
-      reselect_every: epochs after which the subset is selected anew; R in the paper.
-      train_on: the "full" data, or the selected "subset" alone.
+      selector: a key of `coreset.SELECTORS`, or a user's `module:function`; "given" uses the subset
+        passed to `train`, "none" is plain training.
+      fraction: budget as a share of the training examples; excludes `count`.
+      count: budget in examples.
+      allocation: allocation of the budget to classes, "proportional" or "equal".
+      per_class: whether to select within each class; None: the selector's default.
+      tolerance: upper bound of the selector's error estimate, besides or instead of a budget.
+      proxy: gradient proxy, a key of `coreset.PROXIES`.
+      dimension: dimension of the random projection of proxy "network-projected".
+      reselect_every: epochs between selections; R in the paper.
+      train_on: "full" data, or only the selected "subset".
       augment: strong augmentation of the selected examples, a spec for `build_augmentation`;
-        "wu-..." is the whole method of Wu et al. "none": the selected are not augmented.
-      draws: strong draws of each selected example; r in the paper.
-      strong_every: epochs after which the strong draws are drawn anew.
-      placement: "append" strong draws to what is trained on; "in-place": they replace the selected
-        examples; "in-place-twice": the same, with a budget twice as large.
-      weights: "published": on a trained subset the selector's, scaled to mean 1, and 1 on
-        everything else; "algorithm1": the selector's, on strong draws divided by their number.
-      candidates: of Wu et al., drawn for each strong draw.
-      keep: of Wu et al., how many of the candidates are trained on.
-      candidate_selection: of Wu et al.: see `augment.select_candidates`.
-      also_record: selectors whose choice, from the same network and budget, is recorded as well.
+        "wu-..." is the whole method of Wu et al., "none" is no strong augmentation.
+      draws: strong draws per selected example; r in the paper.
+      strong_every: epochs between redraws of the strong augmentation.
+      placement: "append" adds strong draws to the training examples, "in-place" replaces the
+        selected examples by them, "in-place-twice" does so with twice the budget.
+      weights: "published" uses the selector's weights, scaled to mean 1, on a trained subset, and 1
+        elsewhere; "algorithm1" uses the selector's weights, divided by the number of strong draws.
+      candidates: number of candidates of Wu et al. per strong draw.
+      keep: number of these candidates that are trained on.
+      candidate_selection: selection of candidates, "proportional" to the loss or "largest" loss.
+      also_record: selectors whose selection from the same network and budget is recorded as well.
     """
 
     selector: str = "none"
@@ -177,12 +177,12 @@ class MethodConfig:
         elif self.placement != "append":
             raise InputError(
                 f"placement is {self.placement!r} with augment 'none', expected a strong "
-                "augmentation to put in place of the selected examples"
+                "augmentation to replace the selected examples"
             )
         if self.selector == "none" and (self.augments or self.train_on == "subset"):
             what = f"augment {self.augment!r}" if self.augments else "train_on 'subset'"
             raise InputError(
-                f"{what} needs selected examples, and selector is 'none': choose another, such as "
+                f"{what} needs selected examples, but selector is 'none': choose another, such as "
                 "'all', 'random' or 'coreset'"
             )
 

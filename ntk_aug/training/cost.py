@@ -1,4 +1,4 @@
-"""How long a training run will take, from one measured step."""
+"""Estimate of a training run's time from one measured step."""
 
 from dataclasses import replace
 
@@ -14,7 +14,7 @@ from ntk_aug.training.plan import steps_per_epoch
 def estimate_training_seconds(
     network: Network, train_set: Dataset, config: TrainingConfig
 ) -> float:
-    """Trains on one batch, compiled and timed, and scales to all steps; evaluation is left out."""
+    """Times one compiled training step and scales it to all steps, without evaluation."""
     batch = train_set.take(np.arange(min(config.batch_size, len(train_set))))
     trained = train(network, batch, replace(config, epochs=2, warmup_epochs=0))
     second = trained.history[1]  # the first compiles

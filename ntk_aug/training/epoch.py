@@ -1,11 +1,10 @@
-"""The steps of one epoch: one compiled program, or a loop of compiled steps.
+"""The steps of one epoch: one compiled program, or a Python loop of compiled steps.
 
-XLA puts the convolutions of a CPU program into the layout of its fast routine only outside of
-loops. The gradients of a network's convolutions are 30 to 70 times slower inside of one, so on a
-CPU the loop of a network with convolutions is Python's. Other networks, whose steps may be shorter
-than a call from Python, take some steps in one call there. Elsewhere the steps of an epoch are one
-program. The number of steps is an argument: another size of the subset compiles nothing, but for a
-remainder of a new size.
+On a CPU, XLA uses its fast convolutions only outside loops; inside, gradients of convolutions are
+30 to 70 times slower. So networks with convolutions use a Python loop on a CPU. Other networks,
+whose steps may be shorter than a call from Python, take several steps per call there. On other
+devices an epoch is one program. The number of steps is an argument, so another subset size compiles
+nothing new, except for a remainder of a new size.
 """
 
 import time
@@ -24,23 +23,23 @@ from ntk_aug.randomness import as_key
 from ntk_aug.training.plan import batch_sizes
 from ntk_aug.training.step import MetricSums, Step, TrainState
 
-# Steps that are handed to the device before the first of them is waited for.
+# Number of steps dispatched before waiting for the first of them.
 _STEPS_AHEAD = 16
-# Steps of one call on a CPU, of a network without convolutions.
+# Number of steps per call on a CPU, for a network without convolutions.
 _STEPS_PER_CALL = 64
 _SECONDS_BETWEEN_REPORTS = 0.5
 
 ORIGINAL, WEAK_STORE, STRONG_STORE = range(3)
-"""Where a row's image lies: see `Sources`."""
+"""The source of a row's image, see `Sources`."""
 
 
 class Sources(NamedTuple):
-    """The images that rows are taken from, on the device.
+    """The images of the rows, on the device.
 
     Attributes:
-      original: the data set, as it is kept.
-      weak: weak versions in [0, 1]; None where none is used.
-      strong: strong versions in [0, 1]; None where none is used.
+      original: images of the data set.
+      weak: weak versions in [0, 1]; None if unused.
+      strong: strong versions in [0, 1]; None if unused.
     """
 
     original: Inputs
@@ -49,13 +48,13 @@ class Sources(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """The rows of an epoch or of a batch, with everything that a step needs of them.
+    """The rows of an epoch or of a batch.
 
     Attributes:
       source: ORIGINAL, WEAK_STORE or STRONG_STORE.
-      place: in that source.
-      soft_labels: what is to be predicted.
-      weights: in the loss.
+      place: index of the image in that source.
+      soft_labels: targets.
+      weights: weights in the loss.
     """
 
     source: Int[Array, "*rows"]
@@ -64,7 +63,7 @@ class Rows(NamedTuple):
     weights: Float[Array, "*rows"]
 
     def take(self, order: Int[Array, " m"]) -> "Rows":
-        """The rows in this order."""
+        """Takes the rows in this order."""
         return Rows(*(field[order] for field in self))
 
 
@@ -76,11 +75,11 @@ class _Carry(NamedTuple):
 
 
 class EpochResult(NamedTuple):
-    """What an epoch of steps gives.
+    """The result of an epoch.
 
     Attributes:
-      state: after it.
-      sums: over its images.
+      state: the state after the epoch.
+      sums: metric sums over its images.
       not_finite: the first step, from 0, whose loss is not finite; None if there is none.
     """
 
@@ -90,17 +89,13 @@ class EpochResult(NamedTuple):
 
 
 class EpochProgram:
-    """Runs the steps of epochs; made once for a run, and compiled once."""
+    """Runs the steps of epochs; compiled once for a run."""
 
     def __init__(self, step: Step, batch_size: int, *, max_rows: int, compiled: bool | None = None):
-        """Prepares the programs; nothing is compiled before the first epoch.
+        """Prepares the programs, for epochs of at most `max_rows` rows.
 
-        Args:
-          step: see `training_step`.
-          batch_size: rows of each step but the last.
-          max_rows: the most that an epoch will have.
-          compiled: all full steps as one program, or each by itself. None: as said above. All
-            give the same up to rounding.
+        `compiled` makes all full steps one program, or each its own; the default depends on the
+        device, as the module says. The results are the same up to rounding.
         """
         self._batch_size = batch_size
         self._capacity = max(max_rows // batch_size, 1)  # of full steps
@@ -122,15 +117,11 @@ class EpochProgram:
         *,
         on_step: Callable[[int], None] | None = None,
     ) -> EpochResult:
-        """Trains on all rows once, in their order.
+        """Trains on all rows, host arrays [m, ...], once in their order.
 
-        Args:
-          key: of dropout and the like in this epoch.
-          state: before; its buffers are given away.
-          sources: of images.
-          rows: as host arrays [m, ...].
-          rates: the learning rate of each step.
-          on_step: called with the number of steps done, from time to time.
+        The key is for dropout in this epoch, and `rates` are the learning rates of the steps. The
+        buffers of `state` are donated. `on_step` is called with the number of steps done, at most
+        twice a second.
         """
         full, rest = batch_sizes(len(rows.source), self._batch_size)
         key = as_key(key)
@@ -148,7 +139,7 @@ class EpochProgram:
         return EpochResult(done, carry.sums, first if first >= 0 else None)
 
     def _in_batches(self, rows: Rows, full: int) -> Rows:
-        """The rows of the full steps, [capacity, batch, ...]; what is filled up is never run."""
+        """The rows of the full steps, padded to [capacity, batch, ...]."""
         size = self._batch_size
         parts = (field[: full * size].reshape(full, size, *field.shape[1:]) for field in rows)
         return Rows(*(_filled(np.asarray(part), self._capacity) for part in parts))
@@ -183,7 +174,7 @@ class EpochProgram:
         return self._capacity if compiled is None or compiled else 1
 
 
-@jax.jit  # one call in place of six
+@jax.jit  # one call instead of six
 def _nothing_yet():
     return MetricSums.zero(), jnp.asarray(0, jnp.int32), jnp.asarray(-1, jnp.int32)
 
@@ -195,7 +186,7 @@ def _filled(array: np.ndarray, length: int) -> np.ndarray:
 
 
 def _images(sources: Sources, rows: Rows) -> Any:
-    """The images of a batch in [0, 1]; a place is valid in the source of its row alone."""
+    """The images of a batch in [0, 1]; a place is an index into the row's own source."""
     images = unit_range(take_examples(sources.original, rows.place))
     for number, store in ((WEAK_STORE, sources.weak), (STRONG_STORE, sources.strong)):
         if store is not None:
@@ -218,13 +209,13 @@ def _advance(step, carry, sources, rows, rate, key):
 
 
 def _numbered(advance, carry, sources, batches, rates, key):
-    """The step whose turn it is."""
+    """Runs the next step."""
     rows = Rows(*(field[carry.number] for field in batches))
     return advance(carry, sources, rows, rates[carry.number], key)
 
 
 def _repeated(advance, carry, num_steps, *arguments):
-    """As many steps, in one program."""
+    """Runs `num_steps` steps in one program."""
     return jax.lax.fori_loop(
         0, num_steps, lambda _, carry: _numbered(advance, carry, *arguments), carry
     )

@@ -1,4 +1,4 @@
-"""How good a network is on a data set: every example exactly once, in evaluation mode."""
+"""Evaluation of a network on a data set: each example once, in evaluation mode."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -12,13 +12,13 @@ from ntk_aug.models.evaluation import StreamedProgram, logits_program
 
 
 class Evaluation(NamedTuple):
-    """Loss and accuracies on a data set; accuracies in [0, 1].
+    """Loss and accuracies on a data set; accuracies are in [0, 1].
 
     Attributes:
       loss: mean cross-entropy.
       accuracy: share of examples whose largest logit is that of their class.
-      balanced_accuracy: mean of the classes' accuracies, each class counting the same.
-      class_accuracy: of each class; NaN of a class without an example, which the mean leaves out.
+      balanced_accuracy: mean of the class accuracies, without NaN.
+      class_accuracy: accuracy per class; NaN for a class without examples.
     """
 
     loss: float
@@ -28,21 +28,14 @@ class Evaluation(NamedTuple):
 
 
 class EvaluationProgram:
-    """Evaluates a network on one data set, for any weights: it is compiled once."""
+    """Evaluates a network on one data set, for any weights; compiled once."""
 
     def __init__(
-        self,
-        apply_fn: Callable[..., Any],
-        dataset: Dataset,
-        *,
-        batch_size: int | None = None,
+        self, apply_fn: Callable[..., Any], dataset: Dataset, *, batch_size: int | None = None
     ):
-        """Prepares the program; nothing is compiled.
+        """Prepares the program of `apply_fn`, (variables, network inputs) -> logits.
 
-        Args:
-          apply_fn: (variables, network inputs) -> logits, in evaluation mode.
-          dataset: to evaluate on.
-          batch_size: examples at once; None chooses by their size. It has no effect on the result.
+        The batch size does not change the result; by default it follows from the examples' size.
         """
         self._dataset = dataset
         self.program: StreamedProgram = logits_program(
@@ -50,7 +43,7 @@ class EvaluationProgram:
         )
 
     def __call__(self, variables: Any) -> Evaluation:
-        """The evaluation at these weights; sums are formed in float64."""
+        """Evaluates the network at these weights, with sums in float64."""
         labels, num_classes = self._dataset.labels, self._dataset.num_classes
         logits = self.program(variables, self._dataset.images)
         losses = np.asarray(per_example_loss("cross-entropy")(logits, labels), np.float64)
@@ -72,11 +65,11 @@ def evaluate(view: Any, dataset: Dataset, *, batch_size: int | None = None) -> E
 
     Args:
       view: a `ModelView`, or what `models.as_view` takes.
-      dataset: any.
-      batch_size: examples at once; it has no effect on the result.
+      dataset: data set to evaluate on.
+      batch_size: examples per batch; it does not change the result.
 
     Raises:
-      InputError: what `models.as_view` refuses.
+      InputError: as `models.as_view`.
 
     Example:
       training.evaluate((module, variables), test_set).balanced_accuracy

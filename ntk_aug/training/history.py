@@ -1,4 +1,4 @@
-"""What is recorded of each epoch, and of a whole run."""
+"""Records of the epochs of a run, and their summary."""
 
 import math
 from collections.abc import Sequence
@@ -6,26 +6,26 @@ from typing import Any, NamedTuple
 
 
 class EpochRecord(NamedTuple):
-    """One line of metrics.jsonl: after `epoch` epochs; accuracies in [0, 1], None if not measured.
+    """One line of metrics.jsonl; accuracies are in [0, 1], and None if not measured.
 
     Attributes:
       epoch: epochs done.
-      train_loss: weighted mean over the images of this epoch, each measured on its batch before
-        the batch's step, of the loss that is trained on.
-      train_accuracy: of the same images, in the versions that were trained on.
+      train_loss: weighted mean of the training loss over the images of this epoch, each measured
+        before its batch's step.
+      train_accuracy: accuracy on the same images, as augmented.
       test_loss: mean cross-entropy on the test set, in evaluation mode.
-      test_accuracy: share of right predictions.
-      test_balanced_accuracy: the same, with each class counting the same.
-      test_class_accuracy: of each class; None of a class without a test example.
-      learning_rate: of the last step.
-      examples: images that steps were taken on since the start, augmented ones included.
-      steps: of the optimiser since the start.
-      distinct_used: different examples of the data set that were trained on since the start.
-      distinct_selected: different examples that were ever selected.
-      seconds_training: of this epoch, and so the next three.
-      seconds_selection: gradients included.
-      seconds_augmentation: drawing weak and strong versions.
-      seconds_evaluation: on the test set.
+      test_accuracy: share of correct predictions.
+      test_balanced_accuracy: mean of the class accuracies.
+      test_class_accuracy: accuracy per class; None for a class without test examples.
+      learning_rate: learning rate of the last step.
+      examples: images trained on since the start, including augmented ones.
+      steps: optimiser steps since the start.
+      distinct_used: distinct examples trained on since the start.
+      distinct_selected: distinct examples selected since the start.
+      seconds_training: time of the steps of this epoch.
+      seconds_selection: time of gradients and selection in this epoch.
+      seconds_augmentation: time of drawing weak and strong versions in this epoch.
+      seconds_evaluation: time of the evaluation on the test set in this epoch.
     """
 
     epoch: int
@@ -47,39 +47,32 @@ class EpochRecord(NamedTuple):
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "EpochRecord":
-        """The record of a line; raises TypeError if it has other fields."""
+        """Converts a line to a record; raises TypeError if it has other fields."""
         classes = values.get("test_class_accuracy")
         return cls(**{**values, "test_class_accuracy": classes and tuple(classes)})
 
     def without_seconds(self) -> "EpochRecord":
-        """The same without what differs whenever a run is repeated."""
-        return self._replace(
-            seconds_training=0.0,
-            seconds_selection=0.0,
-            seconds_augmentation=0.0,
-            seconds_evaluation=0.0,
-        )
+        """Sets all times, which differ between equal runs, to 0."""
+        times: dict[str, Any] = dict.fromkeys(_SECONDS, 0.0)
+        return self._replace(**times)
+
+
+_SECONDS = [name for name in EpochRecord._fields if name.startswith("seconds_")]
 
 
 def none_if_nan(value: float) -> float | None:
-    """None for NaN, which JSON does not have."""
+    """Replaces NaN, which JSON does not have, by None."""
     return None if math.isnan(value) else value
 
 
 def summarize_history(history: Sequence[EpochRecord]) -> dict[str, Any]:
-    """The result of a run: its last evaluation, its best, and what it took.
+    """Summarises the history of a run as result.json.
 
-    Args:
-      history: of all epochs.
-
-    Returns:
-      "last" and "best" (by test accuracy; the first of equal ones) with epoch, test loss and
-      accuracies, or None without a test set; the numbers of epochs, steps, examples and distinct
-      ones; and "seconds" in all, by what they were spent on.
+    "last" and "best" (the first with the best test accuracy) have epoch, test loss and accuracies,
+    or are None without a test set. "seconds" are totals by kind.
     """
     evaluated = [record for record in history if record.test_accuracy is not None]
     best = max(evaluated, key=lambda record: record.test_accuracy or 0.0, default=None)
-    names = [name for name in EpochRecord._fields if name.startswith("seconds_")]
     return {
         "last": _evaluation(evaluated[-1]) if evaluated else None,
         "best": _evaluation(best) if best else None,
@@ -92,7 +85,7 @@ def summarize_history(history: Sequence[EpochRecord]) -> dict[str, Any]:
         },
         "seconds": {
             name.removeprefix("seconds_"): sum(getattr(record, name) for record in history)
-            for name in names
+            for name in _SECONDS
         },
     }
 

@@ -1,4 +1,4 @@
-"""The state of a network before its training, and what is refused of it."""
+"""The initial state of a network, and checks of its inputs and outputs."""
 
 from typing import Any
 
@@ -16,45 +16,28 @@ from ntk_aug.training.step import Keys, TrainState
 
 
 def initial_state(network: Network, image_shape: Any, config: TrainingConfig) -> TrainState:
-    """The state before the first epoch; depends on the shape of the images, not on their values.
+    """Initialises the state before the first epoch, from the shape of the images and the seed.
 
-    Args:
-      network: to be initialised.
-      image_shape: (h, w, c), or shape and type of one example of another kind, as
-        `data.Dataset.example` gives it.
-      config: gives the seed.
-
-    Raises:
-      InputError: the network does not take such examples.
+    `image_shape` is (h, w, c), or the shape and type of another example, as `data.Dataset.example`
+    gives it. Raises InputError if the network does not take such examples.
     """
     example = zero_examples(image_shape, 1)
     with network_takes(example):
         params, state = network.init(Keys.of_seed(config.seed).init, example)
     opt_state = build_optimizer(config).init(params)
     initial = TrainState(params, state, opt_state, jnp.zeros((), jnp.int32))
-    # Steps give their buffers away, and a network may hold one array under two names.
+    # Steps donate their buffers, and a network may hold one array under two names.
     return jax.tree.map(jnp.copy, initial)
 
 
 def zero_examples(example: Any, n: int) -> Any:
-    """A batch of n examples that are all zeros.
-
-    Args:
-      example: (h, w, c), or shape and type of one example.
-      n: how many.
-    """
+    """Makes a batch of n zero examples; `example` is as in `initial_state`."""
     shapes = as_example_shapes(example, "float32")
     return jax.tree.map(lambda leaf: jnp.zeros((n, *leaf.shape), leaf.dtype), shapes)
 
 
 def check_outputs(network: Network, train_state: TrainState, train_set: Dataset) -> None:
-    """Raises InputError unless the network gives one logit per class of the data set.
-
-    Args:
-      network: that is to be trained.
-      train_state: at any weights.
-      train_set: what it is to be trained on.
-    """
+    """Raises InputError unless the network returns one logit per class of the data set."""
     image = zero_examples(train_set.example, 1)
     logits = jax.eval_shape(
         lambda: network.apply(train_state.params, train_state.state, image, False, None)[0]

@@ -1,4 +1,4 @@
-"""Training of a network, by Algorithm 1 or without selection: one call, one folder."""
+"""Training of a network by Algorithm 1, or without selection, recorded in one folder."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -38,27 +38,27 @@ def train(
 ) -> TrainedNetwork:
     """Trains a network on a data set that fits on the device, by Algorithm 1 or without selection.
 
-    Every `reselect_every` epochs a subset is selected by the network's evaluation-mode gradients;
-    its strong versions are drawn every `strong_every` epochs; each epoch is weighted SGD on the
-    rows that `plan_epoch` plans.
+    Every `reselect_every` epochs the network's gradients in evaluation mode select a subset. Its
+    strong versions are drawn every `strong_every` epochs. Each epoch is weighted SGD on the rows of
+    `plan_epoch`.
 
     Args:
-      network: to be initialised from the seed and trained.
-      train_set: images, labels, normalisation.
+      network: network to initialise from the seed and train.
+      train_set: training set.
       config: settings of the training.
-      method: settings of selection and augmentation; None: neither.
+      method: settings of selection and augmentation; defaults to neither.
       test_set: evaluated in evaluation mode, every `eval_every` epochs and after the last.
-      soft_labels: what is trained for in place of the labels, which selection still goes by where
-        it is by class.
-      selection: a weighted subset, with places in `train_set`, for selector "given".
-      folder: where the run is recorded, and resumed from its last checkpoint if it is the same run.
-      description: what config.json says of the run besides, such as model and data by name; part
-        of what makes it the same run.
+      soft_labels: targets of the training that replace the labels; selection by class still uses
+        the labels.
+      selection: a weighted subset of `train_set`, for selector "given".
+      folder: folder of the run's record; the same run resumes from its last checkpoint.
+      description: further entries of config.json, such as the model's name; a run with another
+        description is another run.
       keep_epochs: epochs after which a checkpoint is kept, besides the last.
-      seconds_between_checkpoints: after which a checkpoint is written at the next epoch's end.
-      compiled_epoch: all full steps of an epoch as one program. None: unless JAX runs on the CPU,
-        see `EpochProgram`.
-      progress: called with ("training", steps done, in all), and with the stages of selection and
+      seconds_between_checkpoints: time after which the next epoch's end writes a checkpoint.
+      compiled_epoch: whether all full steps of an epoch are one program; see `EpochProgram` for the
+        default.
+      progress: called with ("training", steps done, total), and with the stages of selection and
         augmentation.
       on_epoch: called with the record of each epoch.
 
@@ -66,10 +66,10 @@ def train(
       The trained network with its history.
 
     Raises:
-      InputError: a folder that holds another run, a network whose outputs are not one per class,
-        an augmentation of examples that are no images, a budget that cannot be kept, soft labels
-        or a subset that do not fit, a folder that cannot be written.
-      DivergenceError: a loss that is not finite.
+      InputError: the folder holds another run or cannot be written, the network does not return one
+        logit per class, examples to augment are not images, the budget cannot be met, or the soft
+        labels or the subset do not fit.
+      DivergenceError: the loss is not finite.
 
     Reference:
       Liu, Mirzasoleiman: Data-efficient augmentation for training neural networks, 2022.

@@ -1,4 +1,4 @@
-"""The optimiser of every run, as one optax chain, and its learning rate."""
+"""The optimiser of all runs, an optax chain, and its learning rate."""
 
 import numpy as np
 import optax
@@ -8,11 +8,11 @@ from ntk_aug.training.config import TrainingConfig
 
 
 def build_optimizer(config: TrainingConfig) -> optax.GradientTransformation:
-    """Clipping, weight decay and momentum: the direction of a step, to be scaled by -rate.
+    """Builds the direction of a step, to be scaled by -rate: clipping, weight decay, momentum.
 
-    Weight decay comes before momentum and the learning rate, as in torch.optim.SGD; behind them it
-    would have the wrong sign. The rate is an argument of each step, because an epoch's number of
-    steps changes with what is selected: see `learning_rates`.
+    Weight decay comes before momentum, as in torch.optim.SGD. The learning rate is an argument of
+    each step, because the number of steps per epoch changes with the selection: see
+    `learning_rates`.
     """
     clipping = [] if config.clip_norm is None else [optax.clip_by_global_norm(config.clip_norm)]
     return optax.chain(
@@ -23,11 +23,11 @@ def build_optimizer(config: TrainingConfig) -> optax.GradientTransformation:
 
 
 def learning_rate_schedule(config: TrainingConfig) -> optax.Schedule:
-    """The learning rate as a function of the epochs done, fractions included."""
+    """Builds the learning rate as a function of the (fractional) epochs done."""
     peak, warmup = config.learning_rate, config.warmup_epochs
     left = max(config.epochs - warmup, 1)
     if config.schedule == "step":
-        # Behind the warm-up, optax counts from its end; a decay within it holds from there on.
+        # After the warm-up, optax counts from its end; a decay during it applies from there on.
         drops: dict[int, float] = {}
         for epoch in config.decay_epochs:
             begin = max(epoch - warmup, 0)
@@ -45,13 +45,7 @@ def learning_rate_schedule(config: TrainingConfig) -> optax.Schedule:
 def learning_rates(
     config: TrainingConfig, epoch: int, num_steps: int
 ) -> Float32[np.ndarray, " steps"]:
-    """The learning rate of each step of an epoch.
-
-    Args:
-      config: settings of the training.
-      epoch: epochs done before.
-      num_steps: of this epoch; step k is at epoch + k / num_steps.
-    """
+    """Returns the learning rates of the steps after `epoch` epochs, at epoch + k / num_steps."""
     at = epoch + np.arange(num_steps) / max(num_steps, 1)
     rates = learning_rate_schedule(config)(at.astype(np.float32))
     return np.broadcast_to(np.asarray(rates, np.float32), (num_steps,))

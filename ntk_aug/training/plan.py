@@ -16,7 +16,7 @@ from ntk_aug.coreset import Subset, mean_one_weights
 from ntk_aug.errors import InputError
 from ntk_aug.training.config import MethodConfig, TrainingConfig
 
-# One call into the device each; outside of jit they are a dozen.
+# One device call each; without jit there are a dozen.
 fold_in, _split = jax.jit(jax.random.fold_in), jax.jit(jax.random.split)
 
 PLAIN, WEAK = -2, -1
@@ -24,15 +24,15 @@ PLAIN, WEAK = -2, -1
 
 
 class EpochPlan(NamedTuple):
-    """The images that an epoch trains on, one to a row; in no particular order: see `shuffle`.
+    """The images that an epoch trains on, one per row, before they are shuffled.
 
     Attributes:
-      positions: place of each row's example in the data set.
+      positions: position of each row's example in the data set.
       versions: PLAIN, WEAK, or the number of the strong version.
-      weights: of each row in the loss.
+      weights: weight of each row in the loss.
       weak_epoch: epochs done when the weak versions were last drawn.
-      strong_epoch: the same of the strong versions.
-      selection_epoch: the same of the selection; None without one.
+      strong_epoch: epochs done when the strong versions were last drawn.
+      selection_epoch: epochs done at the last selection; None without one.
     """
 
     positions: Int32[np.ndarray, " m"]
@@ -47,11 +47,11 @@ class EpochPlan(NamedTuple):
 
 
 class BatchSizes(NamedTuple):
-    """How an epoch is divided into steps.
+    """The steps of an epoch.
 
     Attributes:
-      full: steps of batch_size images each.
-      rest: images of one more step at the end; 0 if there is none.
+      full: number of steps of batch_size images.
+      rest: images of a last, different step; 0 if there is none.
     """
 
     full: int
@@ -59,7 +59,7 @@ class BatchSizes(NamedTuple):
 
     @property
     def steps(self) -> int:
-        """How many steps there are."""
+        """Number of steps."""
         return self.full + (self.rest > 0)
 
 
@@ -123,7 +123,7 @@ def plan_epoch(
 
 
 def versions_per_example(method: MethodConfig) -> int:
-    """How many strong versions each selected example has: of Wu et al., `keep` to a draw."""
+    """Number of strong versions per selected example; the method of Wu et al. keeps several."""
     if not method.augments:
         return 0
     return method.draws * (method.keep if is_wu(method) else 1)
@@ -135,11 +135,11 @@ def is_wu(method: MethodConfig) -> bool:
 
 
 def shuffle(key: KeyArray, epoch: int, num_rows: int) -> Int32[np.ndarray, " m"]:
-    """The order in which the rows of an epoch's plan are trained on.
+    """Draws the order of an epoch's rows, as `jax.random.permutation` does.
 
-    It is that of `jax.random.permutation`: places sorted by random bits, twice where one draw of
-    32 bits is likely to hold equal ones. They are sorted on the host, because XLA's sort takes 0.3
-    microseconds a row on a CPU, up to a tenth of an epoch of a small network.
+    Positions are sorted by random bits, repeatedly if 32 bits are likely to collide. The host sorts
+    them, because XLA's sort takes 0.3 microseconds per row on a CPU, up to a tenth of an epoch of a
+    small network.
     """
     key = fold_in(key, np.int32(epoch))
     order = np.arange(num_rows)
@@ -154,8 +154,7 @@ def shuffle(key: KeyArray, epoch: int, num_rows: int) -> Int32[np.ndarray, " m"]
 def batch_sizes(num_rows: int, batch_size: int) -> BatchSizes:
     """Divides the rows of an epoch into steps.
 
-    A batch larger than the data takes all of it. A single image that is left over joins the batch
-    before it, as one image has no batch statistics.
+    A single remaining image joins the batch before it, because one image has no batch statistics.
     """
     full, rest = divmod(num_rows, batch_size)
     if rest == 1 and full:
@@ -164,5 +163,5 @@ def batch_sizes(num_rows: int, batch_size: int) -> BatchSizes:
 
 
 def steps_per_epoch(num_rows: int, batch_size: int) -> int:
-    """How many steps see every row once: see `batch_sizes`."""
+    """Number of steps of an epoch: see `batch_sizes`."""
     return batch_sizes(num_rows, batch_size).steps

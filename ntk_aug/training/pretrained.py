@@ -1,4 +1,4 @@
-"""Networks trained by name: trained once for a configuration, found again by all of it."""
+"""Networks trained by name: each configuration is trained once and found again later."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -21,11 +21,11 @@ from ntk_aug.training.run_folder import RunFolder, recorded_example, run_configu
 
 
 class PretrainedNetwork(NamedTuple):
-    """A trained network in evaluation mode, with where it came from.
+    """A trained network and its run.
 
     Attributes:
-      view: of the network.
-      run: its folder, with its configuration.
+      view: the network in evaluation mode.
+      run: the run's folder, with its configuration.
       history: one record per epoch up to the checkpoint.
     """
 
@@ -35,24 +35,17 @@ class PretrainedNetwork(NamedTuple):
 
 
 def network_fingerprint(network: Network, image_shape: Any) -> str:
-    """A sha256 of the network's programs: initialisation, and the forward pass in both modes.
+    """Returns a sha256 of the network's programs: initialisation, and forward pass in both modes.
 
-    So a model that was edited, but kept its name, is another model.
-
-    Args:
-      network: any.
-      image_shape: as `initial_state` takes it.
+    It tells an edited model from another of the same name. `image_shape` is as in `initial_state`.
     """
     images = zero_examples(image_shape, 2)
     key = jax.random.key(0)
     params, state = jax.eval_shape(network.init, key, images)
     lowered = [jax.jit(network.init).lower(key, images)]
-    lowered += [
-        jax.jit(lambda p, s, x, k, mode=mode: network.apply(p, s, x, mode, k)).lower(
-            params, state, images, key
-        )
-        for mode in (False, True)
-    ]
+    for mode in (False, True):
+        forward = jax.jit(lambda p, s, x, k, mode=mode: network.apply(p, s, x, mode, k))
+        lowered.append(forward.lower(params, state, images, key))
     return fingerprint([program.as_text() for program in lowered])
 
 
@@ -72,28 +65,29 @@ def train_named_model(
     progress: Progress | None = None,
     on_epoch: Callable[[EpochRecord], None] | None = None,
 ) -> PretrainedNetwork:
-    """Trains a model by its name, or finds it trained.
+    """Trains a model by name, or loads it if it has been trained before.
 
     Args:
       model: a spec for `models.build_network`.
-      train_set: what it is trained on; gives the number of outputs.
-      config: of the run.
-      options: of the model.
-      method: settings of selection and augmentation, as `train` takes them; so are the next two.
+      train_set: training set; its classes are the model's outputs.
+      config: settings of the training.
+      options: options of the model.
+      method: settings of selection and augmentation, see `train`.
       test_set: evaluated in evaluation mode.
       selection: a weighted subset, for selector "given".
-      description: what the run's record says besides.
-      folder: of the run; or
-      cache: a folder of runs, in which this one has a folder named by its whole configuration.
+      description: further entries of the run's record.
+      folder: folder of the run.
+      cache: folder of runs, used instead of `folder`; the run's own folder is named by its
+        configuration.
       keep_epochs: epochs after which a checkpoint is kept, besides the last.
-      progress: called with ("training", steps done, in all), and as `train` says.
+      progress: called with ("training", steps done, total), see `train`.
       on_epoch: called with the record of each epoch.
 
     Raises:
-      InputError: as `build_network` and `train` do; neither folder nor cache given.
+      InputError: as `build_network` and `train`, or not exactly one of folder and cache is given.
     """
     if (folder is None) == (cache is None):
-        raise InputError("either a run's folder or a cache of runs is needed")
+        raise InputError("give either a run's folder or a cache of runs")
     options = {name: value for name, value in (options or {}).items() if value is not None}
     network = build_network(model, train_set.num_classes, **options)
     description = {
@@ -131,12 +125,12 @@ def load_trained_model(folder: StrPath, *, epoch: int | None = None) -> Pretrain
     """Loads a network from the folder of its training run.
 
     Args:
-      folder: that `train_named_model` wrote.
-      epoch: how many epochs of training; None takes the last checkpoint.
+      folder: a folder written by `train_named_model`.
+      epoch: epochs of training; defaults to the last checkpoint.
 
     Raises:
-      InputError: no run in the folder, no whole checkpoint of that epoch, a run whose model was
-        not given by name, or whose code has changed since.
+      InputError: the folder has no run or no whole checkpoint of that epoch, or the model was not
+        given by name or has changed since.
     """
     run = RunFolder.read(folder)
     epochs = run.epochs()
@@ -156,10 +150,10 @@ def load_trained_model(folder: StrPath, *, epoch: int | None = None) -> Pretrain
         network = build_network(model["name"], len(data["class_names"]), **model["options"])
     except (KeyError, TypeError) as error:
         raise InputError(
-            f"the configuration of {folder} is not one of this version: {error}"
+            f"the configuration of {folder} does not fit this version: {error}"
         ) from None
-    # Another version of JAX writes the same program in other words, so only under the versions
-    # that trained it does another program mean another model.
+    # Other versions of JAX write the same program differently, so programs are compared only under
+    # the versions of the training.
     recorded = run.environment
     same_versions = all(recorded.get(k) == environment()[k] for k in ("jax", "flax"))
     if same_versions and network_fingerprint(network, example) != model["fingerprint"]:

@@ -1,4 +1,4 @@
-"""Where a run stands between two epochs: what a checkpoint keeps, and how a run goes on from it."""
+"""The state of a run between two epochs: saved in checkpoints, and resumed from them."""
 
 import time
 import warnings
@@ -21,7 +21,7 @@ from ntk_aug.training.history import EpochRecord
 from ntk_aug.training.run_folder import RunFolder
 from ntk_aug.training.step import TrainState
 
-# Checkpoints that are kept beside those that were asked for: the last, and the one before it.
+# Checkpoints kept besides the requested ones: the last, and the one before it.
 _ROTATED = 2
 
 
@@ -31,11 +31,11 @@ class RunState:
 
     Attributes:
       train_state: parameters, statistics, optimiser, epochs done.
-      used: of each example, whether it was ever trained on.
-      selected: of each example, whether it was ever selected.
+      used: whether each example was ever trained on.
+      selected: whether each example was ever selected.
       subset: the present selection, and the epochs done when it was made.
-      history: of all epochs so far.
-      drawn: versions that cannot be drawn again: see `ExampleVersions.kept`.
+      history: records of all epochs so far.
+      drawn: versions that cannot be drawn again, see `ExampleVersions.kept`.
     """
 
     train_state: TrainState
@@ -53,30 +53,20 @@ class RunState:
 
 
 class Checkpointer:
-    """Saves a run's state when it is due, and finds the last whole one again."""
+    """Saves a run's state when it is due, and restores the last whole checkpoint.
+
+    Checkpoints of `keep_epochs` are never removed; another one is due after some seconds.
+    """
 
     def __init__(self, run: RunFolder, keep_epochs: Sequence[int], seconds: float):
-        """Prepares; nothing is written.
-
-        Args:
-          run: the folder.
-          keep_epochs: epochs whose checkpoints are never removed.
-          seconds: after which another checkpoint is due.
-        """
         self._run, self._keep, self._seconds = run, set(keep_epochs), seconds
         self._saved_at = time.monotonic()
 
     def resume(self, initial: RunState, epochs: int) -> RunState:
-        """The state of the last whole checkpoint up to `epochs`; without one, the initial state.
+        """Restores the last whole checkpoint up to `epochs`, or else returns the initial state.
 
-        A broken one is told of and skipped. The run's record is cut back to the state's epoch.
-
-        Args:
-          initial: before the first epoch; gives structure, shapes and types.
-          epochs: of the whole run.
-
-        Raises:
-          InputError: a checkpoint of another network.
+        A broken checkpoint is removed with a warning. The run's record is cut back to the restored
+        epoch. Raises InputError if a checkpoint is of another network.
         """
         remove_partial(self._run.checkpoints)
         state = initial
@@ -85,14 +75,14 @@ class Checkpointer:
                 state = _restored(self._run, epoch, initial)
                 break
             except BrokenFileError as error:
-                warnings.warn(f"{error}; going back to the one before", stacklevel=3)
+                warnings.warn(f"{error}; trying the one before", stacklevel=3)
                 remove_checkpoint(self._run.checkpoints, epoch)
         recorded = self._run.history()
         if state.epoch or recorded:
             differing = self._run.note_resumption(state.epoch) if state.epoch < epochs else []
             if differing:
                 warnings.warn(
-                    f"{self._run.path} goes on under other conditions ({'; '.join(differing)}): "
+                    f"{self._run.path} is resumed under other conditions ({'; '.join(differing)}): "
                     "bits may differ",
                     stacklevel=3,
                 )
@@ -101,7 +91,7 @@ class Checkpointer:
         return state
 
     def save_if_due(self, state: RunState, epochs: int) -> None:
-        """Saves after an epoch: at the end, where asked for, or when the time has come."""
+        """Saves after the last epoch, after a requested one, or when enough time has passed."""
         overdue = time.monotonic() - self._saved_at >= self._seconds
         if not overdue and state.epoch not in self._keep and state.epoch != epochs:
             return
@@ -115,11 +105,7 @@ class Checkpointer:
 
 
 def restore_train_state(run: RunFolder, epoch: int, like: TrainState) -> TrainState:
-    """The network's part of a checkpoint.
-
-    Raises:
-      InputError: no such checkpoint, or one of another network; a broken one.
-    """
+    """Restores the network's part of a checkpoint; raises as `restore_checkpoint`."""
     return TrainState(**restore_checkpoint(run.checkpoints, epoch, like._asdict()).tree)
 
 

@@ -1,4 +1,4 @@
-"""The epochs of a run: select, plan, draw, train, evaluate, record."""
+"""The epochs of a training run: select, plan, augment, train, evaluate, record."""
 
 import time
 from collections.abc import Callable
@@ -35,11 +35,11 @@ from ntk_aug.training.versions import ExampleVersions
 
 
 class TrainedNetwork(NamedTuple):
-    """The end of a run.
+    """A trained network.
 
     Attributes:
       params: trained parameters.
-      state: batch statistics and the like.
+      state: other variables, such as batch statistics.
       history: one record per epoch.
     """
 
@@ -49,7 +49,7 @@ class TrainedNetwork(NamedTuple):
 
 
 class RunProgram:
-    """The programs of one run, and its epochs: select, plan, draw, train, evaluate, record."""
+    """The compiled programs of one run, and the loop over its epochs."""
 
     def __init__(
         self, network, train_set, config, method, test_set, soft_labels, selection,
@@ -75,7 +75,7 @@ class RunProgram:
         if soft_labels is not None and is_wu(method):
             raise InputError(
                 f"augment is {method.augment!r} and soft labels are given, expected labels: the "
-                "method of Wu et al. mixes the labels itself"
+                "method of Wu et al. mixes labels itself"
             )
         preprocess = partial(normalize, mean=train_set.mean, std=train_set.std)
         step = training_step(
@@ -102,7 +102,7 @@ class RunProgram:
         self.initial = RunState(state, np.zeros(n, bool), np.zeros(n, bool))
 
     def train(self, state, record, on_epoch):
-        """All epochs from a state on; `record` is the folder and its checkpointer, or None."""
+        """Trains from a state on; `record` is the folder and its checkpointer, or None."""
         self._versions.restore(state.drawn)
         while state.epoch < self.config.epochs:
             state, selected = self._epoch(state)
@@ -189,8 +189,7 @@ class RunProgram:
         except OSError as error:
             raise InputError(
                 f"the record of epoch {state.epoch} cannot be written to {run.path}: "
-                f"{error.strerror}; the run goes on from its last checkpoint when it is started "
-                "again"
+                f"{error.strerror}; start the run again to resume from its last checkpoint"
             ) from error
         checkpointer.save_if_due(state, self.config.epochs)
 

@@ -1,12 +1,12 @@
-"""The folder of a training run: its record, from which it is shown, resumed and read.
+"""The folder of a training run, which is its record.
 
-config.json         what the run is: its format's version, and every setting, resolved
-environment.json    versions and device that it ran on, and those that it was resumed on
+config.json         format version, and all settings, resolved
+environment.json    versions and device of the start and of each resumption
 metrics.jsonl       one JSON line per epoch
-selections/         one npz per selection, named by the epochs done: places in the data set's split
-                    (int32), weights and gains (float32), the estimate of the error
+selections/         one npz per selection, named by the epochs done: positions in the split (int32),
+                    weights and gains (float32), the estimated error
 checkpoints/        one folder per kept epoch, named by the epochs done
-result.json         last and best evaluation, and what the run took; there when it has ended
+result.json         last and best evaluation, and totals; written at the end of the run
 """
 
 import contextlib
@@ -51,7 +51,7 @@ def run_configuration(
     config: TrainingConfig,
     method: MethodConfig | None = None,
 ) -> dict[str, Any]:
-    """All that a run's result depends on, as what JSON has; two runs are the same iff this is."""
+    """Returns all settings of a run in JSON types; equal runs have equal configurations."""
     if train_set.are_images:
         examples: dict[str, Any] = {"image_shape": train_set.image_shape}
     else:
@@ -81,7 +81,7 @@ def _as_record(leaf):
 
 
 def recorded_example(data: Mapping[str, Any]) -> Any:
-    """Shape and type of one example from what a run's configuration says of its data."""
+    """Returns shape and type of one example from the "data" of a run's configuration."""
     if "image_shape" in data:
         return jax.ShapeDtypeStruct(tuple(data["image_shape"]), np.float32)
 
@@ -100,8 +100,8 @@ class RunFolder:
     """A run's folder on disk.
 
     Attributes:
-      path: of the folder.
-      config: of the run, as `run_configuration` gives it.
+      path: path of the folder.
+      config: configuration of the run, from `run_configuration`.
     """
 
     path: Path
@@ -109,14 +109,14 @@ class RunFolder:
 
     @classmethod
     def open(cls, folder: StrPath, configuration: Mapping[str, Any]) -> "RunFolder":
-        """Starts a run's folder, or finds it again.
+        """Creates a run's folder, or opens it if it holds the same run.
 
         Args:
-          folder: of the run.
-          configuration: as `run_configuration` gives it.
+          folder: folder of the run.
+          configuration: configuration of the run, from `run_configuration`.
 
         Raises:
-          InputError: the folder cannot be written, or holds something else than this very run.
+          InputError: the folder cannot be written, or holds something else.
         """
         path = Path(folder)
         check_writable_folder(path)
@@ -136,7 +136,7 @@ class RunFolder:
 
     @classmethod
     def read(cls, folder: StrPath) -> "RunFolder":
-        """Finds a recorded run; raises InputError if the folder holds none."""
+        """Opens a recorded run; raises InputError if the folder holds none."""
         path = Path(folder)
         if not path.is_dir():
             raise InputError(f"{folder} is no folder, expected one that a training run wrote")
@@ -162,7 +162,7 @@ class RunFolder:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Where the run is written; raises InputError if another process does so."""
+        """Locks the folder for writing; raises InputError if another process holds the lock."""
         with (self.path / ".lock").open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -172,7 +172,7 @@ class RunFolder:
 
     @property
     def environment(self) -> dict[str, Any]:
-        """Versions and device that it was started on, as `records.environment` gives them."""
+        """Versions and device at the start, from `records.environment`."""
         return read_json(self.path / ENVIRONMENT_FILE)
 
     @property
@@ -181,11 +181,11 @@ class RunFolder:
         return self.path / "checkpoints"
 
     def epochs(self) -> list[int]:
-        """The epochs that have a checkpoint, ascending."""
+        """The epochs with a checkpoint, ascending."""
         return checkpoint_epochs(self.checkpoints)
 
     def history(self) -> list[EpochRecord]:
-        """The epochs recorded so far; a last line that was cut by a stop is left out."""
+        """The records of all epochs so far, without an incomplete last line."""
         path = self.path / "metrics.jsonl"
         try:
             lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
@@ -199,7 +199,7 @@ class RunFolder:
             raise InputError(f"{path} is broken: {error}") from None
 
     def result(self) -> dict[str, Any] | None:
-        """What result.json says; None while the run has not ended."""
+        """The content of result.json; None before the run has ended."""
         path = self.path / "result.json"
         return read_json(path) if path.exists() else None
 
@@ -209,20 +209,20 @@ class RunFolder:
         return sorted(int(file.stem) for file in files if file.stem.isdecimal())
 
     def selection(self, epoch: int) -> dict[str, np.ndarray]:
-        """What was selected after `epoch` epochs: the arrays of its npz.
+        """The arrays of the selection after `epoch` epochs.
 
-        "indices", "weights", "gains", "estimate", and the same behind "SELECTOR/" of selectors that
-        were only recorded.
+        They are "indices", "weights", "gains" and "estimate", and the same with the prefix
+        "SELECTOR/" for selectors that were only recorded.
         """
         return read_npz(self._selection_file(epoch))
 
     def append(self, record: EpochRecord) -> None:
-        """Adds the line of an epoch."""
+        """Appends the line of an epoch."""
         with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
             file.write(to_json(record._asdict(), indent=None))
 
     def cut_back(self, history: Sequence[EpochRecord]) -> None:
-        """Makes the record that of these epochs, as their checkpoint knows them."""
+        """Cuts the record back to these epochs."""
         with replacing(self.path / "metrics.jsonl") as temporary:
             lines = (to_json(record._asdict(), indent=None) for record in history)
             temporary.write_text("".join(lines), encoding="utf-8")
@@ -232,12 +232,7 @@ class RunFolder:
         (self.path / "result.json").unlink(missing_ok=True)
 
     def write_selection(self, selected: RecordedSelection, places: np.ndarray) -> None:
-        """Writes what was selected.
-
-        Args:
-          selected: with places in the data set.
-          places: of the data set's examples in their split.
-        """
+        """Writes a selection; `places` are positions of the data set's examples in the split."""
         arrays = _selection_arrays(selected.subset, places)
         for name, other in selected.others.items():
             own = _selection_arrays(other, places)
@@ -249,11 +244,9 @@ class RunFolder:
         write_json(self.path / "result.json", summarize_history(history))
 
     def note_resumption(self, epoch: int) -> list[str]:
-        """Records that the run goes on after `epoch` epochs.
+        """Records a resumption after `epoch` epochs.
 
-        Returns:
-          What differs from where it was started, of all that bits depend on: "jaxlib: 1 then, 2
-          now".
+        Returns the differences from the start that may change bits: "jaxlib: 1 then, 2 now".
         """
         then, now = self.environment, environment()
         write_json(
@@ -271,7 +264,7 @@ class RunFolder:
 
 
 def _is_of_a_user(child: Path) -> bool:
-    """Not what a process that was killed at its start has left."""
+    """Whether a file is not a remainder of a process that was killed at its start."""
     return not child.name.startswith(".") and child.name != ENVIRONMENT_FILE
 
 
@@ -285,7 +278,7 @@ def _selection_arrays(selection: coreset.Subset, places: np.ndarray) -> dict[str
 
 
 def _differing(recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    """The settings that differ, such as "training.epochs"."""
+    """Names of the settings that differ, such as "training.epochs"."""
     found = []
     for name in sorted({*recorded, *wanted}):
         one, other = recorded.get(name), wanted.get(name)

@@ -1,4 +1,4 @@
-"""Selection within a training run: which examples, from the network as it is, every R epochs."""
+"""Selection during a training run, by the current network every R epochs."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -22,9 +22,9 @@ class RecordedSelection(NamedTuple):
     """One selection of a run.
 
     Attributes:
-      epoch: epochs done when it was made.
-      subset: the examples that are trained on or augmented; indices are places in the data set.
-      others: by name, what other selectors would have picked from the same network.
+      epoch: epochs done at the selection.
+      subset: the selected examples; indices are positions in the data set.
+      others: selections of other selectors from the same network, by name.
     """
 
     epoch: int
@@ -33,7 +33,7 @@ class RecordedSelection(NamedTuple):
 
 
 class SubsetSelection:
-    """Selects from a data set by a network, at any weights; compiled once."""
+    """Selects from a data set by a network, for any weights; compiled once."""
 
     def __init__(
         self,
@@ -46,20 +46,14 @@ class SubsetSelection:
         given: coreset.Subset | None = None,
         progress: Progress | None = None,
     ):
-        """Prepares the programs, and refuses what cannot be selected.
+        """Prepares the programs.
 
-        Args:
-          network: that is trained.
-          dataset: to select from.
-          soft_labels: what the loss is by, in place of the labels.
-          method: settings of selection.
-          keys: of the run.
-          given: the subset to be used, where the method's selector is "given".
-          progress: called with (stage, done, in all).
+        `soft_labels` replace the labels in the loss, `given` is the subset of selector "given", and
+        `progress` is called with (stage, done, total).
 
         Raises:
-          InputError: a budget that is missing, out of range, or nothing for a class; a given subset
-            where none is asked for, or the other way round, or one that is not of this data set.
+          InputError: the budget is missing, out of range, or 0 for a class; a subset is given
+            without selector "given", or missing with it, or does not fit the data set.
         """
         self._dataset, self._method = dataset, method
         self._select_key, projection_key = jax.random.split(keys.selection)
@@ -67,7 +61,7 @@ class SubsetSelection:
         if (given is None) == (method.selector == GIVEN_SELECTION):
             raise InputError(
                 f"selector is {method.selector!r} and {'no' if given is None else 'a'} subset is "
-                "given, expected a subset with selector 'given', and with no other"
+                "given, expected a subset with selector 'given' only"
             )
         selectors = method.also_record
         if given is not None:
@@ -94,24 +88,17 @@ class SubsetSelection:
             )
 
     def is_due(self, epoch: int) -> bool:
-        """Whether the subset is to be selected before the epoch that follows `epoch` others."""
+        """Whether a selection is due after `epoch` epochs."""
         if not self._selects:
             return False
         return epoch == 0 if self._given is not None else epoch % self._method.reselect_every == 0
 
     def __call__(self, epoch: int, variables: Any) -> RecordedSelection:
-        """Selects after `epoch` epochs.
+        """Selects after `epoch` epochs, by the network's (parameters, state).
 
-        Args:
-          epoch: epochs done; folded into the key.
-          variables: (parameters, state) of the network.
-
-        Raises:
-          InputError: gradients or losses that are not finite, or beyond the memory.
+        Raises InputError if gradients or losses are not finite or do not fit in memory.
         """
-        examples = None
-        if self._examples is not None:
-            examples = self._examples(variables)
+        examples = None if self._examples is None else self._examples(variables)
         found = self._given or self._select(self._method.selector, epoch, examples)
         others = {name: self._select(name, epoch, examples) for name in self._method.also_record}
         return RecordedSelection(epoch, found, others)
@@ -142,7 +129,7 @@ class SubsetSelection:
         return int(budgets.sum())
 
     def _options(self, selector: str) -> dict[str, Any]:
-        """The budget, and the tolerance where the selector knows one."""
+        """The budget, and the tolerance if the selector has one."""
         entry = find_selector(selector)
         if not entry.takes_budget:
             return {}
@@ -165,8 +152,8 @@ def _check_given(given: coreset.Subset, dataset: Dataset) -> None:
     n = len(dataset)
     if not len(indices) or indices.ndim != 1 or len(np.unique(indices)) < len(indices):
         raise InputError(
-            f"the given subset has indices of shape {indices.shape}, expected places in the data "
-            "set, at least one and none twice"
+            f"the given subset has indices of shape {indices.shape}, expected positions in the "
+            "data set, at least one, each at most once"
         )
     if not np.issubdtype(indices.dtype, np.integer) or indices.min() < 0 or indices.max() >= n:
         raise InputError(

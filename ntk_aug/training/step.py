@@ -16,12 +16,12 @@ _cross_entropy = per_example_loss("cross-entropy")
 
 
 class TrainState(NamedTuple):
-    """What a step carries to the next.
+    """The state that a step updates.
 
     Attributes:
       params: trained parameters.
-      state: what is updated but not trained, such as batch statistics.
-      opt_state: of the optimiser.
+      state: updated but not trained arrays, such as batch statistics.
+      opt_state: state of the optimiser.
       epoch: epochs done, an int32 scalar.
     """
 
@@ -32,7 +32,7 @@ class TrainState(NamedTuple):
 
 
 class Keys(NamedTuple):
-    """Separate keys, so that one kind of randomness can be changed while the others are kept."""
+    """Separate keys for each kind of randomness, so that one can change without the others."""
 
     init: KeyArray
     order: KeyArray
@@ -43,20 +43,18 @@ class Keys(NamedTuple):
 
     @classmethod
     def of_seed(cls, seed: int) -> "Keys":
-        """The keys of a run's seed."""
+        """Splits the keys from a run's seed."""
         return cls(*jax.random.split(jax.random.key(seed), len(cls._fields)))
 
 
 class MetricSums(NamedTuple):
-    """Sums over the images of some steps, to be divided once at the end.
-
-    They are of what each image had when its own batch was processed.
+    """Sums over the images of some steps, each measured when its batch was processed.
 
     Attributes:
-      loss: of weight times cross-entropy, with smoothed targets where these are trained on.
-      weight: of the weights.
+      loss: sum of weight times cross-entropy, with smoothed targets if these are trained on.
+      weight: sum of the weights.
       hits: number of images whose largest logit is that of their most likely class.
-      num_images: of images.
+      num_images: number of images.
     """
 
     loss: Float[Array, ""]
@@ -66,7 +64,7 @@ class MetricSums(NamedTuple):
 
     @classmethod
     def zero(cls) -> "MetricSums":
-        """The sums of no step."""
+        """The sums over no images."""
         return cls(*(jnp.zeros((), dtype) for dtype in (jnp.float32,) * 2 + (jnp.int32,) * 2))
 
     def means(self) -> tuple[float, float]:
@@ -90,16 +88,9 @@ def training_step(
     """Builds one step of SGD on the mean of weight times cross-entropy over a batch.
 
     The step is step(state, key, images, soft labels [b, C], weights [b], learning rate) -> (state,
-    sums). Every row counts: none is a filling, because a batch's statistics are those of all its
-    images. Weights act on the loss alone.
-
-    Args:
-      network: to be trained.
-      optimizer: of its parameters, see `build_optimizer`.
-      preprocess: from images in [0, 1] to the network's inputs.
-      label_smoothing: share of each target that is spread over all classes.
-      precision: "float32" or "bfloat16": of forward and backward pass. Parameters, state and loss
-        are float32 in either.
+    sums). Batches have no padding, because batch statistics are over all images; weights act on the
+    loss only. `preprocess` maps images in [0, 1] to the network's inputs. Parameters, state and
+    loss are float32 in either precision, "float32" or "bfloat16".
     """
 
     def cast(tree: Any) -> Any:
@@ -140,5 +131,5 @@ def training_step(
 
 
 def _in_the_type_of(new, old):
-    """Statistics of a bfloat16 pass in the type in which they are kept."""
+    """Casts statistics of a bfloat16 pass to the type of the old ones."""
     return new.astype(old.dtype) if jnp.issubdtype(old.dtype, jnp.floating) else new

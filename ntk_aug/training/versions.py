@@ -1,8 +1,8 @@
-"""Augmented versions of the examples that an epoch trains on, drawn when they are due.
+"""Augmented versions of the training examples, drawn when they are due.
 
-Weak and strong versions have keys of their own. A version depends on the run's key, the epoch of
-its last redraw, the example's place in its split, and its number; never on the batch, the order, or
-which other examples there are. It is kept until it is due to be drawn anew.
+Weak and strong versions have separate keys. A version depends on the run's key, the epoch of its
+last redraw, the example's position in its split, and its number, but not on the batch, the order or
+other examples. It is kept until its next redraw.
 """
 
 from functools import partial
@@ -25,7 +25,7 @@ from ntk_aug.training.epoch import ORIGINAL, STRONG_STORE, WEAK_STORE, Rows, Sou
 from ntk_aug.training.plan import WEAK, EpochPlan, is_wu, versions_per_example
 from ntk_aug.training.step import Keys
 
-# No program is compiled for fewer images than this: their number changes with the selection.
+# Programs are compiled for at least this many images, because the number changes often.
 _LEAST_IMAGES = 256
 
 
@@ -43,20 +43,11 @@ class ExampleVersions:
         max_selected: int,
         progress: Progress | None = None,
     ):
-        """Prepares the programs; no image is augmented.
+        """Prepares the programs; the method of Wu et al. uses the network's loss.
 
-        Args:
-          network: whose loss the method of Wu et al. chooses by.
-          dataset: what is trained on.
-          soft_labels: of its examples.
-          config: settings of the training.
-          method: settings of selection and augmentation.
-          max_selected: the most examples that are ever selected.
-          progress: called with ("augmentation", images done, in all).
-
-        Raises:
-          InputError: augmentation of examples that are no images, or an augmentation that changes
-            their shape.
+        At most `max_selected` examples are ever selected. `progress` is called with
+        ("augmentation", images done, total). Raises InputError if examples to augment are not
+        images, or an augmentation changes their shape.
         """
         self._dataset, self._soft_labels, self._method = dataset, soft_labels, method
         self._progress = progress
@@ -82,11 +73,9 @@ class ExampleVersions:
                 self._strong = StreamedProgram(partial(_augmented, strong))
 
     def draw(self, plan: EpochPlan, variables: Any) -> Sources:
-        """The images that the plan's rows are taken from; versions that are due are drawn anew.
+        """Returns the images of the plan's rows, after drawing the versions that are due.
 
-        Args:
-          plan: of the epoch.
-          variables: (parameters, state) of the network before it.
+        `variables` are (parameters, state) of the network before the epoch.
         """
         if (plan.versions == WEAK).any():
             places = self._weak_places(plan)
@@ -101,7 +90,7 @@ class ExampleVersions:
         return self._sources
 
     def rows(self, plan: EpochPlan) -> Rows:
-        """Where each row of the plan is found in the drawn images, and what it is trained for."""
+        """Returns the source, place, target and weight of each row of the plan."""
         soft_labels = self._soft_labels[plan.positions]
         source = np.select(
             [plan.versions == WEAK, plan.versions >= 0], [WEAK_STORE, STRONG_STORE], ORIGINAL
@@ -121,11 +110,11 @@ class ExampleVersions:
 
     @property
     def must_be_kept(self) -> bool:
-        """Whether strong versions cannot be drawn again from the network as it is later."""
+        """Whether strong versions cannot be drawn again, because the network has changed."""
         return is_wu(self._method) and self._method.strong_every > 1
 
     def kept(self) -> dict[str, np.ndarray]:
-        """What a checkpoint needs, where `must_be_kept`: the strong versions as they were drawn."""
+        """Returns the strong versions that a checkpoint needs, if they `must_be_kept`."""
         if not self.must_be_kept or self._strong_drawn is None:
             return {}
         epoch, places = self._strong_drawn
@@ -140,7 +129,7 @@ class ExampleVersions:
         }
 
     def restore(self, kept: dict[str, np.ndarray]) -> None:
-        """Puts back what `kept` gave."""
+        """Restores the versions that `kept` returned."""
         if "strong_epoch" not in kept:
             return
         places = kept["strong_places"]
@@ -148,7 +137,7 @@ class ExampleVersions:
         self.strong_labels = kept["strong_labels"]
 
     def _weak_places(self, plan: EpochPlan) -> np.ndarray:
-        """Examples of which a weak version is drawn: all where all are trained on."""
+        """The examples with a weak version: all if the full data is trained on."""
         if self._method.train_on == "full":
             return np.arange(len(self._dataset))
         return plan.positions[plan.versions == WEAK]
@@ -184,7 +173,7 @@ class ExampleVersions:
         places: np.ndarray,
         variables: Any = None,
     ) -> Any:
-        """The results of a program for the examples at these places."""
+        """Runs a program on the examples at these places."""
         count = len(places)
         filled = min(_LEAST_IMAGES, max(self._max_selected, count))
         padded = np.resize(places, max(filled, count))
@@ -205,23 +194,19 @@ class ExampleVersions:
 
 
 def check_augmentation(dataset: Dataset, spec: str) -> Any:
-    """The augmentation of a data set that `spec` names; of examples that are no images, none.
-
-    Raises:
-      InputError: an augmentation other than "identity" of examples that are no images.
-    """
+    """Builds an augmentation; raises InputError unless it is "identity" or for images."""
     augmentation = build_augmentation(spec)
     if not dataset.are_images and spec != "identity":
         shapes = jax.tree.map(lambda leaf: ("n", *leaf.shape), dataset.example)
         raise InputError(
-            f"augmentation {spec!r} is of images [n, h, w, c], and {dataset.name} holds "
+            f"augmentation {spec!r} is for images [n, h, w, c], but {dataset.name} holds "
             f"{str(shapes).replace(chr(39), '')}: only 'identity' fits"
         )
     return augmentation
 
 
 def as_pixels(images: Array) -> np.ndarray:
-    """Images as uint8: floats in [0, 1] rounded to whole values 0 .. 255."""
+    """Converts images to uint8; floats in [0, 1] are rounded."""
     images = np.asarray(images)
     if images.dtype == np.uint8:
         return images
@@ -243,7 +228,7 @@ def _chosen_by_loss(
     indices: Int[Array, " n"],
     labels: Int[Array, " n"],
 ) -> tuple[Array, Array]:
-    """Candidates of Wu et al. that the network's loss has chosen, and their soft labels."""
+    """Candidates of Wu et al. selected by the network's loss, and their soft labels."""
     (key, epoch, draw), (params, state), train_pixels, train_labels = variables
 
     def losses(candidates, soft_labels):
@@ -275,7 +260,7 @@ def _same(drawn: tuple[int, np.ndarray] | None, due: tuple[int, np.ndarray]) -> 
 
 
 def _on_device(images: np.ndarray, capacity: int) -> jax.Array:
-    """The images, filled up to the most that there will be, so that no step compiles anew."""
+    """The images, padded to a fixed capacity, so that no step is compiled again."""
     store = np.zeros((max(capacity, len(images)), *images.shape[1:]), images.dtype)
     store[: len(images)] = images
     return jnp.asarray(store)

@@ -298,10 +298,13 @@ def test_the_spectrum_of_token_ids_is_that_of_their_exact_jacobian(tokens, own, 
     [
         (
             ("spectrum", "--augment", "noise:1"),
-            "augmentation 'noise:1' is of images [n, h, w, c], ",
+            "augmentation 'noise:1' is for images [n, h, w, c], ",
         ),
-        (("augment", "--augment", "rotation"), "augmentation 'rotation' is of images [n, h, w, c]"),
-        (("select", "--weak", "rotation"), "and tokens.npz holds (n, 6): only 'identity'"),
+        (
+            ("augment", "--augment", "rotation"),
+            "augmentation 'rotation' is for images [n, h, w, c]",
+        ),
+        (("select", "--weak", "rotation"), "but tokens.npz holds (n, 6): only 'identity'"),
         (("select", "--model", "resnet4"), "the network does not take examples of int32 (6,): "),
     ],
 )

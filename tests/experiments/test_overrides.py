@@ -41,7 +41,7 @@ def test_help_says_what_the_docstrings_say(experiments, capsys):
     shown = re.sub(r"[\s│]+", " ", capsys.readouterr().out)
     for text in ("--nesterov True|False", "--decay-epochs [INT ...]", "--clip-norm FLOAT"):
         assert text in shown
-    assert "largest norm of a step's gradient; a longer one is scaled down." in shown
+    assert "largest norm of a gradient; a longer one is scaled down." in shown
 
 
 def test_texts_of_several_lines_become_one():

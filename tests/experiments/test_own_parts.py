@@ -120,7 +120,7 @@ def test_a_preset_takes_a_saved_subset(experiments, tmp_path):
         ({"indices": [0, -1]}, "selects place -1 (1 such of 2)"),
         ({"indices": [0, 1], "labels": [0, 2]}, "s.npz has other labels than own.npz"),
         ({"indices": [0, 1], "weights": [1.0]}, "the given subset has weights of shape (1,)"),
-        ({"indices": [0, 0]}, "at least one and none twice"),
+        ({"indices": [0, 0]}, "at least one, each at most once"),
     ],
 )
 def test_a_subset_of_something_else_is_refused(experiments, own, arrays, message, capsys):

@@ -90,7 +90,7 @@ def test_a_broken_last_checkpoint_falls_back_to_the_one_before(
     else:
         data.unlink()
     told = "is missing" if harm == "missing" else "has changed"
-    with pytest.warns(UserWarning, match=f"not as it was written: .* {told}; going back"):
+    with pytest.warns(UserWarning, match=f"differs from its manifest: .* {told}; trying the one"):
         check_same(network, digits, whole, folder)
 
 
@@ -156,7 +156,7 @@ def test_orbax_that_cannot_write_is_one_line(network, digits, tmp_path, monkeypa
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(checkpoint.ocp.StandardCheckpointHandler, "save", broken)
-    with pytest.raises(InputError, match=r"epoch 1 cannot be written .* there is none before"):
+    with pytest.raises(InputError, match=r"epoch 1 cannot be written .* there is no earlier one"):
         train(network, digits, tmp_path / "run")
     assert training.RunFolder.read(tmp_path / "run").epochs() == []
 

@@ -225,7 +225,7 @@ def test_a_given_subset_that_is_not_of_the_data_is_refused(network, digits):
 
     for subset, message in (
         (given([0, 12], [1.0, 1.0]), "indices 0 to 12, expected integers from 0 to 11"),
-        (given([1, 1], [1.0, 1.0]), "none twice"),
+        (given([1, 1], [1.0, 1.0]), "each at most once"),
         (given([1, 2], [1.0, -1.0]), "finite number of at least 0"),
     ):
         with pytest.raises(InputError, match=message):
@@ -292,7 +292,7 @@ def test_tables_token_ids_and_dictionaries_are_trained_on_as_they_are(dataset, m
     pair = (module, {"params": trained.params})  # as `models.as_view` takes it
     found = training.evaluate(pair, dataset)
     assert found[:2] == pytest.approx((record.test_loss, record.test_accuracy), rel=1e-5)
-    with pytest.raises(InputError, match=r"'rotation' is of images .* only 'identity' fits"):
+    with pytest.raises(InputError, match=r"'rotation' is for images .* only 'identity' fits"):
         training.train(network, dataset, dataclasses.replace(config, weak="rotation"))
 
 

@@ -175,5 +175,5 @@ def test_augmentation_of_what_is_no_image_is_refused(network):
         (TrainingConfig(weak="rotation"), MethodConfig()),
         (TrainingConfig(), dataclasses.replace(METHOD, augment="wu-digits")),
     ):
-        with pytest.raises(InputError, match=r"is of images .* only 'identity' fits"):
+        with pytest.raises(InputError, match=r"is for images .* only 'identity' fits"):
             versions_of(table, network, config, method)
