@@ -225,7 +225,7 @@ def test_examples_may_be_pytrees_with_one_leading_axis():
     assert len(set(prints)) == len(variants)
     with pytest.raises(InputError, match="are not a single array"):
         _ = dataset.image_shape
-    with pytest.raises(InputError, match=r"arrays have \[4, 5\] examples, expected one"):
+    with pytest.raises(InputError, match=r"arrays have \[4, 5\] examples, expected the same"):
         Dataset.from_arrays({"text": TOKENS, "numbers": TABLE[:4]}, [0, 1, 1, 2, 0])
 
 
