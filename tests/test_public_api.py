@@ -151,7 +151,7 @@ IN_MODULES = {
     "training.pretrained": "PretrainedNetwork network_fingerprint",
     "training.run_folder": "recorded_example run_configuration",
     "training.step": "Keys MetricSums TrainState training_step",
-    "training.versions": "check_augmentation",
+    "training.versions": "augmentation_for",
 }
 
 # Modules beside the sub-packages; all that they define without an underscore is public.

@@ -14,7 +14,7 @@ from ntk_aug import augment, data, records
 from ntk_aug.aliases import Augmentation
 from ntk_aug.checks import check_count
 from ntk_aug.errors import InputError
-from ntk_aug.training.versions import check_augmentation
+from ntk_aug.training.versions import augmentation_for
 
 MARKER = "summary.json"
 
@@ -87,7 +87,7 @@ def load_images(options: AugmentOptions) -> tuple[np.ndarray, data.Dataset]:
         dataset = data.load_images_file(options.images, "train")
     else:
         dataset = data.load_dataset(options.data or "digits", "train", data_dir=options.data_dir)
-    check_augmentation(dataset, options.augment)
+    augmentation_for(dataset, options.augment)
     key = jax.random.fold_in(jax.random.key(options.seed), 2)
     chosen = data.draw_examples(key, dataset, check_count(options.n, len(dataset), "--n"))
     return np.asarray(data.unit_range(chosen.images)), chosen

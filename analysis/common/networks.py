@@ -17,7 +17,7 @@ from ntk_aug.progress import progress_bars
 from ntk_aug.training.initial import initial_state
 from ntk_aug.training.pretrained import PretrainedNetwork
 from ntk_aug.training.run_folder import recorded_example
-from ntk_aug.training.versions import check_augmentation
+from ntk_aug.training.versions import augmentation_for
 
 SHOWN_CLASSES = 20
 """Names of classes in a line; all are in the summary."""
@@ -109,7 +109,7 @@ def data_line(splits: Sequence[data.Dataset], whole: Sequence[data.Dataset]) -> 
 def check_augmented(dataset: data.Dataset, specs: Sequence[str]) -> None:
     """Raises InputError where an augmentation is asked for of examples that are no images."""
     for spec in specs:
-        check_augmentation(dataset, spec)
+        augmentation_for(dataset, spec)
 
 
 def training_config(options: NetworkOptions, network: int = 0) -> training.TrainingConfig:

@@ -31,7 +31,7 @@ from analysis.select.output import (
 from analysis.select.results import errors_by_class, errors_by_size, errors_of_all
 from ntk_aug import coreset, data, records, training
 from ntk_aug.progress import progress_bars
-from ntk_aug.training.versions import check_augmentation
+from ntk_aug.training.versions import augmentation_for
 
 
 def run_select(options: SelectOptions) -> None:
@@ -49,7 +49,7 @@ def run_select(options: SelectOptions) -> None:
     train, test = load_splits(options, recorded, classes=options.classes)
     # What cannot be selected is told before anything is trained, by a network of the same kind.
     group_budgets(options, train, budget(options))
-    check_augmentation(train, training_config(options).weak)
+    augmentation_for(train, training_config(options).weak)
     trained = trained or load_own_weights(options, train)
     view = trained[0].view if trained else initial_view(options, train)
     examples_program(options, view, train)(view.params)

@@ -48,7 +48,7 @@ def run_spectrum(options: SpectrumOptions) -> None:
     check_count(options.compare_kernels, len(inputs.study), "--compare-kernels", minimum=0)
     # What cannot be used is told before anything is trained: an augmentation that changes the
     # size or leaves [0, 1], an unknown model or option.
-    check_augmentations(options, augmentations, inputs)
+    check_first_draws(options, augmentations, inputs)
     view = runs[0].view if runs else initial_view(options, inputs.train)
     check_size(options, inputs, view)
     if options.dry_run:
@@ -88,7 +88,7 @@ def run_spectrum(options: SpectrumOptions) -> None:
     return None
 
 
-def check_augmentations(
+def check_first_draws(
     options: SpectrumOptions, augmentations: Mapping[str, Augmentation], inputs: StudyInputs
 ) -> None:
     """Raises InputError for an augmentation whose first draw a study would refuse."""

@@ -59,11 +59,11 @@ class ExampleVersions:
         self._weak_drawn: tuple[int, np.ndarray] | None = None
         self._strong_drawn: tuple[int, np.ndarray] | None = None
         self.strong_labels: Float32[np.ndarray, "s C"] | None = None
-        weak = check_augmentation(dataset, config.weak)
+        weak = augmentation_for(dataset, config.weak)
         self._weak = StreamedProgram(partial(_augmented, weak))
         self._strong: StreamedProgram | None = None
         if method.augments:
-            strong = check_augmentation(dataset, method.augment)
+            strong = augmentation_for(dataset, method.augment)
             if is_wu(method):
                 self._strong = StreamedProgram(
                     partial(_chosen_by_loss, network, strong, dataset, method)
@@ -193,7 +193,7 @@ class ExampleVersions:
         return jax.tree.map(lambda array: array[:count], results)
 
 
-def check_augmentation(dataset: Dataset, spec: str) -> Any:
+def augmentation_for(dataset: Dataset, spec: str) -> Any:
     """Builds an augmentation; raises InputError unless it is "identity" or for images."""
     augmentation = build_augmentation(spec)
     if not dataset.are_images and spec != "identity":
