@@ -7,6 +7,7 @@ from analysis.select.command import run_select
 from analysis.select.options import SelectOptions
 from analysis.spectrum.command import run_spectrum
 from analysis.spectrum.options import SpectrumOptions
+from analysis.tables.command import TablesOptions, run_tables
 from analysis.theory.command import run_theory
 from analysis.theory.options import TheoryOptions
 from ntk_aug.programs import Command, run_program
@@ -16,6 +17,7 @@ COMMANDS: dict[str, Command] = {
     "augment": (AugmentOptions, run_augment),
     "select": (SelectOptions, run_select),
     "theory": (TheoryOptions, run_theory),
+    "tables": (TablesOptions, run_tables),
 }
 
 if __name__ == "__main__":

@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from experiments.dry_run import format_setting
-from experiments.show import flat_config, overlap, shortened
+from experiments.show import flat_config, shortened
 from ntk_aug import training
+from ntk_aug.coreset.overlaps import overlap
 from ntk_aug.errors import InputError
 from ntk_aug.training.history import summarize_history
 

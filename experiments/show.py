@@ -11,7 +11,7 @@ from rich.table import Table
 
 from experiments.dry_run import format_setting
 from ntk_aug import training
-from ntk_aug.aliases import Int
+from ntk_aug.coreset.overlaps import overlap
 from ntk_aug.training.history import EpochRecord, summarize_history
 
 SHOWN_ROWS = 12
@@ -133,12 +133,6 @@ def print_selections(run: training.RunFolder) -> None:
         before = indices
     print(f"{len(shown)} of {len(epochs)} selections; as before: also in the row above")
     Console(width=max(Console().width, 100)).print(table)
-
-
-def overlap(one: Int[np.ndarray, " k"], other: Int[np.ndarray, " m"]) -> float:
-    """The share of the smaller of two subsets that the other contains; NaN if one is empty."""
-    smaller = min(len(one), len(other))
-    return len(np.intersect1d(one, other)) / smaller if smaller else np.nan
 
 
 def flat_config(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -98,6 +98,7 @@ IN_MODULES = {
     "coreset.facility.on_device": "device_bytes facility_location_on_device",
     "coreset.gradient_errors": "error_estimate",
     "coreset.network_gradients": "ExamplesProgram",
+    "coreset.overlaps": "expected_top_overlap overlap top_probabilities",
     "coreset.selection": "selection_budgets",
     "coreset.selectors": "Selector SelectorEntry find_selector",
     "data.digits": "load_digits",

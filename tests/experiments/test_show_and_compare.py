@@ -126,7 +126,6 @@ def test_overlaps_are_of_the_smaller_selection_at_the_same_epochs(finished, tmp_
             write_npz(folder / "selections" / f"{epoch:05}.npz", {"indices": np.array(indices)})
         runs.append(training.RunFolder.read(folder))
     assert selection_overlaps(*runs) == {0: (4, 2, 0.5)}
-    assert np.isnan(show.overlap(np.array([1]), np.array([], int)))
 
 
 def test_long_tables_keep_their_ends():

@@ -1,0 +1,1 @@
+"""Recorded runs: reading, grouping by settings, and what is measured from them."""

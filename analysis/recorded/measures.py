@@ -1,0 +1,81 @@
+"""What is measured from groups of runs: speed-ups, shares of the gain, counts of selections."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from analysis.recorded.groups import Group
+from analysis.recorded.reading import Run
+from ntk_aug.coreset.overlaps import expected_top_overlap, overlap
+
+
+def speed_ups(group: Group, everything: Group, *, by: str) -> list[float]:
+    """How many times less than augmenting everything each run of a method took.
+
+    Args:
+      group: runs of the method.
+      everything: runs with all augmented, whose mean is divided by each run's value.
+      by: "seconds" (of training, selection and augmentation) or "images" (that were processed).
+    """
+    whole = float(np.mean([getattr(run, by) for run in everything.runs]))
+    return [whole / getattr(run, by) for run in group.runs if getattr(run, by)]
+
+
+def gain_shares(group: Group, none: Group, everything: Group) -> list[float]:
+    """Each run's share of the gain of augmenting everything, (acc - none) / (all - none), in %.
+
+    Empty if augmenting everything gains nothing.
+
+    Args:
+      group: runs of a method.
+      none: runs without augmentation.
+      everything: runs with all augmented.
+    """
+    least, most = (float(np.mean([r.accuracy for r in g.runs])) for g in (none, everything))
+    if most <= least:
+        return []
+    return [100 * (run.accuracy - least) / (most - least) for run in group.runs]
+
+
+def selection_counts(run: Run) -> np.ndarray:
+    """How often each example of the split was selected, [highest place + 1 or more]."""
+    chosen = [arrays["indices"] for arrays in run.selections.values()]
+    return np.bincount(np.concatenate(chosen), minlength=run.num_examples)
+
+
+def pairs_by_seed(first: Group, second: Group) -> Iterator[tuple[Run, Run]]:
+    """Runs of two groups that have the same seed."""
+    others = {run.seed: run for run in second.runs}
+    return ((run, others[run.seed]) for run in first.runs if run.seed in others)
+
+
+def top_overlaps(first: Group, second: Group, tops: Sequence[int]) -> np.ndarray:
+    """The expected overlap of the N most often selected examples, [seeds, tops].
+
+    Args:
+      first: runs with recorded selections.
+      second: runs of another method; those of the same seed are compared.
+      tops: values of N.
+    """
+    rows = []
+    for run, other in pairs_by_seed(first, second):
+        if run.selections and other.selections:
+            counts = [selection_counts(run), selection_counts(other)]
+            size = max(map(len, counts))
+            one, two = (np.pad(c, (0, size - len(c))) for c in counts)
+            rows.append([expected_top_overlap(one, two, top=top) for top in tops])
+    return np.array(rows)
+
+
+def recorded_overlaps(run: Run, other: str) -> dict[int, float]:
+    """By epoch, the overlap of a run's selection with another selector's from the same network.
+
+    Args:
+      run: with `other` among its `also_record`.
+      other: name of that selector.
+    """
+    return {
+        epoch: overlap(arrays["indices"], arrays[f"{other}/indices"])
+        for epoch, arrays in sorted(run.selections.items())
+        if f"{other}/indices" in arrays
+    }

@@ -1,0 +1,183 @@
+"""Reads every run below a folder; a record that is missing or broken is named and left out."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from analysis.paper.settings import Settings, recorded_settings
+from ntk_aug import records, training
+from ntk_aug.errors import InputError, NtkAugError
+from ntk_aug.training.history import EpochRecord
+
+_FILES = ("config.json", "metrics.jsonl", "result.json", "environment.json")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    Attributes:
+      folder: of the run.
+      config: as it is recorded.
+      settings: that its result depends on, but for the seed.
+      history: a record per epoch.
+      environment: versions and device.
+      selections: the arrays of each selection by the epochs done before it.
+    """
+
+    folder: Path
+    config: dict[str, Any]
+    settings: Settings
+    history: list[EpochRecord]
+    environment: dict[str, Any]
+    selections: dict[int, dict[str, np.ndarray]]
+
+    @property
+    def seed(self) -> int:
+        """The seed of the run."""
+        return self.config["training"]["seed"]
+
+    @property
+    def num_examples(self) -> int:
+        """Examples of the training split."""
+        return self.config["data"]["num_examples"]
+
+    @property
+    def accuracy(self) -> float:
+        """The last epoch's test accuracy in per cent."""
+        accuracy = self.history[-1].test_accuracy
+        assert accuracy is not None  # as `read_run` checks
+        return 100 * accuracy
+
+    @property
+    def never_selected(self) -> float:
+        """The share of the training examples, in per cent, that no selection contained."""
+        return 100 * (1 - self.history[-1].distinct_selected / self.num_examples)
+
+    @property
+    def images(self) -> int:
+        """Images that steps were taken on, augmented ones included."""
+        return self.history[-1].examples
+
+    @cached_property
+    def seconds(self) -> float:
+        """Seconds of training, selection and augmentation, without those of evaluation."""
+        return sum(
+            one.seconds_training + one.seconds_selection + one.seconds_augmentation
+            for one in self.history
+        )
+
+    @property
+    def selection_seconds(self) -> list[float]:
+        """Seconds of each selection, gradients included, after the first one, which compiles."""
+        every = self.settings.get("method.reselect_every")
+        if every is None:
+            return []
+        return [self.history[e].seconds_selection for e in range(every, len(self.history), every)]
+
+
+class Found(NamedTuple):
+    """What lies below a folder.
+
+    Attributes:
+      runs: all finished runs, in the order of their settings and seeds.
+      studies: folders of spectrum studies.
+      theories: folders of the theory command.
+      problems: a line for each record that was left out.
+    """
+
+    runs: list[Run]
+    studies: list[Path]
+    theories: list[Path]
+    problems: list[str]
+
+
+def read_runs(folder: str) -> Found:
+    """Finds all runs below a folder.
+
+    Args:
+      folder: any; hidden folders and checkpoints in it are not looked into.
+
+    Raises:
+      InputError: it is no folder, or no record lies below it.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise InputError(f"--runs is {folder}, which is no folder")
+    problems: list[str] = []
+    runs = []
+    for path in _folders_with(root, _FILES):
+        run = _told(lambda path=path: read_run(path), problems, _name(path, root))
+        if run is not None:
+            runs.append(run)
+    studies = _folders_with(root, ("spectrum.npz",))
+    theories = _folders_with(root, ("theory.json",))
+    if not (runs or studies or theories or problems):
+        raise InputError(f"--runs is {folder}, and no recorded run lies below it")
+    return Found(_without_copies(runs, root, problems), studies, theories, problems)
+
+
+def read_run(folder: Path) -> Run:
+    """Reads a finished run; raises NtkAugError for one that is missing, broken or not finished."""
+    record = training.RunFolder.read(folder)
+    try:
+        settings = recorded_settings(record.config)
+        epochs, seed = (record.config["training"][name] for name in ("epochs", "seed"))
+        named = (record.config["data"]["num_examples"], seed, record.config["data"]["class_names"])
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"config.json is broken: {type(error).__name__} {error}") from None
+    assert named
+    history = record.history()
+    if not history:
+        raise InputError("no epoch is recorded")
+    if len(history) < epochs:
+        raise InputError(f"stopped after {len(history)} of {epochs} epochs")
+    if history[-1].test_accuracy is None:
+        raise InputError("the last epoch was not evaluated on a test set")
+    selections = {epoch: record.selection(epoch) for epoch in record.selection_epochs()}
+    for epoch, arrays in selections.items():
+        if "indices" not in arrays or epoch >= epochs:
+            raise InputError(f"the selection after epoch {epoch} is broken")
+    return Run(folder, record.config, settings, history, record.environment, selections)
+
+
+def _told(read: Callable[[], Any], problems: list[str], name: str) -> Any:
+    try:
+        return read()
+    except (NtkAugError, ValueError) as error:
+        problems.append(f"{name}: {error}")
+        return None
+
+
+def _folders_with(root: Path, names: tuple[str, ...]) -> list[Path]:
+    """Folders that hold one of the files, without hidden ones and those inside of checkpoints."""
+    found = set()
+    for name in names:
+        for path in root.rglob(name):
+            inner = path.parent.relative_to(root).parts
+            if not any(part.startswith(".") or part == "checkpoints" for part in inner):
+                found.add(path.parent)
+    return sorted(found)
+
+
+def _name(path: Path, root: Path) -> str:
+    return path.relative_to(root).as_posix() if path != root else path.name
+
+
+def _without_copies(runs: list[Run], root: Path, problems: list[str]) -> list[Run]:
+    """Keeps one run of each settings and seed: the same run twice would narrow the spread."""
+    kept: dict[tuple[str, int], Run] = {}
+    for run in runs:
+        key = records.fingerprint(run.settings), run.seed
+        if key in kept:
+            problems.append(
+                f"{_name(run.folder, root)}: has the settings and the seed of "
+                f"{_name(kept[key].folder, root)}, which counts"
+            )
+        else:
+            kept[key] = run
+    return [kept[key] for key in sorted(kept)]

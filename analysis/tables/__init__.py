@@ -1,0 +1,1 @@
+"""`python -m analysis tables`: the paper's tables from recorded runs."""

@@ -1,0 +1,156 @@
+"""T4 and T5: speed-ups, shares of the gain, the sentences about them, and times of selection."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from analysis.paper import values
+from analysis.paper.cells import Cell
+from analysis.paper.values import PaperValue
+from analysis.recorded.families import Family, reference
+from analysis.recorded.groups import Group, Match
+from analysis.recorded.measures import gain_shares, speed_ups
+from analysis.recorded.statistics import spread_of
+from analysis.tables.lines import Line
+
+SENTENCES = "sentences about speed-up and gain"
+NO_GAIN = "augmenting everything gains nothing"
+
+
+def speed_lines(matches: Mapping[Cell, Sequence[Match]], groups: Sequence[Group]) -> Iterator[Line]:
+    """The lines of T4: speed-up by seconds, by images processed, and the share of the gain.
+
+    Args:
+      matches: as `match_cells` gives them.
+      groups: all recorded ones, among which are the runs that the methods are compared with.
+    """
+    for cell, own in matches.items():
+        if cell.measure != "speed-up":
+            continue
+        row = f"{cell.row}, by seconds"
+        empty = Line("T4", cell.part, row, "x", paper=cell.paper)
+        found = [
+            line._replace(deviations=match.deviations)
+            for match in own
+            for line in _of_group(empty, cell.row, match.group, groups)
+        ]
+        if all(line.deviations for line in found):
+            yield empty
+        yield from found
+    yield from _sentences(matches, groups)
+
+
+def family_speed_lines(family: Family) -> Iterator[Line]:
+    """The same of a comparison that is not the paper's, if all and none were run."""
+    if family.all is None or not family.subsets:
+        return
+    for group in family.subsets:
+        row = family.row(group)
+        empty = Line("T4", family.title, f"{row}, by seconds", "x")
+        yield from _of_group(empty, row, group, family.groups)
+
+
+def time_lines(families: Sequence[Family]) -> Iterator[Line]:
+    """The lines of T5: the paper's, and the time of a selection in every group that selects.
+
+    Args:
+      families: all recorded ones.
+    """
+    for (row, part), printed in sorted(values.T5.items(), key=lambda cell: cell[0][1]):
+        yield Line("T5", part, row, "s", paper=printed, remark="not built here")
+    for family, group in [(f, group) for f in families for group in f.subsets]:
+        settings = group.settings
+        if settings["method.selector"] in ("random", "given"):
+            continue
+        seconds = [np.mean(run.selection_seconds) for run in group.runs if run.selection_seconds]
+        if not seconds:
+            continue
+        threads = [run.environment.get("cpu_count") or 1 for run in group.runs]
+        every = settings["method.reselect_every"]
+        part = family.title.replace("comparison", "selections", 1)
+        row = f"{family.row(group)} of {group.runs[0].num_examples:,}"
+        whole = Line("T5", part, row, "s", spread_of(list(map(float, seconds))))
+        yield whole._replace(remark="mean over the selections after the first, which compiles")
+        parts = [one / every / p for one, p in zip(seconds, threads, strict=False)]
+        divided = whole._replace(row=f"{row}, divided by p and R", ours=spread_of(parts))
+        yield divided._replace(remark=f"p = {threads[0]} processors, R = {every}")
+
+
+def _of_group(empty: Line, row: str, group: Group, groups: Sequence[Group]) -> Iterator[Line]:
+    """Speed-ups and the share of the gain of one group; nothing if all was not run."""
+    everything, none = (reference(group, groups, name) for name in ("all", "none"))
+    if everything is None:
+        return
+    for by in ("seconds", "images"):
+        measured = spread_of(speed_ups(group, everything, by=by))
+        name = f"{row}, by {by}" + (" processed" if by == "images" else "")
+        printed = empty.paper if by == "seconds" else None
+        yield empty._replace(row=name, ours=measured, paper=printed, remark=group.remark)
+    if none is not None:
+        shares = spread_of(gain_shares(group, none, everything))
+        name = f"{row}, share of the gain"
+        remark = "" if shares else NO_GAIN
+        yield empty._replace(row=name, ours=shares, unit="%", paper=None, remark=remark)
+
+
+def _sentences(matches: Mapping[Cell, Sequence[Match]], groups: Sequence[Group]) -> Iterator[Line]:
+    """What D.4, D.7 and the main text state of these runs; runs that deviate are marked."""
+    by_place = {(cell.part, cell.row): own for cell, own in matches.items() if cell.table == "T1"}
+
+    def first(part: str, row: str) -> Match | None:
+        return next(iter(by_place.get((part, row), ())), None)
+
+    coreset = first(values.CIFAR10, "coreset 10 %")
+    gain = _mean_gain(coreset, groups)
+    yield _sentence("CIFAR10, coreset 10 %: share of the gain", values.SHARE_OF_GAIN, gain, coreset)
+    coreset, random = (first(values.SVHN, f"{name} 30 %") for name in ("coreset", "random"))
+    own, other = _mean_gain(coreset, groups), _mean_gain(random, groups)
+    more = None
+    if own is not None and other is not None and _deviate_alike(coreset, random):
+        more = own - other
+    row = "SVHN, 30 %: gain of the coreset beyond that of a random subset"
+    yield _sentence(row, values.SVHN_EXTRA_GAIN, more, coreset)
+    ratio = _seconds_ratio(random, coreset)
+    lost = None if ratio is None else 100 * (1 - ratio)
+    row = "SVHN, 30 %: speed-up of a random subset that the coreset gives up"
+    yield _sentence(row, values.SVHN_LOST_SPEED_UP, lost, coreset)
+    everything, none = (first(values.CIFAR10, name) for name in ("all", "none"))
+    hours = None if everything is None else _mean_seconds(everything) / 3600
+    yield _sentence("CIFAR10, all: time of training", values.ALL_HOURS, hours, everything)
+    row = "CIFAR10, all: time of training over that without augmentation"
+    yield _sentence(row, values.ALL_OVER_PLAIN, _seconds_ratio(everything, none), everything)
+
+
+def _deviate_alike(match: Match | None, other: Match | None) -> bool:
+    return match is not None and other is not None and match.deviations == other.deviations
+
+
+def _mean_seconds(match: Match) -> float:
+    return float(np.mean([run.seconds for run in match.group.runs]))
+
+
+def _seconds_ratio(match: Match | None, other: Match | None) -> float | None:
+    """The seconds of one over those of another; None unless both deviate in the same way."""
+    if match is None or other is None or not _deviate_alike(match, other):
+        return None
+    return _mean_seconds(match) / _mean_seconds(other)
+
+
+def _mean_gain(match: Match | None, groups: Sequence[Group]) -> float | None:
+    if match is None:
+        return None
+    everything, none = (reference(match.group, groups, name) for name in ("all", "none"))
+    if everything is None or none is None:
+        return None
+    shares = gain_shares(match.group, none, everything)
+    return float(np.mean(shares)) if shares else None
+
+
+def _sentence(row: str, printed: PaperValue, value: float | None, match: Match | None) -> Line:
+    line = Line("T4", SENTENCES, row, printed.unit, paper=printed, remark=printed.source)
+    if value is None or match is None:
+        return line
+    spread = spread_of([float(value)])
+    assert spread is not None
+    count = len(match.group.runs)
+    return line._replace(ours=spread._replace(runs=count), deviations=match.deviations)

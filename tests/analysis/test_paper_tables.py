@@ -1,0 +1,256 @@
+"""The paper's tables from synthetic records with known answers."""
+
+import csv
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from paper_records import SMALL, T1_CIFAR10, write_run, write_t1_run
+from scipy import stats
+
+from analysis.__main__ import COMMANDS
+from analysis.paper import values
+from analysis.paper.cells import paper_cells
+from analysis.paper.settings import DATA_COPIES, deviations, is_same_cell, recorded_settings
+from analysis.recorded.reading import read_runs
+from analysis.tables.collecting import collect_tables
+from analysis.tables.output import cells_of
+from experiments.presets import matching_presets
+from experiments.run import resolve
+from ntk_aug.programs import run_program
+from ntk_aug.training import MethodConfig
+
+ROOT = Path(__file__).parents[2]
+JPEG = next(iter(DATA_COPIES))
+
+
+def analysis(*arguments):
+    return run_program("analysis", "", COMMANDS, arguments=list(map(str, arguments)))
+
+
+def lines_of(folder):
+    """The lines of all tables by table, part, and row with its star."""
+    tables = collect_tables(read_runs(str(folder)))
+    found = {(line.table, line.part, cells_of(line)[0]): line for line in tables.lines}
+    assert len(found) == len(tables.lines)
+    return found
+
+
+def test_a_cell_is_the_mean_of_its_seeds_beside_the_papers_value(tmp_path):
+    for seed, accuracy in enumerate((0.90, 0.91, 0.92)):
+        write_t1_run(tmp_path / f"c{seed}", "coreset", size=0.1, seed=seed, accuracy=accuracy)
+    for seed, accuracy in enumerate((0.90, 0.905)):
+        write_t1_run(tmp_path / f"r{seed}", "random", size=0.1, seed=seed, accuracy=accuracy)
+    lines = lines_of(tmp_path)
+    line = lines["T1", values.CIFAR10, "coreset 10 %"]
+    assert line.ours == pytest.approx((91, 1, 3))
+    assert line.paper[:2] == (91.54, 0.19)
+    assert line.difference == pytest.approx(-0.54)
+    assert cells_of(line)[1:5] == ("91.00 +- 1.00 %", "3", "91.54 +- 0.19 %", "-0.54")
+    random = lines["T1", values.CIFAR10, "random 10 %"]
+    expected = stats.ttest_ind([90, 90.5], [90, 91, 92], equal_var=False).pvalue
+    assert random.p_value == pytest.approx(expected)
+    assert cells_of(lines["T1", values.CIFAR10, "all"])[1:3] == ("no run", "-")
+
+
+def test_runs_that_deviate_are_marked_and_never_mixed(tmp_path):
+    write_t1_run(tmp_path / "a", "none", accuracy=0.90)
+    write_t1_run(tmp_path / "b", "none", seed=1, accuracy=0.92)
+    write_t1_run(tmp_path / "c", "none", seed=2, accuracy=0.1, changed={"epochs": 100})
+    write_t1_run(tmp_path / "d", "none", seed=3, accuracy=0.2, fingerprint=JPEG)
+    tables = collect_tables(read_runs(str(tmp_path)))
+    own = [line for line in tables.lines if line.row == "none" and line.part == values.CIFAR10]
+    told = {line.deviations: line.ours.mean for line in own}
+    assert told == {
+        (): pytest.approx(91),
+        ("epochs 100 instead of 200",): pytest.approx(10),
+        ("JPEG-compressed copy of the data",): pytest.approx(20),
+    }
+    assert [cells_of(line)[0] for line in own] == ["none", "none *", "none *"]
+
+
+def test_settings_without_effect_do_not_count(tmp_path):
+    write_t1_run(tmp_path / "a", "coreset", size=0.3, accuracy=0.90)
+    changed = {"eval_every": 50, "also_record": ("max-loss",), "fraction": None, "count": 15_000}
+    write_t1_run(tmp_path / "b", "coreset", size=0.3, seed=1, accuracy=0.92, changed=changed)
+    line = lines_of(tmp_path)["T1", values.CIFAR10, "coreset 30 %"]
+    assert line.ours == pytest.approx((91, np.sqrt(2), 2))
+    assert line.remark == "evaluated every 50 epochs"
+    changed = {"reselect_every": 7, "draws": 3}  # of a run that selects nothing
+    write_t1_run(tmp_path / "c", "none", changed=changed)
+    assert lines_of(tmp_path)["T1", values.CIFAR10, "none"].ours.runs == 1
+
+
+def test_a_run_fills_the_table_that_it_deviates_from_least(tmp_path):
+    changed = {"weak_every": 1, "epochs": 100}
+    write_t1_run(tmp_path / "a", "none", changed=changed)
+    lines = lines_of(tmp_path)
+    assert lines["T7", f"{values.CIFAR10}: accuracy", "none *"].ours.mean == 90
+    assert ("T1", values.CIFAR10, "none *") not in lines
+
+
+def test_the_share_never_selected_is_that_of_the_last_epoch(tmp_path):
+    method = {"weak_every": 1, "reselect_every": 1}
+    write_t1_run(tmp_path / "a", "coreset", size=0.002, changed=method, distinct=10_000)
+    lines = lines_of(tmp_path)
+    assert lines["T7", f"{values.CIFAR10}: never selected", "coreset 0.2 %"].ours.mean == 80
+    assert lines["T7", f"{values.CIFAR10}: accuracy", "coreset 0.2 %"].ours.mean == 90
+
+
+def test_speed_ups_and_shares_of_the_gain_are_exact(tmp_path):
+    for name, accuracy, images, seconds in (
+        ("none", 0.80, 100, (1, 0, 0)),
+        ("coreset", 0.85, 110, (1.5, 0.3, 0.2)),
+        ("all", 0.90, 200, (8, 0, 2)),
+    ):
+        size = 0.1 if name == "coreset" else None
+        told = {"accuracy": accuracy, "images": images, "seconds": seconds}
+        write_t1_run(tmp_path / name, name, size=size, **told)
+    lines = lines_of(tmp_path)
+    seconds = lines["T4", values.CIFAR10, "coreset 10 %, by seconds"]
+    assert seconds.ours.mean == pytest.approx(5)
+    assert seconds.difference == pytest.approx(5 - 6.31)
+    images = lines["T4", values.CIFAR10, "coreset 10 %, by images processed"]
+    assert images.ours.mean == pytest.approx(200 / 110)
+    gain = lines["T4", values.CIFAR10, "coreset 10 %, share of the gain"]
+    assert gain.ours.mean == pytest.approx(50)
+    told = {row: line.ours for (_, part, row), line in lines.items() if "sentences" in part}
+    assert told["CIFAR10, coreset 10 %: share of the gain"].mean == pytest.approx(50)
+    assert told["CIFAR10, all: time of training"].mean == pytest.approx(200 * 10 / 3600)
+    over = told["CIFAR10, all: time of training over that without augmentation"]
+    assert over.mean == pytest.approx(10)
+    assert [row for row, ours in told.items() if ours is None] == [
+        "SVHN, 30 %: gain of the coreset beyond that of a random subset",
+        "SVHN, 30 %: speed-up of a random subset that the coreset gives up",
+    ]
+
+
+def test_times_of_selections_leave_out_the_first_and_divide_by_p_and_r(tmp_path):
+    method = MethodConfig("coreset", fraction=0.1, reselect_every=2, augment="identity")
+    write_run(tmp_path / "a", method=method, seconds=(1, 6, 1))
+    lines = lines_of(tmp_path)
+    part = "selections on digits, mlp, R = 2"
+    assert lines["T5", part, "coreset 10 % of 100"].ours.mean == 6
+    assert lines["T5", part, "coreset 10 % of 100, divided by p and R"].ours.mean == 1.5
+
+
+def test_other_data_is_a_comparison_of_its_own(tmp_path):
+    for name in ("none", "coreset", "random"):
+        rest = {} if name == "none" else {"fraction": 0.1, "augment": "identity"}
+        method = MethodConfig(name, **rest)
+        write_run(tmp_path / name, method=method)
+        write_run(tmp_path / f"{name}-2", method=method, training=replace(SMALL, batch_size=5))
+    lines = lines_of(tmp_path)
+    parts = {part for table, part, _ in lines if table == "T7"} - {
+        f"{values.CIFAR10}: accuracy",
+        f"{values.CIFAR10}: never selected",
+    }
+    assert parts == {
+        f"comparison on digits, mlp, R = 1 (batch_size {size}){measure}"
+        for size in (5, 10)
+        for measure in ("", ": never selected")
+    }
+    assert (
+        lines["T7", "comparison on digits, mlp, R = 1 (batch_size 5)", "random 10 %"].paper is None
+    )
+
+
+def test_missing_and_broken_records_are_named_and_left_out(tmp_path, capsys):
+    write_t1_run(tmp_path / "good", "none")
+    for name in ("no-config", "broken-line", "stopped", "broken-npz", "old", "half"):
+        write_t1_run(tmp_path / name, "none", seed=7, selections={0: [1, 2]})
+    (tmp_path / "no-config" / "config.json").unlink()
+    for name, keep in (("broken-line", "{\n"), ("stopped", "")):
+        metrics = tmp_path / name / "metrics.jsonl"
+        lines = metrics.read_text().splitlines(keepends=True)
+        metrics.write_text("".join(lines[:-1]) + keep)
+    (tmp_path / "broken-npz" / "selections" / "00000.npz").write_bytes(b"nothing")
+    (tmp_path / "old" / "config.json").write_text('{"format_version": 1}')
+    (tmp_path / "half" / "config.json").write_text('{"format_version": 2, "training": {}}')
+    shutil.copytree(tmp_path / "good", tmp_path / "twice")
+    assert analysis("tables", "--runs", tmp_path, "--out", tmp_path / "out") == 0
+    told = capsys.readouterr()
+    problems = [line.split(": ")[1] for line in told.err.splitlines()]
+    names = ["broken-line", "broken-npz", "half", "no-config", "old", "stopped", "twice"]
+    assert problems == names
+    assert "stopped after 199 of 200 epochs" in told.err
+    text = (tmp_path / "out" / "tables.md").read_text()
+    assert all(f"- {name}: " in text for name in names)
+    assert "| none | 90.00 % | 1 | 89.46 +- 0.17 % | +0.54 |" in text
+
+
+def test_the_order_of_files_does_not_matter(tmp_path):
+    tables = []
+    for order in (("a", "b", "c"), ("c", "a", "b")):
+        folder = tmp_path / "".join(order)
+        for seed, name in enumerate(order):
+            write_t1_run(folder / name, "none", seed=seed, accuracy=(0.9, 0.91, 0.93)[seed])
+            write_t1_run(folder / f"{name}-r", "random", size=0.3, seed=seed)
+        tables.append(collect_tables(read_runs(str(folder))).lines)
+    assert tables[0] == tables[1]
+
+
+def test_csv_has_every_cell_of_the_paper_and_unrounded_numbers(tmp_path):
+    write_t1_run(tmp_path / "runs" / "a", "none", accuracy=0.123456)
+    assert analysis("tables", "--runs", tmp_path / "runs", "--out", tmp_path / "out") == 0
+    blocks = (values.T1, values.T2, values.T3, values.T4, values.T5, values.T6, values.T7)
+    for number, block in enumerate(blocks, start=1):
+        with (tmp_path / "out" / f"T{number}.csv").open() as file:
+            rows = list(csv.DictReader(file))
+        printed = sorted(float(row["paper_mean"]) for row in rows if row["paper_mean"])
+        known = sorted(value.mean for value in block.values() if value.mean != 1)
+        assert set(known) <= set(printed)
+        if number == 1:
+            assert [row["ours_mean"] for row in rows if row["ours_mean"]] == ["12.3456"]
+
+
+def test_a_users_mistakes_are_told_in_one_line(tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    for command in ("tables", "figures", "report"):
+        if command not in COMMANDS:
+            continue
+        for runs, told in (("missing", "is no folder"), ("empty", "no recorded run")):
+            arguments = ("--runs", tmp_path / runs, "--out", tmp_path / "out")
+            assert analysis(command, *arguments) == 2
+            error = capsys.readouterr().err
+            assert told in error
+            assert len(error.splitlines()) == 1
+    write_t1_run(tmp_path / "a", "none")
+    arguments = ("tables", "--runs", tmp_path / "a", "--out", tmp_path / "out")
+    assert analysis(*arguments) == 0
+    assert analysis(*arguments) == 2
+    assert "--overwrite" in capsys.readouterr().err
+
+
+def test_the_presets_of_a_table_have_the_settings_of_its_cells():
+    cells = [cell for cell in paper_cells() if cell.settings is not None]
+    filled = set()
+    for table in ("t1", "t2", "t4", "t7", "f5"):
+        for name, preset in matching_presets(table).items():
+            recorded = resolve(name, preset.experiment, {}).recorded
+            config = {**recorded, "data": {**T1_CIFAR10, "fingerprint": "published"}}
+            config["data"]["name"] = recorded["experiment"]["data"]
+            config["model"] = {"name": recorded["experiment"]["model"]}
+            settings = recorded_settings(config)
+            own = [
+                cell
+                for cell in cells
+                if is_same_cell(settings, cell.settings.settings(T1_CIFAR10["num_examples"]))
+                and not deviations(settings, cell.settings.settings(T1_CIFAR10["num_examples"]))
+            ]
+            assert own, name
+            filled |= set(own)
+    assert {cell.table for cell in filled} == {"T1", "T2", "T4", "T7"}
+    assert set(cells) == filled
+
+
+def test_the_recorded_runs_fill_what_they_can():
+    lines = lines_of(ROOT / "results" / "training")
+    line = lines["T1", "comparison on mnist, mlp, R = 5", "coreset 10 %"]
+    assert (round(line.ours.mean, 2), round(line.ours.std, 2), line.ours.runs) == (98.0, 0.09, 5)
+    star = lines["T2", values.CIFAR10, "0.2 %, coreset strong *"]
+    assert star.deviations == ("JPEG-compressed copy of the data", "R 20 instead of 1")
+    assert round(star.difference, 2) == -1.89
+    assert lines["T2", values.CIFAR10, "0.2 %, coreset strong"].ours is None
