@@ -3,6 +3,7 @@
 import sys
 
 from analysis.augment.command import AugmentOptions, run_augment
+from analysis.figures.command import FiguresOptions, run_figures
 from analysis.select.command import run_select
 from analysis.select.options import SelectOptions
 from analysis.spectrum.command import run_spectrum
@@ -18,6 +19,7 @@ COMMANDS: dict[str, Command] = {
     "select": (SelectOptions, run_select),
     "theory": (TheoryOptions, run_theory),
     "tables": (TablesOptions, run_tables),
+    "figures": (FiguresOptions, run_figures),
 }
 
 if __name__ == "__main__":

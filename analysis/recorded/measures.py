@@ -14,11 +14,14 @@ def speed_ups(group: Group, everything: Group, *, by: str) -> list[float]:
 
     Args:
       group: runs of the method.
-      everything: runs with all augmented, whose mean is divided by each run's value.
+      everything: runs with all augmented. A run is compared with the one of its seed, or with their
+        mean if there is none.
       by: "seconds" (of training, selection and augmentation) or "images" (that were processed).
     """
-    whole = float(np.mean([getattr(run, by) for run in everything.runs]))
-    return [whole / getattr(run, by) for run in group.runs if getattr(run, by)]
+    whole = {run.seed: getattr(run, by) for run in everything.runs}
+    mean = float(np.mean(list(whole.values())))
+    took = [(whole.get(run.seed, mean), getattr(run, by)) for run in group.runs]
+    return [all_took / own for all_took, own in took if own]
 
 
 def gain_shares(group: Group, none: Group, everything: Group) -> list[float]:

@@ -1,0 +1,1 @@
+"""`python -m analysis figures`: the paper's figures from recorded runs."""

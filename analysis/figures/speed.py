@@ -1,0 +1,53 @@
+"""F3: the share of the gain of augmenting everything, against the speed-up over it."""
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+
+from analysis.common.figures import STYLE
+from analysis.figures.curves import line_style
+from analysis.recorded.families import Family
+from analysis.recorded.measures import gain_shares, speed_ups
+from analysis.recorded.statistics import spread_of
+
+
+def draw_speed_ups(family: Family) -> Figure | None:
+    """Draws a marker per method: by images processed, and by measured seconds.
+
+    Args:
+      family: with runs of none, of all, and of methods that augment a subset.
+    """
+    none, everything = family.none, family.all
+    if none is None or everything is None or not family.subsets:
+        return None
+    if not gain_shares(everything, none, everything):
+        return None
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(8.4, 3.8), layout="constrained")
+        panels = figure.subplots(1, 2, sharey=True)
+        for axes, by in zip(panels, ("images", "seconds"), strict=True):
+            for group in family.groups:
+                faster = spread_of(speed_ups(group, everything, by=by))
+                gain = spread_of(gain_shares(group, none, everything))
+                if faster is None or gain is None:
+                    continue
+                style = line_style(family, group) | {"linestyle": "none", "markersize": 5}
+                axes.errorbar(
+                    *(faster.mean, gain.mean),
+                    xerr=None if by == "images" else faster.std,
+                    yerr=gain.std,
+                    elinewidth=0.8,
+                    label=family.row(group),
+                    **style,
+                )
+            for level in (0, 100):
+                axes.axhline(level, color="black", linewidth=0.8, linestyle="--")
+            what = "images processed" if by == "images" else "measured seconds"
+            axes.set_xlabel(f"speed-up by {what}")
+        panels[0].set_ylabel("share of the gain of all (%)")
+        handles = dict(zip(*panels[0].get_legend_handles_labels()[::-1], strict=True))
+        figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=5)
+        runs = sorted({len(group.runs) for group in family.groups})
+        seeds = " to ".join(map(str, np.unique([runs[0], runs[-1]])))
+        figure.suptitle(f"{family.title}: mean and standard deviation of {seeds} seeds", fontsize=9)
+    return figure
