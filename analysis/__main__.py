@@ -4,6 +4,7 @@ import sys
 
 from analysis.augment.command import AugmentOptions, run_augment
 from analysis.figures.command import FiguresOptions, run_figures
+from analysis.report.command import ReportOptions, run_report
 from analysis.select.command import run_select
 from analysis.select.options import SelectOptions
 from analysis.spectrum.command import run_spectrum
@@ -20,6 +21,7 @@ COMMANDS: dict[str, Command] = {
     "theory": (TheoryOptions, run_theory),
     "tables": (TablesOptions, run_tables),
     "figures": (FiguresOptions, run_figures),
+    "report": (ReportOptions, run_report),
 }
 
 if __name__ == "__main__":

@@ -209,8 +209,6 @@ def test_csv_has_every_cell_of_the_paper_and_unrounded_numbers(tmp_path):
 def test_a_users_mistakes_are_told_in_one_line(tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     for command in ("tables", "figures", "report"):
-        if command not in COMMANDS:
-            continue
         for runs, told in (("missing", "is no folder"), ("empty", "no recorded run")):
             arguments = ("--runs", tmp_path / runs, "--out", tmp_path / "out")
             assert analysis(command, *arguments) == 2

@@ -1,0 +1,1 @@
+"""`python -m analysis report`: recorded runs, tables and figures on one page."""
