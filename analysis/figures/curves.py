@@ -7,7 +7,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from analysis.common.figures import COLORS, STYLE
 from analysis.recorded.families import Family
@@ -113,6 +113,7 @@ def draw_over_max_loss(family: Family) -> Figure | None:
                 epochs, mean - std, mean + std, color=style["color"], alpha=0.2, linewidth=0
             )
         over.axhline(0, color="black", linewidth=0.8)
+        over.xaxis.set_major_locator(MaxNLocator(integer=True))
         over.set_xlabel("epoch")
         over.set_ylabel("accuracy, coreset - max-loss (%)")
         over.legend(title="mean and std of seeds", fontsize=8)

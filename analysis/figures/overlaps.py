@@ -3,6 +3,7 @@
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from analysis.common.figures import COLORS, STYLE
 from analysis.figures.curves import line_style, same_sizes
@@ -60,6 +61,7 @@ def draw_epoch_overlaps(family: Family) -> Figure | None:
             axes.axhline(chance, color=COLORS[7], linestyle="--", linewidth=1)
         axes.plot([], [], "--", color=COLORS[7], label="by chance")
         axes.set_ylim(0, 100)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel("epochs done at the selection")
         axes.set_ylabel("overlap of coreset and max-loss (%)")
         axes.set_title(family.title, fontsize=9)

@@ -10,8 +10,12 @@ from ntk_aug.training import MethodConfig, TrainingConfig
 
 DATA_COPIES = {
     "dd5571a7aa945c1142b8a7bd5cd8b32d3d39eaee3c85d8386859d0c8990d3ef8": "JPEG-compressed copy",
+    "dc0d8c88db8b933eee837b1bd5ff6d8593a4d688de81a9405e19501b2197b775": "JPEG-compressed copy",
 }
-"""Data sets that are not the published ones, by fingerprint."""
+"""Copies that are not the published data, by the fingerprint of the training or test split.
+
+A long tail or wrong labels change the fingerprint of the training split, and not that of the test.
+"""
 
 NO_EFFECT = ("training.seed", "training.eval_every", "method.also_record")
 """Settings that change no result of the last epoch, or that a mean is taken over."""
@@ -100,12 +104,14 @@ def recorded_settings(config: Mapping[str, Any]) -> Settings:
     data, experiment = config["data"], config.get("experiment") or {}
     model, given = config.get("model") or {}, config.get("given") or {}
     classes = experiment.get("classes") or None
+    splits = (data["fingerprint"], config.get("test"))
+    copy = next((DATA_COPIES[split] for split in splits if split in DATA_COPIES), "as published")
     described = {
         "data.name": data["name"],
         "data.imbalance": experiment.get("imbalance"),
         "data.label_noise": experiment.get("label_noise", 0.0),
         "data.classes": classes and tuple(classes),
-        "data.copy": DATA_COPIES.get(data["fingerprint"], "as published"),
+        "data.copy": copy,
         "data.fingerprint": data["fingerprint"],
         "data.test": config.get("test"),
         "data.given": tuple(sorted(name for name, one in given.items() if one is not None)),

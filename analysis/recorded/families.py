@@ -103,7 +103,15 @@ def find_families(groups: Sequence[Group]) -> list[Family]:
 
 
 def _name_of(group: Group) -> str:
-    return f"{group.settings['data.name']}, {group.settings['model.name']}"
+    settings = group.settings
+    told = [settings["data.name"]]
+    if settings["data.classes"]:
+        told.append(f"{len(settings['data.classes'])} classes")
+    if settings["data.imbalance"]:
+        told.append(f"imbalance {settings['data.imbalance']:g}")
+    if settings["data.label_noise"]:
+        told.append(f"{100 * settings['data.label_noise']:g} % wrong labels")
+    return ", ".join([*told, settings["model.name"]])
 
 
 def _title(group: Group) -> tuple[str, str]:

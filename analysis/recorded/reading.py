@@ -16,7 +16,7 @@ from ntk_aug.training.history import EpochRecord
 _FILES = ("config.json", "metrics.jsonl", "result.json", "environment.json")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Run:
     """A finished run.
 
@@ -169,9 +169,12 @@ def _name(path: Path, root: Path) -> str:
 
 
 def _without_copies(runs: list[Run], root: Path, problems: list[str]) -> list[Run]:
-    """Keeps one run of each settings and seed: the same run twice would narrow the spread."""
+    """Keeps one run of each settings and seed: the same run twice would narrow the spread.
+
+    It is the one that recorded the most: selections of other selectors, evaluations, selections.
+    """
     kept: dict[tuple[str, int], Run] = {}
-    for run in runs:
+    for run in sorted(runs, key=_recorded_less):
         key = records.fingerprint(run.settings), run.seed
         if key in kept:
             problems.append(
@@ -181,3 +184,9 @@ def _without_copies(runs: list[Run], root: Path, problems: list[str]) -> list[Ru
         else:
             kept[key] = run
     return [kept[key] for key in sorted(kept)]
+
+
+def _recorded_less(run: Run):
+    others = len(run.config["method"].get("also_record", ()))
+    evaluations = sum(record.test_accuracy is not None for record in run.history)
+    return -others, -evaluations, -len(run.selections), run.folder

@@ -47,7 +47,7 @@ def collect_tables(found: Found) -> Tables:
     of_paper = [match.group for own in matches.values() for match in own]
     lines = [*cell_lines(matches), *speed_lines(matches, groups), *time_lines(families)]
     for family in families:
-        if not any(group in of_paper for group in family.groups):
+        if any(group not in of_paper for group in family.groups):
             lines += [*family_lines(family), *family_speed_lines(family)]
     # The order within a table stays: the paper's lines are there first.
     lines.sort(key=lambda line: list(TITLES).index(line.table))

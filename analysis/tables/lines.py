@@ -65,7 +65,9 @@ def cell_lines(matches: Mapping[Cell, Sequence[Match]]) -> Iterator[Line]:
             continue
         empty = Line(cell.table, cell.part, cell.row, "%", paper=cell.paper, against=cell.against)
         if not own or own[0].deviations:
-            yield empty._replace(remark="" if cell.settings else "not built here")
+            yield empty._replace(
+                remark="" if cell.settings else "data or network not available here"
+            )
         others = by_place.get((cell.part, cell.against or ""), ())
         for group, differing in own:
             ours = measured(group, cell.measure)

@@ -57,7 +57,7 @@ def time_lines(families: Sequence[Family]) -> Iterator[Line]:
       families: all recorded ones.
     """
     for (row, part), printed in sorted(values.T5.items(), key=lambda cell: cell[0][1]):
-        yield Line("T5", part, row, "s", paper=printed, remark="not built here")
+        yield Line("T5", part, row, "s", paper=printed, remark="data or network not available here")
     for family, group in [(f, group) for f in families for group in f.subsets]:
         settings = group.settings
         if settings["method.selector"] in ("random", "given"):

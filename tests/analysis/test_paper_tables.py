@@ -23,7 +23,7 @@ from ntk_aug.programs import run_program
 from ntk_aug.training import MethodConfig
 
 ROOT = Path(__file__).parents[2]
-JPEG = next(iter(DATA_COPIES))
+JPEG, TEST_JPEG = DATA_COPIES
 
 
 def analysis(*arguments):
@@ -155,6 +155,34 @@ def test_other_data_is_a_comparison_of_its_own(tmp_path):
     assert (
         lines["T7", "comparison on digits, mlp, R = 1 (batch_size 5)", "random 10 %"].paper is None
     )
+
+
+def test_a_method_beside_those_of_the_paper_is_shown_with_them(tmp_path):
+    for name, size in (("none", None), ("coreset", 0.1), ("k-center", 0.1)):
+        write_t1_run(tmp_path / name, name, size=size)
+    lines = lines_of(tmp_path)
+    part = "comparison on cifar10, resnet20, R = 20"
+    assert {row for _, own, row in lines if own == part} == {
+        *("none", "coreset 10 %", "k-center 10 %")
+    }
+
+
+def test_of_the_same_run_twice_the_one_that_recorded_more_counts(tmp_path):
+    chosen = {0: {"indices": [1], "max-loss/indices": [2]}}
+    changed = {"also_record": ("max-loss",)}
+    write_t1_run(tmp_path / "a", "coreset", size=0.3)
+    write_t1_run(tmp_path / "b", "coreset", size=0.3, changed=changed, selections=chosen)
+    found = read_runs(str(tmp_path))
+    assert [run.folder.name for run in found.runs] == ["b"]
+    assert [problem.split(":")[0] for problem in found.problems] == ["a"]
+
+
+def test_a_copy_of_the_data_is_known_by_its_test_split_too(tmp_path):
+    folder = write_t1_run(tmp_path / "a", "none", imbalance=10.0, model="resnet32")
+    config = folder / "config.json"
+    config.write_text(config.read_text().replace('"test": "test"', f'"test": "{TEST_JPEG}"'))
+    line = lines_of(tmp_path)["T1", values.IMB10, "none *"]
+    assert line.deviations == ("JPEG-compressed copy of the data",)
 
 
 def test_missing_and_broken_records_are_named_and_left_out(tmp_path, capsys):
