@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from analysis.recorded.groups import Group
+from analysis.recorded.groups import Group, told_apart
 from ntk_aug import records
 
 _OF_EACH = ("method.selector", "method.budget", "method.placement")
@@ -50,7 +50,14 @@ class Family(NamedTuple):
         return [group for group in self.subsets if group.settings["method.selector"] == selector]
 
     def row(self, group: Group) -> str:
-        """The name of a group: selector, size, and the version or placement if they differ."""
+        """The name of a group in its family, which no other group has."""
+        row = self._row(group)
+        same = [other.settings for other in self.groups if self._row(other) == row]
+        told = told_apart(group.settings, same)
+        return f"{row}, {told}" if told else row
+
+    def _row(self, group: Group) -> str:
+        """Selector, size, and the version or placement."""
         settings, row = group.settings, group.label
         if self.trains_on_subset:
             row += " strong" if settings["method.augments"] else " weak"
@@ -133,16 +140,6 @@ def _with_own_titles(families: list[Family]) -> list[Family]:
     for family in families:
         same = [other for other in families if other[:2] == family[:2]]
         settings = [other.groups[-1].settings for other in same]
-        own = family.groups[-1].settings
-        names = [
-            name
-            for name in own
-            if name not in _OF_EACH
-            and "fingerprint" not in name
-            and any(other.get(name) != own[name] for other in settings)
-        ]
-        told = ", ".join(f"{name.partition('.')[2]} {own[name]}" for name in sorted(names))
-        if len(same) > 1 and not told:
-            told = f"number {next(n for n, other in enumerate(same, 1) if other is family)}"
+        told = told_apart(family.groups[-1].settings, settings, without=_OF_EACH)
         titled.append(family._replace(title=f"{family.title} ({told})" if told else family.title))
     return titled

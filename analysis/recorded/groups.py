@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from analysis.paper.cells import Cell
-from analysis.paper.settings import deviations, is_same_cell
+from analysis.paper.settings import Settings, deviations, is_same_cell
 from analysis.recorded.reading import Run
 from ntk_aug import records
 
@@ -53,6 +53,24 @@ class Match(NamedTuple):
 
     group: Group
     deviations: tuple[str, ...]
+
+
+def told_apart(
+    settings: Settings, others: Sequence[Settings], *, without: Sequence[str] = ()
+) -> str:
+    """The settings in which others differ, such as "batch_size 5"; empty if none do.
+
+    Args:
+      settings: of a group.
+      others: those of the groups that it is to be told apart from; they may contain its own.
+      without: names of settings that are told elsewhere.
+    """
+    names = [
+        name
+        for name, value in sorted(settings.items())
+        if name not in without and any(other.get(name) != value for other in others)
+    ]
+    return ", ".join(f"{name.partition('.')[2]} {str(settings[name])[:16]}" for name in names)
 
 
 def group_runs(runs: Sequence[Run]) -> list[Group]:

@@ -140,9 +140,16 @@ def read_run(folder: Path) -> Run:
         raise InputError("the last epoch was not evaluated on a test set")
     selections = {epoch: record.selection(epoch) for epoch in record.selection_epochs()}
     for epoch, arrays in selections.items():
-        if "indices" not in arrays or epoch >= epochs:
+        if epoch >= epochs or not _are_places(arrays.get("indices")):
             raise InputError(f"the selection after epoch {epoch} is broken")
     return Run(folder, record.config, settings, history, record.environment, selections)
+
+
+def _are_places(indices: np.ndarray | None) -> bool:
+    """Whether an array can be places of examples: whole numbers of at least 0."""
+    if indices is None or indices.ndim != 1 or not np.issubdtype(indices.dtype, np.integer):
+        return False
+    return not len(indices) or indices.min() >= 0
 
 
 def _told(read: Callable[[], Any], problems: list[str], name: str) -> Any:

@@ -7,8 +7,11 @@ from analysis.paper import values
 from analysis.paper.cells import Cell
 from analysis.paper.values import PaperValue
 from analysis.recorded.families import Family
-from analysis.recorded.groups import Group, Match
+from analysis.recorded.groups import Group, Match, told_apart
 from analysis.recorded.statistics import Spread, spread_of, welch_p_value
+
+NO_GAIN = "augmenting everything gains nothing"
+"""The remark of a share of the gain that does not exist."""
 
 
 class Line(NamedTuple):
@@ -71,13 +74,15 @@ def cell_lines(matches: Mapping[Cell, Sequence[Match]]) -> Iterator[Line]:
         others = by_place.get((cell.part, cell.against or ""), ())
         for group, differing in own:
             ours = measured(group, cell.measure)
+            alike = [match.group.settings for match in own if match.deviations == differing]
+            told = [group.remark, told_apart(group.settings, alike)]
             # Only runs that deviate in the same way are compared.
             other = next((m.group for m in others if m.deviations == differing), None)
             yield empty._replace(
                 ours=spread_of(ours),
                 p_value=welch_p_value(ours, measured(other, cell.measure)) if other else None,
                 deviations=differing,
-                remark=group.remark,
+                remark="; ".join(filter(None, told)),
             )
 
 

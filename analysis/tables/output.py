@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from analysis.tables.collecting import TITLES
-from analysis.tables.lines import Line
+from analysis.tables.lines import NO_GAIN, Line
 from ntk_aug.records import replacing
 
 COLUMNS = ("", "ours", "runs", "paper", "difference", "Welch p", "remarks")
@@ -33,7 +33,7 @@ def cells_of(line: Line) -> tuple[str, ...]:
     remarks = [*line.deviations, *([line.remark] if line.remark else [])]
     return (
         line.row + (" *" if line.deviations else ""),
-        NO_RUN if line.ours is None and not line.remark.endswith("nothing") else _ours(line),
+        _ours(line),
         "-" if line.ours is None else str(line.ours.runs),
         "-" if line.paper is None else line.paper.text,
         "-" if line.difference is None else _signed(line.difference, line.unit),
@@ -110,7 +110,9 @@ def print_tables(lines: Sequence[Line]) -> None:
 
 
 def _ours(line: Line) -> str:
-    return "-" if line.ours is None else _number(line.ours.mean, line.ours.std, line.unit)
+    if line.ours is None:
+        return "-" if line.remark == NO_GAIN else NO_RUN
+    return _number(line.ours.mean, line.ours.std, line.unit)
 
 
 def _number(mean: float, std: float | None, unit: str) -> str:

@@ -11,10 +11,9 @@ from analysis.recorded.families import Family, reference
 from analysis.recorded.groups import Group, Match
 from analysis.recorded.measures import gain_shares, speed_ups
 from analysis.recorded.statistics import spread_of
-from analysis.tables.lines import Line
+from analysis.tables.lines import NO_GAIN, Line
 
 SENTENCES = "sentences about speed-up and gain"
-NO_GAIN = "augmenting everything gains nothing"
 
 
 def speed_lines(matches: Mapping[Cell, Sequence[Match]], groups: Sequence[Group]) -> Iterator[Line]:

@@ -20,6 +20,7 @@ from analysis.tables.output import cells_of
 from experiments.presets import matching_presets
 from experiments.run import resolve
 from ntk_aug.programs import run_program
+from ntk_aug.records import write_npz
 from ntk_aug.training import MethodConfig
 
 ROOT = Path(__file__).parents[2]
@@ -167,6 +168,20 @@ def test_a_method_beside_those_of_the_paper_is_shown_with_them(tmp_path):
     }
 
 
+def test_groups_that_a_cell_does_not_tell_apart_are_told_apart_by_their_settings(tmp_path):
+    for name in ("one", "two"):
+        write_t1_run(tmp_path / "of-paper" / name, "none", fingerprint=name)
+    tables = collect_tables(read_runs(str(tmp_path / "of-paper")))
+    own = [line for line in tables.lines if line.row == "none" and line.table == "T1" and line.ours]
+    assert {line.remark for line in own} == {"fingerprint one", "fingerprint two"}
+    for name in ("identity", "rotation:30"):
+        method = MethodConfig("coreset", fraction=0.1, train_on="subset", augment=name)
+        write_run(tmp_path / "others" / name, method=method)
+    lines = lines_of(tmp_path / "others")
+    rows = {row for _, part, row in lines if part == "comparison on digits, mlp, R = 1"}
+    assert rows == {f"coreset 10 % strong, augment {name}" for name in ("identity", "rotation:30")}
+
+
 def test_of_the_same_run_twice_the_one_that_recorded_more_counts(tmp_path):
     chosen = {0: {"indices": [1], "max-loss/indices": [2]}}
     changed = {"also_record": ("max-loss",)}
@@ -187,7 +202,7 @@ def test_a_copy_of_the_data_is_known_by_its_test_split_too(tmp_path):
 
 def test_missing_and_broken_records_are_named_and_left_out(tmp_path, capsys):
     write_t1_run(tmp_path / "good", "none")
-    for name in ("no-config", "broken-line", "stopped", "broken-npz", "old", "half"):
+    for name in ("no-config", "broken-line", "stopped", "broken-npz", "old", "half", "places"):
         write_t1_run(tmp_path / name, "none", seed=7, selections={0: [1, 2]})
     (tmp_path / "no-config" / "config.json").unlink()
     for name, keep in (("broken-line", "{\n"), ("stopped", "")):
@@ -195,13 +210,14 @@ def test_missing_and_broken_records_are_named_and_left_out(tmp_path, capsys):
         lines = metrics.read_text().splitlines(keepends=True)
         metrics.write_text("".join(lines[:-1]) + keep)
     (tmp_path / "broken-npz" / "selections" / "00000.npz").write_bytes(b"nothing")
+    write_npz(tmp_path / "places" / "selections" / "00000.npz", {"indices": np.array([-1])})
     (tmp_path / "old" / "config.json").write_text('{"format_version": 1}')
     (tmp_path / "half" / "config.json").write_text('{"format_version": 2, "training": {}}')
     shutil.copytree(tmp_path / "good", tmp_path / "twice")
     assert analysis("tables", "--runs", tmp_path, "--out", tmp_path / "out") == 0
     told = capsys.readouterr()
     problems = [line.split(": ")[1] for line in told.err.splitlines()]
-    names = ["broken-line", "broken-npz", "half", "no-config", "old", "stopped", "twice"]
+    names = ["broken-line", "broken-npz", "half", "no-config", "old", "places", "stopped", "twice"]
     assert problems == names
     assert "stopped after 199 of 200 epochs" in told.err
     text = (tmp_path / "out" / "tables.md").read_text()
