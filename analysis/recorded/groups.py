@@ -39,7 +39,7 @@ class Group(NamedTuple):
     @property
     def remark(self) -> str:
         """How often the test set was evaluated, unless after every epoch."""
-        every = sorted({run.config["training"]["eval_every"] for run in self.runs} - {1})
+        every = sorted({run.config["training"].get("eval_every", 1) for run in self.runs} - {1})
         return f"evaluated every {', '.join(map(str, every))} epochs" if every else ""
 
 

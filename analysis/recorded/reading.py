@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from analysis.paper.settings import Settings, recorded_settings
+from analysis.recorded.checking import are_places, check_config, check_history
 from ntk_aug import records, training
 from ntk_aug.errors import InputError, NtkAugError
 from ntk_aug.training.history import EpochRecord
@@ -124,32 +125,24 @@ def read_runs(folder: str) -> Found:
 def read_run(folder: Path) -> Run:
     """Reads a finished run; raises NtkAugError for one that is missing, broken or not finished."""
     record = training.RunFolder.read(folder)
-    try:
-        settings = recorded_settings(record.config)
-        epochs, seed = (record.config["training"][name] for name in ("epochs", "seed"))
-        named = (record.config["data"]["num_examples"], seed, record.config["data"]["class_names"])
-    except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"config.json is broken: {type(error).__name__} {error}") from None
-    assert named
-    history = record.history()
+    check_config(record.config)
+    epochs, history = record.config["training"]["epochs"], record.history()
     if not history:
         raise InputError("no epoch is recorded")
+    check_history(history)
     if len(history) < epochs:
         raise InputError(f"stopped after {len(history)} of {epochs} epochs")
     if history[-1].test_accuracy is None:
         raise InputError("the last epoch was not evaluated on a test set")
     selections = {epoch: record.selection(epoch) for epoch in record.selection_epochs()}
     for epoch, arrays in selections.items():
-        if epoch >= epochs or not _are_places(arrays.get("indices")):
+        if epoch >= epochs or not are_places(arrays.get("indices")):
             raise InputError(f"the selection after epoch {epoch} is broken")
-    return Run(folder, record.config, settings, history, record.environment, selections)
-
-
-def _are_places(indices: np.ndarray | None) -> bool:
-    """Whether an array can be places of examples: whole numbers of at least 0."""
-    if indices is None or indices.ndim != 1 or not np.issubdtype(indices.dtype, np.integer):
-        return False
-    return not len(indices) or indices.min() >= 0
+    environment = record.environment
+    if not isinstance(environment, dict):
+        raise InputError("environment.json is broken")
+    settings = recorded_settings(record.config)
+    return Run(folder, record.config, settings, history, environment, selections)
 
 
 def _told(read: Callable[[], Any], problems: list[str], name: str) -> Any:

@@ -156,7 +156,8 @@ class RunFolder:
                 f"{FORMAT_VERSION}: read it with the version of ntk_aug that wrote it"
             )
         method = content.get("method", {})
-        if "split" in method:  # as the allocation of a budget was called at first
+        # The allocation of a budget was called "split" at first.
+        if isinstance(method, dict) and "split" in method:
             method["allocation"] = method.pop("split")
         return cls(path, content)
 

@@ -225,6 +225,30 @@ def test_missing_and_broken_records_are_named_and_left_out(tmp_path, capsys):
     assert "| none | 90.00 % | 1 | 89.46 +- 0.17 % | +0.54 |" in text
 
 
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("config.json", '"epochs": 200', '"epochs": "many"'),
+        ("config.json", '"selector": "none"', '"selector": null'),
+        ("config.json", '"num_examples": 50000', '"num_examples": 0'),
+        ("config.json", '"name": "cifar10"', '"name": 3'),
+        ("config.json", '"test": "test"', '"test": []'),
+        ("metrics.jsonl", '"seconds_training": 1.0', '"seconds_training": null'),
+        ("metrics.jsonl", '"examples": 0', '"examples": "none"'),
+        ("environment.json", "{", "[{"),
+    ],
+)
+def test_values_of_another_type_are_named(tmp_path, file, old, new):
+    path = write_t1_run(tmp_path / "a", "none") / file
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    found = read_runs(str(tmp_path))
+    assert not found.runs
+    assert len(found.problems) == 1
+    assert "broken" in found.problems[0] or "not readable" in found.problems[0]
+
+
 def test_the_order_of_files_does_not_matter(tmp_path):
     tables = []
     for order in (("a", "b", "c"), ("c", "a", "b")):
