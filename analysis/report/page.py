@@ -12,7 +12,7 @@ from analysis.figures.drawing import Drawn
 from analysis.recorded.groups import Group
 from analysis.tables.collecting import TITLES as TABLES
 from analysis.tables.lines import Line
-from analysis.tables.output import COLUMNS, LEGEND, cells_of, parts_of
+from analysis.tables.output import COLUMNS, LEGEND, cells_of, heading, parts_of
 from analysis.theory.tables import COLUMNS as THEORY_COLUMNS
 from analysis.theory.tables import LEGEND as THEORY_LEGEND
 from analysis.theory.tables import statement_rows
@@ -46,7 +46,10 @@ def report_html(
     for name, parts in groupby(parts_of(lines), key=lambda part: part[0]):
         sections.append(f"<h2>{name}: {html.escape(TABLES[name])}</h2>")
         for _, part, own in parts:
-            sections += [f"<h3>{html.escape(part)}</h3>", table(COLUMNS, map(cells_of, own))]
+            sections += [
+                f"<h3>{html.escape(heading(name, part))}</h3>",
+                table(COLUMNS, map(cells_of, own)),
+            ]
     for name, title in FIGURES.items():
         sections.append(f"<h2>{name}: {html.escape(title)}</h2>")
         sections += [image(figures / f"{stem}.png") for stem in drawn.files[name]]

@@ -48,6 +48,12 @@ def parts_of(lines: Sequence[Line]) -> Iterator[tuple[str, str, list[Line]]]:
         yield table, part, list(own)
 
 
+def heading(table: str, part: str) -> str:
+    """The title of a part: "T1, CIFAR10/ResNet20", or "T1's comparison on digits, mlp, R = 5"."""
+    own = part.startswith(("comparison", "selections"))
+    return f"{table}'s {part}" if own else f"{table}, {part}"
+
+
 def markdown(lines: Sequence[Line], problems: Sequence[str]) -> str:
     """All tables on a page, and the records that were left out."""
     texts = ["# The paper's tables from recorded runs", LEGEND]
@@ -55,7 +61,7 @@ def markdown(lines: Sequence[Line], problems: Sequence[str]) -> str:
         texts.append(f"## {table}: {TITLES[table]}")
         for _, part, own in of_table:
             rows = [COLUMNS, ("---",) * len(COLUMNS), *map(cells_of, own)]
-            texts.append(f"### {part}")
+            texts.append(f"### {heading(table, part)}")
             texts.append("\n".join(f"| {' | '.join(map(_escaped, row))} |" for row in rows))
     if problems:
         texts.append("## Records that were left out")
@@ -95,9 +101,9 @@ def print_tables(lines: Sequence[Line]) -> None:
     console = Console(width=max(Console().width, 120))
     for name, part, own in parts_of(lines):
         if not any(line.ours for line in own):
-            print(f"{name}, {part}: no run for its {len(own)} cells")
+            print(f"{heading(name, part)}: no run for its {len(own)} cells")
             continue
-        table = Table(title=f"{name}: {part}", title_justify="left")
+        table = Table(title=heading(name, part), title_justify="left")
         for number, header in enumerate(COLUMNS):
             table.add_column(
                 header,
