@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Iterable
 from typing import Any
 
-from experiments import paper_presets, small_presets
+from experiments import mlp_presets, paper_presets, small_presets
 from experiments.settings import Preset
 from ntk_aug.errors import InputError
 
@@ -16,6 +16,7 @@ def _tables() -> tuple[dict[str, Preset], dict[str, tuple[str, ...]]]:
         "digits-quick": dict(small_presets.of_mlps("digits", "digits", small_presets.DIGITS)),
         "digits-network": dict(small_presets.digits_by_network()),
         "mnist-mlp": dict(small_presets.of_mlps("mnist-mlp", "mnist", small_presets.MNIST)),
+        **mlp_presets.families(),
         "cifar10-resnet20-cpu": dict(small_presets.cifar10_on_cpus()),
         "t1": _joined(map(paper_presets.table_1, paper_presets.COLUMNS)),
         "t2": dict(paper_presets.table_2()),

@@ -33,7 +33,14 @@ MNIST = TrainingConfig(
 )
 
 
-def _small(data: str, training: TrainingConfig, **method: Any) -> Experiment:
+def small_experiment(data: str, training: TrainingConfig, **method: Any) -> Experiment:
+    """An MLP with 128 ReLUs; a selector is augmented by AutoAugment with SVHN's table.
+
+    Args:
+      data: name of the data set.
+      training: its settings.
+      **method: fields of `MethodConfig`; R is 5 unless given.
+    """
     strong = {} if method["selector"] == "none" else {"augment": "autoaugment-svhn"}
     return Experiment(
         data=data,
@@ -53,7 +60,7 @@ def of_mlps(prefix: str, data: str, training: TrainingConfig) -> Iterator[tuple[
         yield (
             f"{prefix}-{name}",
             Preset(
-                _small(data, training, **method),
+                small_experiment(data, training, **method),
                 f"T1's methods, small: {name}",
                 what.get(name, f"all images, and {percent} % by {selector} augmented as well"),
             ),
@@ -67,7 +74,7 @@ def digits_by_network() -> Iterator[tuple[str, Preset]]:
         yield (
             f"digits-coreset-10-{proxy}",
             Preset(
-                _small("digits", DIGITS, **method),
+                small_experiment("digits", DIGITS, **method),
                 "",
                 "coreset by exact gradients of the whole network"
                 + ("" if dimension is None else f", projected to {dimension} dimensions"),

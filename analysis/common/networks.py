@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from analysis.common.options import NetworkOptions
+from analysis.common.options import NetworkOptions, given_epochs
 from ntk_aug import data, models, training
 from ntk_aug.data.splits import SPLITS
 from ntk_aug.errors import InputError, NtkAugError
@@ -28,7 +28,7 @@ class StudiedNetwork(NamedTuple):
 
     Attributes:
       view: of the network.
-      origin: what the summary says of it: `model` and its `options`, `training` and
+      origin: what the summary says of it: `model` and its `options`, `training`, `method` and
         `epochs_done` (None of weights that the user trained), and its `folder` or file.
       trained_on: what a run of this project says of its data; None of weights.
     """
@@ -116,7 +116,7 @@ def training_config(options: NetworkOptions, network: int = 0) -> training.Train
     """The pretraining of one of the networks."""
     entry = models.MODELS.get(options.model)
     defaults = training.TrainingConfig(
-        epochs=15,
+        epochs=max(given_epochs(options), default=15),
         learning_rate=entry.learning_rate if entry else DEFAULT_LEARNING_RATE,
         weight_decay=0.0,
         seed=options.seed + network,
@@ -144,9 +144,13 @@ def initial_view(options: NetworkOptions, train_set: data.Dataset) -> models.Mod
     return view
 
 
-def load_checkpoints(folders: Sequence[str], epoch: int | None) -> list[StudiedNetwork]:
-    """The networks of --checkpoint."""
-    return [_as_studied(training.load_trained_model(folder, epoch=epoch)) for folder in folders]
+def load_checkpoints(folders: Sequence[str], epochs: Sequence[int]) -> list[StudiedNetwork]:
+    """The networks of --checkpoint: each run after each number of epochs, by default its last."""
+    return [
+        _as_studied(training.load_trained_model(folder, epoch=epoch))
+        for folder in folders
+        for epoch in epochs or (None,)
+    ]
 
 
 def load_own_weights(options: NetworkOptions, train_set: data.Dataset) -> list[StudiedNetwork]:
@@ -167,6 +171,7 @@ def load_own_weights(options: NetworkOptions, train_set: data.Dataset) -> list[S
             "model": options.model,
             "options": model_options(options),
             "training": None,
+            "method": None,
             "epochs_done": None,
             "folder": str(path),
         }
@@ -200,6 +205,7 @@ def _as_studied(network: PretrainedNetwork) -> StudiedNetwork:
         "model": config["model"]["name"],
         "options": config["model"]["options"],
         "training": config["training"],
+        "method": config.get("method"),
         "epochs_done": len(network.history),
         "folder": str(network.run.path),
     }

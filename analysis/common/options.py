@@ -8,15 +8,16 @@ from typing import Annotated
 
 import tyro
 
+from ntk_aug.checks import check_at_least
 from ntk_aug.errors import InputError
 from ntk_aug.options import given_overrides, override_options
 from ntk_aug.training import TrainingConfig
 
 PretrainingOptions = override_options(
     TrainingConfig,
-    "Training of a network that is not given; by default 15 epochs without augmentation, at the "
-    "model's learning rate (MLP 0.05, ResNets 0.1).",
-    leave_out=("seed",),
+    "Training of a network that is not given; by default without augmentation, at the model's "
+    "learning rate (MLP 0.05, ResNets 0.1).",
+    leave_out=("seed", "epochs"),
 )
 
 
@@ -42,8 +43,9 @@ class NetworkOptions:
     weights: tuple[str, ...] = ()
     """Trained weights of --model, instead of pretraining: an npz file of named arrays, or a folder
     of orbax; several are several networks. See models.load_weights for the names."""
-    epoch: int | None = None
-    """Which checkpoint of those runs, by epochs of training; default: the last."""
+    epochs: int | None = None
+    """Epochs of pretraining, by default 15; or which checkpoint of --checkpoint, by default the
+    last."""
     cache: str = "runs/pretrained"
     """Folder of pretrained networks, found again by their full configuration."""
     seed: int = 0
@@ -85,8 +87,17 @@ def check_network_options(
                 f"--{name.replace('_', '-')} is for pretraining, but the networks of {source} are "
                 "trained already"
             )
-    if options.epoch is not None and not checkpoint:
-        raise InputError("--epoch chooses a checkpoint of --checkpoint, which is not given")
+    if options.weights and given_epochs(options):
+        raise InputError("--epochs is for pretraining or --checkpoint, not for --weights")
+    for epochs in given_epochs(options):
+        check_at_least(epochs, 0, "--epochs")
+
+
+def given_epochs(options: NetworkOptions) -> tuple[int, ...]:
+    """The numbers of --epochs, of which a command may take several; empty if not given."""
+    if options.epochs is None:
+        return ()
+    return options.epochs if isinstance(options.epochs, tuple) else (options.epochs,)
 
 
 def check_memory(memory_gib: float) -> None:

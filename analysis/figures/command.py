@@ -60,5 +60,5 @@ def figure_lines(drawn: Drawn) -> Sequence[str]:
         told = [f"{len(files)} drawn"] if files else []
         if name in drawn.missing:
             told.append(drawn.missing[name] if files else f"not drawn: {drawn.missing[name]}")
-        lines.append(f"{name:<5}{title}: {'; '.join(told)}")
+        lines.append(f"{name:<8}{title}: {'; '.join(told)}")
     return lines

@@ -13,9 +13,11 @@ from analysis.figures.images import draw_images, indices_csv, load_images, most_
 from analysis.figures.overlaps import draw_epoch_overlaps, draw_top_overlaps
 from analysis.figures.speed import draw_speed_ups
 from analysis.recorded.families import Family
+from analysis.spectrum.figure_of_epochs import draw_epochs
 from analysis.spectrum.figures import draw_overview
+from analysis.spectrum.followed import followed_runs
 from ntk_aug.errors import NtkAugError
-from ntk_aug.records import replacing
+from ntk_aug.records import read_json, replacing
 from ntk_aug.spectrum import SpectrumStudy
 
 TITLES = {
@@ -27,6 +29,7 @@ TITLES = {
     "F6": "the most often selected examples",
     "F7a": "overlap of both selections from the same network",
     "F7bc": "accuracy over that of max-loss, and against the share selected",
+    "Epochs": "singular values and the labels' alignment over training (not in the paper)",
 }
 """What each figure shows."""
 _OF_FAMILIES: dict[str, tuple[Callable[[Family], Figure | None], str]] = {
@@ -88,13 +91,20 @@ def _distinct(families: Sequence[Family], name: str) -> list[Family]:
 def _draw_studies(folder: Path, studies: Sequence[Path], drawn: Drawn) -> None:
     for path in studies:
         try:
-            figure = draw_overview(SpectrumStudy.load(path / "spectrum.npz"))
+            study = SpectrumStudy.load(path / "spectrum.npz")
+            runs = followed_runs(study, read_json(path / "summary.json"))
         except NtkAugError as error:
             drawn.problems.append(f"{path.name}: {error}")
             continue
-        _save(folder, drawn, "F1", path.name, figure)
+        except (KeyError, TypeError, IndexError):
+            drawn.problems.append(f"{path.name}: summary.json does not belong to spectrum.npz")
+            continue
+        name, figure = ("Epochs", draw_epochs(runs)) if runs else ("F1", draw_overview(study))
+        _save(folder, drawn, name, path.name, figure)
     if not drawn.files["F1"]:
         drawn.missing["F1"] = "no spectrum study (spectrum.npz)"
+    if not drawn.files["Epochs"]:
+        drawn.missing["Epochs"] = "no spectrum study over several --epochs"
 
 
 def _draw_examples(

@@ -99,13 +99,13 @@ def find_families(groups: Sequence[Group]) -> list[Family]:
     found: list[Family] = []
     for own in by_settings.values():
         none, everything = (reference(own[0], groups, name) for name in ("none", "all"))
-        found.append(Family(*_title(own[0]), tuple(own), none, everything))
+        found.append(Family(*_title(own), tuple(own), none, everything))
     used = [group for family in found for group in family.groups]
     for group in groups:
         if group not in used and group.settings["method.selector"] == "all":
-            found.append(Family(*_title(group), (), reference(group, groups, "none"), group))
+            found.append(Family(*_title([group]), (), reference(group, groups, "none"), group))
     used = [group for family in found for group in family.groups]
-    found += [Family(*_title(group), (), group, None) for group in groups if group not in used]
+    found += [Family(*_title([group]), (), group, None) for group in groups if group not in used]
     return _with_own_titles(found)
 
 
@@ -121,17 +121,18 @@ def _name_of(group: Group) -> str:
     return ", ".join([*told, settings["model.name"]])
 
 
-def _title(group: Group) -> tuple[str, str]:
-    settings = group.settings
-    if settings["method.train_on"] == "subset":
-        table = "T2"
-    elif settings.get("method.placement", "append") != "append":
+def _title(groups: Sequence[Group]) -> tuple[str, str]:
+    settings = groups[0].settings
+    placements = {group.settings.get("method.placement", "append") for group in groups}
+    if placements != {"append"}:
         table = "T3"
+    elif settings["method.train_on"] == "subset":
+        table = "T2"
     else:
         table = "T7" if settings.get("method.reselect_every") == 1 else "T1"
     every = settings.get("method.reselect_every")
     told = "" if every is None else f", R = {every}"
-    return table, f"comparison on {_name_of(group)}{told}"
+    return table, f"comparison on {_name_of(groups[0])}{told}"
 
 
 def _with_own_titles(families: list[Family]) -> list[Family]:

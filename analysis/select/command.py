@@ -15,7 +15,7 @@ from analysis.common.networks import (
     pretrain,
     training_config,
 )
-from analysis.common.options import earlier_output
+from analysis.common.options import earlier_output, given_epochs
 from analysis.select.cost import print_cost
 from analysis.select.figures import sheet_examples
 from analysis.select.inputs import examples_program, group_budgets, select
@@ -44,7 +44,7 @@ def run_select(options: SelectOptions) -> None:
     records.check_free_folder(options.out, marker=MARKER, overwrite=options.overwrite)
     check_options(options)
     checkpoint = () if options.checkpoint is None else (options.checkpoint,)
-    trained = load_checkpoints(checkpoint, options.epoch)
+    trained = load_checkpoints(checkpoint, given_epochs(options))
     recorded = trained[0].trained_on if trained else None
     train, test = load_splits(options, recorded, classes=options.classes)
     # What cannot be selected is told before anything is trained, by a network of the same kind.

@@ -19,13 +19,13 @@ from analysis.common.networks import (
 from analysis.common.options import earlier_output
 from analysis.spectrum.accuracy import accuracy_counts
 from analysis.spectrum.cost import check_size, print_cost, print_neural_tangents_cost
+from analysis.spectrum.followed import summarised_parts
 from analysis.spectrum.inputs import StudyInputs, load_inputs, preprocessing
 from analysis.spectrum.options import SpectrumOptions, check_options, memory_bytes
 from analysis.spectrum.output import draw_outputs, print_table, write_study
 from ntk_aug import augment, data, models, ntk, records, spectrum, training
 from ntk_aug.aliases import Augmentation
 from ntk_aug.checks import check_count
-from ntk_aug.jacobian.outputs import LABELLED_ROWS
 from ntk_aug.progress import progress_bars
 from ntk_aug.spectrum.accuracy import UNCERTAIN_SHARE
 from ntk_aug.spectrum.augmented_versions import AugmentedVersions
@@ -41,7 +41,7 @@ def run_spectrum(options: SpectrumOptions) -> None:
     records.check_free_folder(options.out, marker=MARKER, overwrite=options.overwrite)
     check_options(options)
     augmentations = {spec: augment.build_augmentation(spec) for spec in options.augment}
-    runs = load_checkpoints(options.checkpoint, options.epoch)
+    runs = load_checkpoints(options.checkpoint, options.epochs)
     inputs = load_inputs(options, runs)
     check_augmented(inputs.study, options.augment)
     runs = runs or load_own_weights(options, inputs.train)
@@ -66,7 +66,7 @@ def run_spectrum(options: SpectrumOptions) -> None:
             [network.view for network in networks],
             data.unit_range(inputs.study.images),
             augmentations,
-            labels=inputs.study.labels if options.rows in LABELLED_ROWS else None,
+            labels=inputs.study.labels,
             indices=inputs.study.indices,
             preprocess=preprocessing(inputs),
             draws=options.draws,
@@ -147,7 +147,7 @@ def describe(
 ) -> dict:
     """The content of summary.json."""
     descriptions = {spec: augment.describe_augmentation(spec) for spec in options.augment}
-    return {
+    summary = {
         "options": asdict(options),
         "data": {
             "name": inputs.study.name,
@@ -170,15 +170,17 @@ def describe(
         "num_bins": study.num_bins,
         "left_baseline": study.left_baseline,
         "right_baseline": study.right_baseline,
-        "augmentations": [
-            {"description": descriptions[item.name], **_as_dict(item)}
-            for item in spectrum.summarize_study(study)
-        ],
         "accuracy": _accuracy(study),
         "kernel_agreement": agreement,
         "environment": records.environment(),
         "seconds": seconds,
     }
+    summary["augmentations"] = [
+        {"part": name, "description": descriptions[item.name], **_as_dict(item)}
+        for name, part in summarised_parts(study, summary)
+        for item in spectrum.summarize_study(part)
+    ]
+    return summary
 
 
 def _accuracy(study: spectrum.SpectrumStudy) -> dict:

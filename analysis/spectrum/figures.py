@@ -1,6 +1,7 @@
 """The figures of the spectrum study, in the form of the paper's Figure 1."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -10,7 +11,7 @@ from matplotlib.figure import Figure
 from analysis.common.figures import COLORS, STYLE
 from analysis.spectrum.accuracy import flagged_bins
 from ntk_aug.spectrum import SpectrumStudy, summarize_study
-from ntk_aug.spectrum.summary import AugmentationSummary
+from ntk_aug.spectrum.summary import AugmentationSummary, MeanAndSpread
 
 
 def draw_augmentation(study: SpectrumStudy, item: AugmentationSummary) -> Figure:
@@ -19,14 +20,14 @@ def draw_augmentation(study: SpectrumStudy, item: AugmentationSummary) -> Figure
         figure = Figure(figsize=(10.5, 3.2), layout="constrained")
         absolute, relative, angle = figure.subplots(1, 3)
         bins = _bin_numbers(study)
-        _line(absolute, bins, item.bins["difference"], COLORS[0])
+        draw_line(absolute, bins, item.bins["difference"], COLORS[0])
         absolute.set_ylabel("mean difference of singular values")
-        _line(relative, bins, item.bins["relative_difference"], COLORS[0], scale=100)
+        draw_line(relative, bins, item.bins["relative_difference"], COLORS[0], scale=100)
         relative.set_ylabel("relative difference (%)")
         for axes in (absolute, relative):
             axes.axhline(0, color="black", linewidth=0.8)
-        _line(angle, bins, item.bins["left_angle"], COLORS[0], label="left (outputs)")
-        _line(angle, bins, item.bins["right_angle"], COLORS[1], label="right (weights)")
+        draw_line(angle, bins, item.bins["left_angle"], COLORS[0], label="left (outputs)")
+        draw_line(angle, bins, item.bins["right_angle"], COLORS[1], label="right (weights)")
         angle.plot(bins, study.left_baseline, "--", color=COLORS[0], linewidth=1)
         angle.plot(bins, study.right_baseline, "--", color=COLORS[1], linewidth=1)
         angle.plot([], [], "--", color="grey", linewidth=1, label="random subspaces")
@@ -52,12 +53,12 @@ def draw_overview(study: SpectrumStudy) -> Figure:
             color = COLORS[number % len(COLORS)]
             own = flagged_bins(study, number)
             uncertain |= own
-            _line(relative, bins, item.bins["relative_difference"], color, scale=100, hollow=own)
-            _line(angle, bins, item.bins["left_angle"], color, label=item.name, hollow=own)
+            draw_line(
+                relative, bins, item.bins["relative_difference"], color, scale=100, hollow=own
+            )
+            draw_line(angle, bins, item.bins["left_angle"], color, label=item.name, hollow=own)
         relative.axhline(0, color="black", linewidth=0.8)
-        # Linear up to 1 %, logarithmic beyond: small and large augmentations both show.
-        relative.set_yscale("symlog", linthresh=1)
-        relative.yaxis.set_major_formatter("{x:g}")
+        scale_changes(relative)
         relative.set_ylabel("relative difference of singular values (%)")
         angle.plot(bins, study.left_baseline, "--", color="grey", label="random subspaces")
         _angle_axis(angle)
@@ -68,8 +69,17 @@ def draw_overview(study: SpectrumStudy) -> Figure:
     return figure
 
 
-def _line(axes: Axes, bins, values, color, *, scale=1.0, label=None, hollow=None) -> None:
-    """A line with its spread; `hollow` marks uncertain values."""
+def draw_line(
+    axes: Axes,
+    bins: np.ndarray,
+    values: MeanAndSpread,
+    color: Any,
+    *,
+    scale: float = 1.0,
+    label: str | None = None,
+    hollow: np.ndarray | None = None,
+) -> None:
+    """Draws a line with its spread; `hollow` marks the bins with uncertain values."""
     mean, std = scale * values.mean, scale * values.std
     axes.plot(bins, mean, "o-", color=color, markersize=2.5, linewidth=1.2, label=label)
     if hollow is not None and hollow.any():
@@ -84,6 +94,12 @@ def _line(axes: Axes, bins, values, color, *, scale=1.0, label=None, hollow=None
         )
     if np.isfinite(std).any():
         axes.fill_between(bins, mean - std, mean + std, color=color, alpha=0.2, linewidth=0)
+
+
+def scale_changes(axes: Axes) -> None:
+    """Scales an axis in per cent linearly up to 1 %, logarithmically beyond: all changes show."""
+    axes.set_yscale("symlog", linthresh=1)
+    axes.yaxis.set_major_formatter("{x:g}")
 
 
 def _angle_axis(axes: Axes) -> None:

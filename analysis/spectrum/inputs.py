@@ -1,5 +1,7 @@
 """The images of a spectrum study, and those that its networks are trained on."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -37,7 +39,19 @@ def load_inputs(options: SpectrumOptions, runs: list[StudiedNetwork]) -> StudyIn
     n = options.n if options.n is not None else min(300, int(available))
     key = jax.random.fold_in(jax.random.key(options.seed), 2)
     study = data.draw_examples(key, train, n, per_class=options.per_class)
-    return StudyInputs(study if options.pretrain_on == "study" else train, test, study)
+    inputs = StudyInputs(study if options.pretrain_on == "study" else train, test, study)
+    if recorded and recorded["name"] == train.name:
+        inputs = StudyInputs(*(_numbered(split, recorded["class_names"]) for split in inputs))
+    return inputs
+
+
+def _numbered(dataset: data.Dataset, outputs: Sequence[str]) -> data.Dataset:
+    """Numbers labels by the network's outputs, where only some of its classes were chosen."""
+    names = dataset.class_names
+    if names == tuple(outputs) or not set(names) <= set(outputs):
+        return dataset
+    places = np.array([list(outputs).index(name) for name in names], np.int32)
+    return replace(dataset, labels=places[dataset.labels], class_names=tuple(outputs))
 
 
 def preprocessing(inputs: StudyInputs):

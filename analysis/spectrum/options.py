@@ -36,6 +36,9 @@ class SpectrumOptions(NetworkOptions):
     """Draw n images of each class instead of n in all."""
     checkpoint: tuple[str, ...] = ()
     """Folders of training runs to take the networks from, instead of pretraining."""
+    epochs: tuple[int, ...] = ()  # type: ignore[assignment]  # here several may be compared
+    """Epochs of pretraining, by default 15; or which checkpoints of --checkpoint, by default the
+    last. Several are compared: each run is followed over these epochs."""
     networks: int = 1
     """Networks to pretrain, from seeds seed, seed + 1, ..."""
     pretrain_on: str = "classes"
@@ -92,6 +95,13 @@ def check_options(options: SpectrumOptions) -> None:
         check_writable_folder(options.keep_blocks)
     check_augmentations_once(options.augment)
     check_network_options(options, bool(options.checkpoint))
+    if len(options.epochs) > 1 and not options.checkpoint:
+        raise InputError(
+            f"--epochs is {options.epochs}: several are followed in runs of --checkpoint, which "
+            "`python -m experiments run --keep-epochs` trains"
+        )
+    if len(set(options.epochs)) < len(options.epochs):
+        raise InputError(f"--epochs is {options.epochs}, expected none twice")
 
 
 def memory_bytes(options: SpectrumOptions) -> int:

@@ -8,7 +8,9 @@ from rich.table import Table
 
 from analysis.common.figures import save_figure
 from analysis.spectrum.accuracy import accuracy_sentence, flagged_bins
+from analysis.spectrum.figure_of_epochs import draw_epochs
 from analysis.spectrum.figures import draw_augmentation, draw_overview, file_name
+from analysis.spectrum.followed import followed_runs, summarised_parts
 from analysis.spectrum.report import report_html
 from analysis.spectrum.table import MARK_NOTE, TABLE_COLUMNS, agreement_sentence, table_rows
 from ntk_aug import records, spectrum
@@ -22,13 +24,18 @@ def write_study(folder: Path, study: spectrum.SpectrumStudy, summary: Mapping) -
 
 def draw_outputs(folder: Path, study: spectrum.SpectrumStudy, summary: Mapping) -> None:
     """Draws the figures (PNG and PDF) and the report that stands alone."""
-    figures = {"overview": draw_overview(study)}
-    for item in spectrum.summarize_study(study):
-        figures[file_name(item.name)] = draw_augmentation(study, item)
+    runs = followed_runs(study, summary)
+    if runs:
+        figures = {"epochs": draw_epochs(runs)}
+    else:
+        figures = {"overview": draw_overview(study)}
+        for item in spectrum.summarize_study(study):
+            figures[file_name(item.name)] = draw_augmentation(study, item)
     for name, figure in figures.items():
         save_figure(figure, folder / "figures" / name)
     with records.replacing(folder / "report.html") as temporary:
-        temporary.write_text(report_html(study, summary, folder / "figures"), encoding="utf-8")
+        images = [folder / "figures" / f"{name}.png" for name in figures]
+        temporary.write_text(report_html(study, summary, images), encoding="utf-8")
 
 
 def print_table(study: spectrum.SpectrumStudy, summary: Mapping) -> None:
@@ -46,8 +53,10 @@ def print_table(study: spectrum.SpectrumStudy, summary: Mapping) -> None:
     table = Table()
     for header, justify in TABLE_COLUMNS:
         table.add_column(header, justify=justify, no_wrap=True)
-    for row in table_rows(study):
-        table.add_row(*row)
+    parts = summarised_parts(study, summary)
+    for name, part in parts:
+        for row in table_rows(part, name):
+            table.add_row(*row)
     # As wide as its cells, even where that is wider than a terminal: no number is cut short.
     Console(width=Console(width=1000).measure(table).maximum).print(table)
     if any(flagged_bins(study, a).any() for a in range(len(settings.augmentations))):

@@ -1,14 +1,14 @@
 """The report of a spectrum study: one HTML file with its figures inside."""
 
 import html
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from analysis.common.pages import image, page, table
 from analysis.spectrum.accuracy import accuracy_sentence
-from analysis.spectrum.figures import file_name
+from analysis.spectrum.followed import followed_runs, summarised_parts
 from analysis.spectrum.table import TABLE_COLUMNS, agreement_sentence, table_rows
 from ntk_aug.spectrum import SpectrumStudy
 
@@ -32,6 +32,11 @@ and over those without an uncertain value.</li>
 <li><b>uncertain values</b>: share of augmented singular values with an estimated error above 10 %.
 </li>
 </ul>"""
+
+EXPLANATION_OF_EPOCHS = """
+<p>A column is a run, a line one of its epochs. The lowest row is about alignment: the share of the
+one-hot labels, without each output's mean, that lies in the span of a bin's left singular vectors.
+Dashed: if the labels preferred no direction.</p>"""
 
 FLAGS = """
 <ul>
@@ -62,13 +67,13 @@ augmented, are grey in the figures, markers of those values hollow, and numbers 
 *. Spearman is given over all bins and over those without an uncertain value. "-": not known.</p>"""
 
 
-def report_html(study: SpectrumStudy, summary: Mapping, figures: Path) -> str:
-    """The page: table, figures from the folder `figures`, flags, accuracy and settings."""
+def report_html(study: SpectrumStudy, summary: Mapping, figures: Sequence[Path]) -> str:
+    """The page: table, figures, flags, accuracy and settings; the first figure shows all."""
     settings = study.settings
     networks = [
         (
             f"{n['model']} {n['options'] or ''}",
-            f"seed {n['training']['seed']}, {n['training']['epochs']} epochs"
+            f"seed {n['training']['seed']}, {n['epochs_done']} of {n['training']['epochs']} epochs"
             if n["training"]
             else f"weights of {n['folder']}",
             _percent(n["train_accuracy"]),
@@ -90,7 +95,7 @@ def report_html(study: SpectrumStudy, summary: Mapping, figures: Path) -> str:
     ]
     flags = [
         (
-            item["name"],
+            item.get("part", "") + item["name"],
             item["description"],
             _percent(item["null"]),
             _percent(item["tie"]),
@@ -98,14 +103,17 @@ def report_html(study: SpectrumStudy, summary: Mapping, figures: Path) -> str:
         )
         for item in summary["augmentations"]
     ]
+    rows = [
+        row for name, part in summarised_parts(study, summary) for row in table_rows(part, name)
+    ]
     agreement = summary["kernel_agreement"]
     sections = [
         "<h2>What was found</h2>",
-        table([header.replace("\n", ": ") for header, _ in TABLE_COLUMNS], table_rows(study)),
+        table([header.replace("\n", ": ") for header, _ in TABLE_COLUMNS], rows),
         EXPLANATION,
-        image(figures / "overview.png"),
-        "<h2>Each augmentation</h2>",
-        *(image(figures / f"{file_name(name)}.png") for name in settings.augmentations),
+        EXPLANATION_OF_EPOCHS if followed_runs(study, summary) else "",
+        image(figures[0]),
+        *(["<h2>Each augmentation</h2>", *map(image, figures[1:])] if figures[1:] else []),
         "<h2>Flags</h2>",
         table(["augmentation", "what it does", "null", "tie", "gap < ||E||"], flags),
         FLAGS,

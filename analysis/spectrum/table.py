@@ -27,10 +27,11 @@ MARK_NOTE = (
 )
 
 
-def table_rows(study: spectrum.SpectrumStudy) -> list[tuple[str, ...]]:
+def table_rows(study: spectrum.SpectrumStudy, part: str = "") -> list[tuple[str, ...]]:
     """The table's cells, one row per augmentation, under `TABLE_COLUMNS`.
 
-    Numbers of bins that hold an uncertain value of either spectrum have a `MARK`.
+    Numbers of bins that hold an uncertain value of either spectrum have a `MARK`; `part` stands
+    before the names.
     """
     rows: list[tuple[str, ...]] = []
     for a, item in enumerate(spectrum.summarize_study(study)):
@@ -39,7 +40,7 @@ def table_rows(study: spectrum.SpectrumStudy) -> list[tuple[str, ...]]:
         flags = flagged_bins(study, a)
         rows.append(
             (
-                item.name,
+                part + item.name,
                 _number(item.displacement, ".3g"),
                 f"{item.perturbation_norm:.3g}",
                 _number(item.perturbation_bound, ".3g"),

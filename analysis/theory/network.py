@@ -16,6 +16,7 @@ from analysis.common.networks import (
     load_splits,
     pretrain,
 )
+from analysis.common.options import given_epochs
 from analysis.theory.options import TheoryOptions
 from analysis.theory.records import number, ratios_record
 from ntk_aug import augment, coreset, data, jacobian, ntk, theory, training
@@ -59,7 +60,7 @@ def load_inputs(options: TheoryOptions, statements: Collection[str]) -> NetworkI
       InputError: what cannot be used, before anything is trained.
     """
     checkpoint = () if options.checkpoint is None else (options.checkpoint,)
-    trained = load_checkpoints(checkpoint, options.epoch)
+    trained = load_checkpoints(checkpoint, given_epochs(options))
     train, test = load_splits(
         options, trained[0].trained_on if trained else None, classes=options.classes
     )

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ntk_aug.aliases import Array, Float, Float64, Int
+from ntk_aug.aliases import Array, Float, Float64, Int, Labels
 from ntk_aug.checks import check_at_least, check_kernel, check_labels
 from ntk_aug.errors import InputError
 
@@ -47,6 +47,15 @@ def label_alignment(
     Y = _targets(labels, len(left), centered)
     shares = ((left.T @ Y) ** 2).sum(axis=1) / np.sum(Y**2)
     return LabelAlignment(shares, np.cumsum(shares))
+
+
+def label_shares(
+    left: Float64[np.ndarray, "N r"], labels: Labels | None
+) -> Float64[np.ndarray, " r"]:
+    """The centred `label_alignment`'s shares; NaN without labels, or if all are the same."""
+    if labels is None or np.ptp(labels) == 0:
+        return np.full(left.shape[1], np.nan)
+    return label_alignment(left, labels, centered=True).shares
 
 
 def kernel_alignment(

@@ -1,7 +1,7 @@
 """The result of a spectrum study: arrays with named axes, saved in one npz file."""
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 
 import numpy as np
 
@@ -10,8 +10,10 @@ from ntk_aug.errors import InputError
 from ntk_aug.records import StrPath, read_npz, to_json, write_npz
 from ntk_aug.spectrum.bins import bin_means, slices_of
 
-FORMAT = 2
-"""Of saved studies. Format 1 lacks the errors of augmented values and of the baselines."""
+FORMAT = 3
+"""Of saved studies. Format 2 lacks label shares; format 1 also lacks the errors of augmented values
+and of the baselines."""
+_LABEL_SHARES = ("label_shares", "augmented_label_shares")
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,9 @@ class SpectrumStudy:
       augmented_value_error, augmented_uncertain, augmented_rows_norm, augmented_row_error,
         augmented_row_error_median, augmented_row_error_without_flips, augmented_row_error_images,
         augmented_masks_flipped: the same of each augmented version of the images.
+      label_shares, augmented_label_shares: share of the labels' squared norm along each left
+        singular vector, of one-hot labels without each output's mean (see `label_alignment`); NaN
+        without labels, or if all are the same.
       tolerance: sigma at or below which a bin counts as null.
       displacement: eps0, the largest Euclidean distance between an image and its augmentation, in
         units of the network's input.
@@ -97,6 +102,8 @@ class SpectrumStudy:
     augmented_row_error_without_flips: Float64[np.ndarray, "W A D"]
     augmented_row_error_images: Int[np.ndarray, "W A D"]
     augmented_masks_flipped: Int[np.ndarray, "W A D n"]
+    label_shares: Float64[np.ndarray, "W N"]
+    augmented_label_shares: Float64[np.ndarray, "W A D N"]
     tolerance: Float64[np.ndarray, " W"]
     augmented_values: Float64[np.ndarray, "W A D N"]
     difference: Float64[np.ndarray, "W A D B"]
@@ -135,6 +142,16 @@ class SpectrumStudy:
         errors = self.value_error[:, None, None] + self.augmented_value_error
         return bin_means(np.where(np.isnan(errors), np.nan, either), self.bins)
 
+    def of_networks(self, chosen: slice) -> "SpectrumStudy":
+        """The study of some of the networks."""
+        shared = ("settings", "bin_sizes", "displacement")
+        own = {
+            field.name: getattr(self, field.name)[chosen]
+            for field in fields(self)
+            if field.name not in shared and "baseline" not in field.name
+        }
+        return replace(self, **own)
+
     def save(self, path: StrPath) -> None:
         """Writes an npz file: one array per field, `settings` as JSON text, and `format`."""
         arrays = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "settings"}
@@ -157,6 +174,8 @@ class SpectrumStudy:
                 f"{path} has format {version}, this ntk_aug reads formats 1 to {FORMAT}: install a "
                 "newer one"
             )
+        if version < 3:
+            expected -= {*_LABEL_SHARES}
         if version == 1:
             expected = {name for name in expected if not _added_in_format_2(name)}
         if set(arrays) != expected:
@@ -171,6 +190,12 @@ class SpectrumStudy:
         if version == 1:
             arrays |= _unknown_in_format_1(arrays)
             settings["unknown_errors"] = "an earlier version of ntk_aug estimated none"
+        if version < 3:
+            alike = ("values", "augmented_values")
+            arrays |= {
+                name: np.full_like(arrays[of], np.nan)
+                for name, of in zip(_LABEL_SHARES, alike, strict=True)
+            }
         return cls(settings=StudySettings(**settings), **arrays)
 
 

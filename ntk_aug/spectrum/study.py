@@ -21,6 +21,7 @@ from ntk_aug.ntk.triples import DEFAULT_MEMORY_BYTES
 from ntk_aug.randomness import as_key
 from ntk_aug.records import StrPath
 from ntk_aug.spectrum.accuracy import InputsRounding, RoundingMeter, uncertain_values, value_errors
+from ntk_aug.spectrum.alignment import label_shares
 from ntk_aug.spectrum.augmented_versions import (
     AugmentationsLike,
     AugmentedVersions,
@@ -68,7 +69,8 @@ def study_spectrum(
       augmentations: a name such as "noise:0.5", several names, or a mapping from the names in the
         result to functions (key, image) -> image or to such names. Images stay in [0, 1] unless the
         augmentation declares `augment.leaves_unit_range`.
-      labels: [n]; needed for `jacobian.LABELLED_ROWS` only.
+      labels: [n]; needed for `jacobian.LABELLED_ROWS`, and for the labels' alignment with the
+        singular vectors.
       indices: position of each image in its data set, folded into its augmentation key; default 0
         .. n-1.
       preprocess: from a batch of images in [0, 1] to the network's inputs, such as normalisation;
@@ -114,6 +116,7 @@ def study_spectrum(
         labels = check_labels(labels, n, num_outputs)
     elif rows in LABELLED_ROWS:
         raise InputError(f"rows {rows!r} need labels")
+    of_rows = labels if rows in LABELLED_ROWS else None
     for _ in versions(1):  # an augmentation that fails should fail now
         pass
 
@@ -137,9 +140,12 @@ def study_spectrum(
     report_rounding = counter(progress, "rounding", len(views) * (1 + len(named) * draws))
     report_spectra = counter(progress, "spectra", int(np.prod(shape)))
     values, tolerances, comparisons = [], [], []
+    shares, augmented_shares = [], []
     plain_rounding, version_rounding, unknown = [], [], ""
     for w, (view, engine) in enumerate(zip(views, engines, strict=True)):
-        measure = RoundingMeter(view, engine, example, labels, rows=rows, memory_bytes=memory_bytes)
+        measure = RoundingMeter(
+            view, engine, example, of_rows, rows=rows, memory_bytes=memory_bytes
+        )
         plain_rounding.append(measure(inputs))
         unknown = measure.unknown or unknown
         report_rounding(1)
@@ -151,7 +157,7 @@ def study_spectrum(
                 drawn[:] = [version]
                 yield version
 
-        pairs = route.pairs(view, engine, inputs, kept(versions(draws)), labels, progress)
+        pairs = route.pairs(view, engine, inputs, kept(versions(draws)), of_rows, progress)
         for position, pair in enumerate(pairs):
             (version,) = drawn
             version_rounding.append(measure(version))
@@ -162,6 +168,8 @@ def study_spectrum(
                 )
                 values.append(pair.plain.values)
                 tolerances.append(tolerance)
+                shares.append(label_shares(pair.plain.left, labels))
+            augmented_shares.append(label_shares(pair.augmented.left, labels))
             comparisons.append(compare_bins(pair, bins, tolerance))
             a, d = divmod(position, draws)
             displacement[a, d] = distances(version, inputs).max()
@@ -217,6 +225,8 @@ def study_spectrum(
             for name, value in _rounding_fields(version_rounding, stacked).items()
         },
         tolerance=np.array(tolerances),
+        label_shares=np.stack(shares),
+        augmented_label_shares=stacked(augmented_shares),
         displacement=displacement,
         perturbation_bound=bound,
         left_baseline=left[0],

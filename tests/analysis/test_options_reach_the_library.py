@@ -205,7 +205,7 @@ def test_a_checkpoint_is_loaded_at_its_epoch(monkeypatch, tmp_path):
         raise InputError("as far as this")
 
     monkeypatch.setattr(training, "load_trained_model", load_trained_model)
-    options = ("--checkpoint", "somewhere", "--epoch", 3, "--out", tmp_path / "out")
+    options = ("--checkpoint", "somewhere", "--epochs", 3, "--out", tmp_path / "out")
     assert analysis_of("select", *options) == 2
     assert asked == [("somewhere", 3)]
 
@@ -215,7 +215,7 @@ def test_the_defaults_of_a_selection():
     expected = {
         "data": None,
         "model": "mlp",
-        "epoch": None,
+        "epochs": None,
         "seed": 0,
         "classes": (),
         "selector": "coreset",

@@ -207,8 +207,11 @@ def test_a_selection_at_own_weights_of_an_nnx_module(own, folder):
             "of another shape: first/bias is (8,), expected (5,), ",
         ),
         (("--weights", "w.npz"), "does not fit the network; missing: hidden/bias, hidden/kernel, "),
-        (("--weights", "w.npz", "--epochs", "3"), "--epochs is for pretraining, but the networks"),
-        (("--weights", "w.npz", "--epoch", "3"), "--epoch chooses a checkpoint of --checkpoint"),
+        (("--weights", "w.npz", "--momentum", "0"), "--momentum is for pretraining, but the netw"),
+        (
+            ("--weights", "w.npz", "--epochs", "3"),
+            "--epochs is for pretraining or --checkpoint, ",
+        ),
         (("--weights", "w.npz", "--checkpoint", "."), "--checkpoint and --weights exclude each"),
     ],
 )

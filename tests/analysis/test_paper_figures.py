@@ -168,7 +168,7 @@ def test_figures_are_written_as_png_and_pdf_and_missing_ones_are_told(
         for name in names:
             assert (out / f"{name}.png").stat().st_size > 1000
             assert (out / f"{name}.pdf").read_bytes().startswith(b"%PDF")
-    assert told["not_drawn"].keys() == {"F1", "F4"}
+    assert told["not_drawn"].keys() == {"F1", "F4", "Epochs"}
     assert "not drawn: no spectrum study" in capsys.readouterr().out
 
 

@@ -201,7 +201,7 @@ def digits_run(tmp_path):
         (["--n", "5000"], "--n (images) is 5000, expected 1 to 1438"),
         (["--width", "2"], "J has 600 rows and 160 columns"),
         (["--n", "1400", "--width", "100"], "take 1.6 GiB, expected at most 1: take fewer"),
-        (["--checkpoint", "nowhere", "--epochs", "3"], "--epochs is for pretraining"),
+        (["--checkpoint", "nowhere", "--momentum", "0.5"], "--momentum is for pretraining"),
         (["--from", "nowhere"], "nowhere is no folder"),
     ],
 )

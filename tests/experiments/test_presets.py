@@ -139,6 +139,33 @@ def test_small_groups():
     assert PRESETS["digits-coreset-10-network"].experiment.method.proxy == "network"
 
 
+def test_comparisons_with_an_mlp_change_what_the_papers_change():
+    tenth = PRESETS["mnist-mlp-coreset-10"].experiment
+    for size in (5, 30):
+        other = ("max-loss",) if size == 30 else ()
+        method = dataclasses.replace(tenth.method, fraction=size / 100, also_record=other)
+        expected = dataclasses.replace(tenth, method=method)
+        assert PRESETS[f"mnist-t1-coreset-{size}"].experiment == expected
+    versions = {
+        "none": ("none", "append", 0.01),
+        "in-place": ("autoaugment-svhn", "in-place", 0.01),
+        "in-place-twice": ("autoaugment-svhn", "in-place", 0.02),
+        "append": ("autoaugment-svhn", "append", 0.01),
+    }
+    for selector in ("random", "coreset"):
+        for version, expected in versions.items():
+            method = PRESETS[f"mnist-t3-{selector}-{version}"].experiment.method
+            assert (method.augment, method.placement, method.fraction) == expected
+            assert (method.selector, method.train_on) == (selector, "subset")
+    for name, sizes in (("mnist", (0.2, 0.5)), ("digits", (1, 5))):
+        rows = [f"{m}-{size}" for size in sizes for m in ("random", "max-loss", "coreset")]
+        assert GROUPS[f"{name}-t7"] == tuple(f"{name}-t7-{row}" for row in ("none", *rows))
+        for preset in GROUPS[f"{name}-t7"]:
+            experiment = PRESETS[preset].experiment
+            assert experiment.training.weak_every == 1
+            assert experiment.method.selector == "none" or experiment.method.reselect_every == 1
+
+
 def test_groups_hold_presets_and_hide_none():
     assert not set(GROUPS) & set(PRESETS)
     assert {name for members in GROUPS.values() for name in members} == set(PRESETS)

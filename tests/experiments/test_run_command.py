@@ -128,7 +128,7 @@ def test_a_dry_run_says_what_it_comes_to_and_writes_nothing(
         (["digits-mlp", "--selector", "corset"], "did you mean 'coreset'?"),
         (["digits-mlp", "--selector", "random"], "expected exactly one of them"),
         (["digits-mlp", "--selector", "given"], "expected a subset with selector 'given'"),
-        (["digits-coreset-10", "--count", "9"], "a budget of 9 gives class"),
+        (["digits-coreset-10", "--count", "9"], "a budget of 9 leaves class"),
         (["digits-coreset-10", "--fraction", "0"], "fraction is 0.0, expected more than 0"),
         (["digits-coreset-10", "--count", "5000"], "count (examples to select) is 5000"),
         (["digits-mlp", "--classes", "0", "ten"], "digits has no class 'ten'"),

@@ -177,10 +177,10 @@ def as_format_1(source, target):
     """Writes what the version before wrote: no errors of augmented values and of baselines."""
     with np.load(source) as saved:
         arrays = dict(saved)
-    for name in (*(f"augmented_{name}" for name in ADDED), "format"):
+    for name in (*(f"augmented_{name}" for name in (*ADDED, "label_shares")), "format"):
         del arrays[name]
-    for side in ("left", "right"):
-        del arrays[f"{side}_baseline_error"]
+    for name in ("left_baseline_error", "right_baseline_error", "label_shares"):
+        del arrays[name]
     settings = json.loads(str(arrays["settings"]))
     del settings["unknown_errors"]
     np.savez(target, **{**arrays, "settings": np.array(json.dumps(settings))})
@@ -200,18 +200,19 @@ def test_a_study_of_the_version_before_is_read_and_its_gaps_are_not_known(studie
             assert value.shape == new.shape
             assert value.dtype == new.dtype
             assert not np.isfinite(value).any() or (value == value.flat[0]).all()
-        elif field.name.endswith("baseline_error"):
+        elif field.name.endswith("baseline_error") or field.name == "label_shares":
             assert np.isnan(value).all()
         else:
             np.testing.assert_array_equal(value, new)
     assert np.isnan(old.augmented_value_error).all()
     assert old.augmented_uncertain.all()
     assert (old.augmented_masks_flipped == -1).all()
+    assert np.isnan(study.label_shares).all()  # the study has no labels
 
 
 def test_a_study_of_a_later_version_is_refused_with_what_to_do(studies, tmp_path):
     studies[0].save(tmp_path / "new.npz")
     with np.load(tmp_path / "new.npz") as saved:
-        np.savez(tmp_path / "later.npz", **{**saved, "format": np.array(3)})
-    with pytest.raises(InputError, match=r"format 3, .* reads formats 1 to 2: install a newer"):
+        np.savez(tmp_path / "later.npz", **{**saved, "format": np.array(4)})
+    with pytest.raises(InputError, match=r"format 4, .* reads formats 1 to 3: install a newer"):
         spectrum.SpectrumStudy.load(tmp_path / "later.npz")
