@@ -1,7 +1,8 @@
 """The paper's comparisons with an MLP, on MNIST and digits: minutes on CPUs in place of days."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 from experiments.paper_presets import METHODS
 from experiments.settings import Preset
@@ -34,7 +35,7 @@ def mnist_table_1() -> Iterator[tuple[str, Preset]]:
 
 def mnist_table_3() -> Iterator[tuple[str, Preset]]:
     """T3's placements: training on a subset that is not augmented, in place, or appended to."""
-    versions = {
+    versions: Mapping[str, dict[str, Any]] = {
         "none": {"augment": "none"},
         "in-place": {"placement": "in-place"},
         "in-place-twice": {"placement": "in-place", "fraction": 2 * T3_FRACTION},

@@ -1,6 +1,7 @@
 """Runs a command of a command-line program, and reports a user's mistakes in one line."""
 
 import contextlib
+import difflib
 import io
 import itertools
 import os
@@ -61,7 +62,7 @@ def run_program(
 
 
 def _one_line(box: str) -> str:
-    """The message and the first suggested option from the box that tyro prints.
+    """The message and the nearest suggested option from the box that tyro prints.
 
     Without a terminal tyro draws rules only, and the title is a section of its own.
     """
@@ -74,7 +75,9 @@ def _one_line(box: str) -> str:
     for title, *options in sections[1:]:
         if title == "Perhaps you meant:":
             suggested = [line.split()[0] for line in options if line.startswith("--")]
-            message += f" (did you mean {suggested[0]}?)" if suggested else ""
+            given = next((w.strip(",") for w in message.split() if w.startswith("--")), "")
+            nearest = difflib.get_close_matches(given, suggested, n=1, cutoff=0)
+            message += f" (did you mean {nearest[0]}?)" if nearest else ""
     return message
 
 

@@ -20,8 +20,8 @@ from ntk_aug.training.pretrained import PretrainedNetwork
 GIVEN = SelectOptions(
     width=3,
     activation="tanh",
+    epochs=4,
     pretraining=PretrainingOptions(
-        epochs=4,
         batch_size=7,
         learning_rate=0.3,
         momentum=0.4,

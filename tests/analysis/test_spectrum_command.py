@@ -127,7 +127,7 @@ def test_a_study_of_the_version_before_is_redrawn_and_says_what_it_lacks(
             if name == "augmented_values"
             or not (name.startswith("augmented_") or (name.endswith("_error") and "base" in name))
         }
-    del arrays["format"]
+    del arrays["format"], arrays["label_shares"]
     settings = json.loads(str(arrays["settings"]))
     del settings["unknown_errors"]
     np.savez(old / "spectrum.npz", **{**arrays, "settings": np.array(json.dumps(settings))})

@@ -119,7 +119,7 @@ def test_a_dry_run_says_what_it_comes_to_and_writes_nothing(
     ("arguments", "message"),
     [
         (["digits"], "unknown preset 'digits'; the nearest are digits-"),
-        (["digits-mlp", "--epoch", "3"], "did you mean --decay-epochs?"),
+        (["digits-mlp", "--epoch", "3"], "did you mean --epochs?"),
         (["digits-mlp", "--learning-rate", "fast"], "Error parsing --learning-rate"),
         (["digits-mlp", "--momentum", "2"], "momentum is 2.0, expected 0 <= momentum < 1"),
         (["digits-mlp", "--schedule", "cosin"], "did you mean 'cosine'?"),
