@@ -61,16 +61,19 @@ def time_lines(families: Sequence[Family]) -> Iterator[Line]:
         settings = group.settings
         if settings["method.selector"] in ("random", "given"):
             continue
-        seconds = [np.mean(run.selection_seconds) for run in group.runs if run.selection_seconds]
-        if not seconds:
+        # The time of a selection that is recorded beside the run's own would count as well.
+        runs = [run for run in group.runs if not run.config["method"].get("also_record")]
+        runs = [run for run in runs if run.selection_seconds]
+        if not runs:
             continue
-        threads = [run.environment.get("cpu_count") or 1 for run in group.runs]
+        seconds = [np.mean(run.selection_seconds) for run in runs]
+        threads = [run.environment.get("cpu_count") or 1 for run in runs]
         every = settings["method.reselect_every"]
         part = family.title.replace("comparison", "selections", 1)
-        row = f"{family.row(group)} of {group.runs[0].num_examples:,}"
+        row = f"{family.row(group)} of {runs[0].num_examples:,}"
         whole = Line("T5", part, row, "s", spread_of(list(map(float, seconds))))
         yield whole._replace(remark="mean over the selections after the first, which compiles")
-        parts = [one / every / p for one, p in zip(seconds, threads, strict=False)]
+        parts = [one / every / p for one, p in zip(seconds, threads, strict=True)]
         divided = whole._replace(row=f"{row}, divided by p and R", ours=spread_of(parts))
         yield divided._replace(remark=f"p = {threads[0]} processors, R = {every}")
 

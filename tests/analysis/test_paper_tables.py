@@ -135,6 +135,9 @@ def test_times_of_selections_leave_out_the_first_and_divide_by_p_and_r(tmp_path)
     part = "selections on digits, mlp, R = 2"
     assert lines["T5", part, "coreset 10 % of 100"].ours.mean == 6
     assert lines["T5", part, "coreset 10 % of 100, divided by p and R"].ours.mean == 1.5
+    both = replace(method, also_record=("max-loss",))
+    write_run(tmp_path / "b", method=both, seed=1, seconds=(1, 9, 1))
+    assert lines_of(tmp_path)["T5", part, "coreset 10 % of 100"].ours == (6, None, 1)
 
 
 def test_other_data_is_a_comparison_of_its_own(tmp_path):
