@@ -7,6 +7,8 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from markdown_it import MarkdownIt
+
 _PAGE = Template("""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>$title</title><style>
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 70em; margin: 2em auto; padding: 0 1em; }
@@ -34,6 +36,18 @@ def table(headers: Sequence[Any], rows: Iterable[Sequence[Any]]) -> str:
 
     head = f"<tr>{cells('th', headers)}</tr>" if any(headers) else ""
     return "<table>" + head + "".join(f"<tr>{cells('td', row)}</tr>" for row in rows) + "</table>"
+
+
+def markdown(text: str) -> str:
+    """Markdown with tables as HTML; headings are one level lower, and links are their texts."""
+    reader = MarkdownIt("commonmark", {"html": False}).enable("table")
+    tokens = reader.parse(text)
+    for token in tokens:
+        if token.type.startswith("heading"):
+            token.tag = f"h{int(token.tag[1:]) + 1}"
+        # What a link points to is not on a page that stands alone.
+        token.children = [t for t in token.children or () if not t.type.startswith("link_")]
+    return reader.renderer.render(tokens, reader.options, {})
 
 
 def image(path: Path) -> str:

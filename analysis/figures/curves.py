@@ -106,7 +106,8 @@ def draw_over_max_loss(family: Family) -> Figure | None:
             own, others = zip(*pairs_by_seed(group, other), strict=True)
             epochs = evaluated_epochs([*own, *others])
             first, second = (at_epochs(runs, epochs, "test_accuracy") for runs in (own, others))
-            mean, std = (first - second).mean(axis=0), (first - second).std(axis=0)
+            mean = (first - second).mean(axis=0)
+            std = (first - second).std(axis=0, ddof=1) if len(first) > 1 else np.zeros_like(mean)
             style = line_style(family, group)
             over.plot(epochs, mean, label=group.size, **style)
             over.fill_between(

@@ -1,5 +1,6 @@
 """All figures from all recorded runs."""
 
+import itertools
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,9 +17,9 @@ from analysis.recorded.families import Family
 from analysis.spectrum.figure_of_epochs import draw_epochs
 from analysis.spectrum.figures import draw_overview
 from analysis.spectrum.followed import followed_runs
+from analysis.spectrum.output import read_study
 from ntk_aug.errors import NtkAugError
-from ntk_aug.records import read_json, replacing
-from ntk_aug.spectrum import SpectrumStudy
+from ntk_aug.records import replacing
 
 TITLES = {
     "F1": "change of singular values, and angle of subspaces, per bin",
@@ -91,14 +92,11 @@ def _distinct(families: Sequence[Family], name: str) -> list[Family]:
 def _draw_studies(folder: Path, studies: Sequence[Path], drawn: Drawn) -> None:
     for path in studies:
         try:
-            study = SpectrumStudy.load(path / "spectrum.npz")
-            runs = followed_runs(study, read_json(path / "summary.json"))
+            study, summary = read_study(path)
         except NtkAugError as error:
             drawn.problems.append(f"{path.name}: {error}")
             continue
-        except (KeyError, TypeError, IndexError):
-            drawn.problems.append(f"{path.name}: summary.json does not belong to spectrum.npz")
-            continue
+        runs = followed_runs(study, summary)
         name, figure = ("Epochs", draw_epochs(runs)) if runs else ("F1", draw_overview(study))
         _save(folder, drawn, name, path.name, figure)
     if not drawn.files["F1"]:
@@ -115,13 +113,17 @@ def _draw_examples(
         rows = most_selected(family)
         if not rows:
             continue
-        with replacing(folder / f"{_file_name('F6', family.title)}.csv") as temporary:
+        stem = _free_stem([path.stem for path in folder.glob("f6-*.csv")], "F6", family.title)
+        with replacing(folder / f"{stem}.csv") as temporary:
             temporary.write_text(indices_csv(rows), encoding="utf-8")
         dataset = load_images(family, data_dir)
         if dataset is None:
             without_images.append(family.name)
+        elif max(row.places.max() for row in rows) >= len(dataset):
+            drawn.problems.append(f"{family.title}: a selection has places beyond the data set")
         else:
-            _save(folder, drawn, "F6", family.title, draw_images(family, rows, dataset))
+            save_figure(draw_images(family, rows, dataset), folder / stem)
+            drawn.files["F6"].append(stem)
     if without_images:
         names = ", ".join(dict.fromkeys(without_images))
         drawn.missing["F6"] = f"places only, the images are not at hand: {names}"
@@ -130,13 +132,14 @@ def _draw_examples(
 
 
 def _save(folder: Path, drawn: Drawn, name: str, title: str, figure: Figure) -> None:
-    stem = _file_name(name, title)
-    number = sum(other == stem or other.startswith(f"{stem}-") for other in drawn.files[name])
-    stem += f"-{number + 1}" if stem in drawn.files[name] else ""
+    stem = _free_stem(drawn.files[name], name, title)
     save_figure(figure, folder / stem)
     drawn.files[name].append(stem)
 
 
-def _file_name(name: str, title: str) -> str:
+def _free_stem(taken: Sequence[str], name: str, title: str) -> str:
+    """A file name from a title, with a number if an earlier figure has that name."""
     words = re.findall(r"[a-z0-9]+", title.lower().replace("comparison on", "").replace("r =", "r"))
-    return "-".join([name.lower(), *words])
+    stem = "-".join([name.lower(), *words])
+    numbered = (f"{stem}-{number}" for number in itertools.count(2))
+    return next(one for one in itertools.chain([stem], numbered) if one not in taken)

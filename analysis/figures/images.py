@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from analysis.common.figures import SHEET_STYLE, show_image
 from analysis.recorded.families import Family
-from analysis.recorded.measures import selection_counts
+from analysis.recorded.measures import times_selected
 from ntk_aug import data
 from ntk_aug.errors import NtkAugError
 
@@ -43,12 +43,12 @@ def most_selected(family: Family) -> list[MostSelected]:
         runs = [run for run in group.runs if run.selections]
         if not runs or group.settings["method.selector"] in ("random", "given"):
             continue
-        counts = [selection_counts(run) for run in runs]
-        size = max(map(len, counts))
-        total = np.sum([np.pad(own, (0, size - len(own))) for own in counts], axis=0)
-        places = np.argsort(-total, kind="stable")[:SHOWN]
+        chosen, times = map(np.concatenate, zip(*map(times_selected, runs), strict=True))
+        places, seed_of = np.unique(chosen, return_inverse=True)
+        total = np.bincount(seed_of, weights=times).astype(int)
+        most = np.argsort(-total, kind="stable")[:SHOWN]
         selections = sum(len(run.selections) for run in runs)
-        found.append(MostSelected(family.row(group), places, total[places], selections))
+        found.append(MostSelected(family.row(group), places[most], total[most], selections))
     return found
 
 

@@ -114,7 +114,7 @@ def recorded_settings(config: Mapping[str, Any]) -> Settings:
         "data.copy": copy,
         "data.fingerprint": data["fingerprint"],
         "data.test": config.get("test"),
-        "data.given": tuple(sorted(name for name, one in given.items() if one is not None)),
+        "data.given": tuple(sorted((name, one) for name, one in given.items() if one is not None)),
         "model.name": model.get("name", "not by name"),
         "model.fingerprint": model.get("fingerprint"),
     }

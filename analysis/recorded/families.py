@@ -43,7 +43,7 @@ class Family(NamedTuple):
     @property
     def trains_on_subset(self) -> bool:
         """Whether the subsets alone are trained on."""
-        return self.groups[0].settings["method.train_on"] == "subset"
+        return any(group.settings["method.train_on"] == "subset" for group in self.subsets)
 
     def of(self, selector: str) -> list[Group]:
         """The groups of a selector."""
@@ -59,7 +59,7 @@ class Family(NamedTuple):
     def _row(self, group: Group) -> str:
         """Selector, size, and the version or placement."""
         settings, row = group.settings, group.label
-        if self.trains_on_subset:
+        if settings["method.train_on"] == "subset":
             row += " strong" if settings["method.augments"] else " weak"
         if settings.get("method.placement", "append") != "append":
             row += f", {settings['method.placement']}"
@@ -78,7 +78,9 @@ def reference(group: Group, groups: Sequence[Group], selector: str) -> Group | N
         settings = other.settings
         if settings["method.selector"] != selector:
             continue
-        names = [name for name in settings if name not in _OF_EACH]
+        # Everything is trained on where all is augmented, also beside training on a subset alone.
+        left_out = (*_OF_EACH, "method.train_on", "method.weights")
+        names = [name for name in settings if name not in left_out]
         if selector == "none":
             names = [name for name in names if not name.startswith("method.")]
         if all(settings[name] == group.settings.get(name) for name in names):

@@ -73,6 +73,12 @@ def told_apart(
     return ", ".join(f"{name.partition('.')[2]} {str(settings[name])[:16]}" for name in names)
 
 
+def on_the_same(one: Settings, other: Settings) -> bool:
+    """Whether runs have the same data and network, with their fingerprints and options."""
+    names = {name for name in {*one, *other} if name.startswith(("data.", "model."))}
+    return all(one.get(name) == other.get(name) for name in names)
+
+
 def group_runs(runs: Sequence[Run]) -> list[Group]:
     """Groups runs by their settings, in an order that does not depend on that of the runs."""
     by_settings: dict[str, list[Run]] = {}

@@ -18,9 +18,14 @@ def speed_ups(group: Group, everything: Group, *, by: str) -> list[float]:
         mean if there is none.
       by: "seconds" (of training, selection and augmentation) or "images" (that were processed).
     """
-    whole = {run.seed: getattr(run, by) for run in everything.runs}
+    counted, others = (
+        [run for run in one.runs if by == "images" or run.is_timed] for one in (group, everything)
+    )
+    if not others:
+        return []
+    whole = {run.seed: getattr(run, by) for run in others}
     mean = float(np.mean(list(whole.values())))
-    took = [(whole.get(run.seed, mean), getattr(run, by)) for run in group.runs]
+    took = [(whole.get(run.seed, mean), getattr(run, by)) for run in counted]
     return [all_took / own for all_took, own in took if own]
 
 
@@ -40,10 +45,10 @@ def gain_shares(group: Group, none: Group, everything: Group) -> list[float]:
     return [100 * (run.accuracy - least) / (most - least) for run in group.runs]
 
 
-def selection_counts(run: Run) -> np.ndarray:
-    """How often each example of the split was selected, [highest place + 1 or more]."""
+def times_selected(run: Run) -> tuple[np.ndarray, np.ndarray]:
+    """The places in the split that were selected at all, [k], ascending, and how often, [k]."""
     chosen = [arrays["indices"] for arrays in run.selections.values()]
-    return np.bincount(np.concatenate(chosen), minlength=run.num_examples)
+    return np.unique(np.concatenate(chosen), return_counts=True)
 
 
 def pairs_by_seed(first: Group, second: Group) -> Iterator[tuple[Run, Run]]:
@@ -63,11 +68,18 @@ def top_overlaps(first: Group, second: Group, tops: Sequence[int]) -> np.ndarray
     rows = []
     for run, other in pairs_by_seed(first, second):
         if run.selections and other.selections:
-            counts = [selection_counts(run), selection_counts(other)]
-            size = max(map(len, counts))
-            one, two = (np.pad(c, (0, size - len(c))) for c in counts)
+            one, two = _counts_of_both(times_selected(run), times_selected(other), run.num_examples)
             rows.append([expected_top_overlap(one, two, top=top) for top in tops])
     return np.array(rows)
+
+
+def _counts_of_both(first, second, num_examples):
+    """Counts [n] of two runs on the same n examples, which may be a part of the split."""
+    places = np.union1d(first[0], second[0])
+    counts = np.zeros((2, max(num_examples, len(places))), np.int64)
+    for row, (own, times) in zip(counts, (first, second), strict=True):
+        row[np.searchsorted(places, own)] = times
+    return counts
 
 
 def recorded_overlaps(run: Run, other: str) -> dict[int, float]:

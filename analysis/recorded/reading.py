@@ -64,6 +64,11 @@ class Run:
         """Images that steps were taken on, augmented ones included."""
         return self.history[-1].examples
 
+    @property
+    def is_timed(self) -> bool:
+        """Whether the seconds are the method's own: none of them went into --also-record."""
+        return not self.config["method"].get("also_record")
+
     @cached_property
     def seconds(self) -> float:
         """Seconds of training, selection and augmentation, without those of evaluation."""

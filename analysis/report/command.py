@@ -17,13 +17,16 @@ from ntk_aug import records
 from ntk_aug.errors import NtkAugError
 
 MARKER = "report.html"
+FINDINGS = "README.md"
+"""What the runs show in words, in the folder of all runs."""
 
 
 @dataclass(frozen=True)
 class ReportOptions:
     """One page that stands alone: what was run, the paper's tables and figures, the theory.
 
-    Reads every record below a folder and trains nothing. Writes report.html, and its figures.
+    Reads every record below a folder and trains nothing. The folder's README.md, if it has one,
+    says what was found and comes first. Writes report.html, and its figures.
     """
 
     runs: str = "results"
@@ -43,12 +46,21 @@ def run_report(options: ReportOptions) -> None:
     found = read_runs(options.runs)
     tables = collect_tables(found)
     theories, problems = read_theories(found.theories, Path(options.runs))
+    findings = Path(options.runs, FINDINGS)
     with records.staged_folder(options.out, marker=MARKER, overwrite=options.overwrite) as folder:
         figures = folder / "figures"
         figures.mkdir()
         drawn = draw_figures(figures, tables.families, found.studies, data_dir=options.data_dir)
         problems = [*found.problems, *drawn.problems, *problems]
-        text = report_html(tables.groups, tables.lines, drawn, figures, theories, problems)
+        text = report_html(
+            tables.groups,
+            tables.lines,
+            drawn,
+            figures,
+            theories,
+            problems,
+            findings.read_text(encoding="utf-8") if findings.is_file() else "",
+        )
         with records.replacing(folder / MARKER) as temporary:
             temporary.write_text(text, encoding="utf-8")
     print_problems(problems)

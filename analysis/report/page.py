@@ -6,7 +6,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from analysis.common.pages import image, page, table
+from analysis.common.pages import image, markdown, page, table
 from analysis.figures.drawing import TITLES as FIGURES
 from analysis.figures.drawing import Drawn
 from analysis.recorded.groups import Group
@@ -30,10 +30,12 @@ def report_html(
     figures: Path,
     theories: Mapping[str, Mapping[str, Any]],
     problems: Sequence[str],
+    findings: str = "",
 ) -> str:
     """The page.
 
     Args:
+      findings: Markdown that stands before all else.
       groups: of all recorded runs.
       lines: of all tables.
       drawn: the figures.
@@ -41,7 +43,8 @@ def report_html(
       theories: content of theory.json by the name of its folder.
       problems: a line for each record that was left out.
     """
-    sections = ["<h2>What was run</h2>", table(RUN_COLUMNS, map(run_row, groups))]
+    sections = [markdown(findings)] if findings else []
+    sections += ["<h2>What was run</h2>", table(RUN_COLUMNS, map(run_row, groups))]
     sections += [f"<p>{html.escape(LEGEND)}</p>"]
     for name, parts in groupby(parts_of(lines), key=lambda part: part[0]):
         sections.append(f"<h2>{name}: {html.escape(TABLES[name])}</h2>")

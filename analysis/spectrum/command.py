@@ -22,10 +22,11 @@ from analysis.spectrum.cost import check_size, print_cost, print_neural_tangents
 from analysis.spectrum.followed import summarised_parts
 from analysis.spectrum.inputs import StudyInputs, load_inputs, preprocessing
 from analysis.spectrum.options import SpectrumOptions, check_options, memory_bytes
-from analysis.spectrum.output import draw_outputs, print_table, write_study
+from analysis.spectrum.output import draw_outputs, print_table, read_study, write_study
 from ntk_aug import augment, data, models, ntk, records, spectrum, training
 from ntk_aug.aliases import Augmentation
 from ntk_aug.checks import check_count
+from ntk_aug.jacobian.outputs import LABELLED_ROWS
 from ntk_aug.progress import progress_bars
 from ntk_aug.spectrum.accuracy import UNCERTAIN_SHARE
 from ntk_aug.spectrum.augmented_versions import AugmentedVersions
@@ -60,13 +61,14 @@ def run_spectrum(options: SpectrumOptions) -> None:
     agreement = None
     if options.compare_kernels:
         agreement = compare_kernels(options, inputs, networks[0].view, augmentations)
+    labelled = options.rows in LABELLED_ROWS
     with progress_bars() as progress:
         study = spectrum.study_spectrum(
             options.seed,
             [network.view for network in networks],
             data.unit_range(inputs.study.images),
             augmentations,
-            labels=inputs.study.labels,
+            labels=inputs.study.labels if inputs.are_outputs or labelled else None,
             indices=inputs.study.indices,
             preprocess=preprocessing(inputs),
             draws=options.draws,
@@ -105,8 +107,7 @@ def check_first_draws(
 
 def redraw(folder: Path) -> None:
     """Draws figures, report and table from the files of an earlier run."""
-    summary = records.read_json(folder / MARKER)
-    study = spectrum.SpectrumStudy.load(folder / "spectrum.npz")
+    study, summary = read_study(folder)
     draw_outputs(folder, study, summary)
     print_table(study, summary)
     print(f"figures  {folder / 'figures'}\nreport   {folder / 'report.html'}")

@@ -37,7 +37,9 @@ def draw_epochs(runs: Sequence[Followed]) -> Figure:
             column[-1].set_xlabel(f"bin of {first.bin_sizes[0]} singular values (1 = largest)")
             for epoch, study in zip(run.epochs, run.studies, strict=True):
                 color = colors[epoch]
-                draw_line(column[0], bins, _exact(bin_means(study.values[0], study.bins)), color)
+                plain = bin_means(study.uncertain[0].astype(float), study.bins) > 0
+                values = _exact(bin_means(study.values[0], study.bins))
+                draw_line(column[0], bins, values, color, hollow=plain)
                 for a, item in enumerate(summarize_study(study)):
                     change, uncertain = item.bins["relative_difference"], flagged_bins(study, a)
                     draw_line(column[1 + a], bins, change, color, scale=100, hollow=uncertain)
@@ -59,6 +61,9 @@ def draw_epochs(runs: Sequence[Followed]) -> Figure:
         for epoch, color in colors.items():
             grid[0, 0].plot([], [], "o-", color=color, markersize=3, label=f"epoch {epoch}")
         grid[0, 0].plot([], [], "--", color="grey", linewidth=1, label="labels spread evenly")
+        if any(study.uncertain_share.any() for run in runs for study in run.studies):
+            hollow = {"color": "grey", "markersize": 3, "markerfacecolor": "white"}
+            grid[0, 0].plot([], [], "o", label="uncertain values", **hollow)
         figure.legend(loc="outside lower center", ncols=6)
     return figure
 

@@ -1,17 +1,16 @@
-"""The networks of a study, and what is summarised of each: runs that are followed over epochs."""
+"""Networks that are shown apart: runs over several epochs, and runs of different methods."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from ntk_aug.spectrum import SpectrumStudy
 
 
 class Followed(NamedTuple):
-    """A run at several epochs.
+    """A run at one or more epochs.
 
     Attributes:
-      title: its method, such as "coreset 10 %".
+      title: its method, such as "coreset 10 %", and its folder if others have that method, too.
       epochs: ascending.
       studies: of its network after each of these epochs.
     """
@@ -22,26 +21,27 @@ class Followed(NamedTuple):
 
 
 def followed_runs(study: SpectrumStudy, summary: Mapping[str, Any]) -> list[Followed]:
-    """The runs of a study over several epochs; empty if it is not one.
+    """The runs of a study over several epochs or of different methods; empty if it is neither.
+
+    Networks of one method that differ in their seed alone are summarised together instead.
 
     Args:
       study: its networks are those of the summary, one run after another.
       summary: the content of summary.json.
     """
-    if len(summary["options"].get("epochs") or ()) < 2:
+    networks = summary["networks"]
+    epochs_of = {network.get("epochs_done") for network in networks}
+    titles = {network["folder"]: _method_title(network) for network in networks}
+    if len(epochs_of) == 1 and len(set(titles.values())) == 1:
         return []
-    by_folder: dict[str, list[int]] = {}
-    for place, network in enumerate(summary["networks"]):
-        by_folder.setdefault(network["folder"], []).append(place)
-    titles = [_method_title(summary["networks"][own[0]]) for own in by_folder.values()]
     found = []
-    for title, (folder, places) in zip(titles, by_folder.items(), strict=True):
-        epochs = {summary["networks"][place]["epochs_done"]: place for place in sorted(places)}
+    for folder, title in titles.items():
+        at = {n["epochs_done"]: i for i, n in enumerate(networks) if n["folder"] == folder}
         found.append(
             Followed(
-                title if titles.count(title) == 1 else f"{title} ({_last_parts(folder)})",
-                tuple(sorted(epochs)),
-                tuple(study.of_networks(slice(epochs[e], epochs[e] + 1)) for e in sorted(epochs)),
+                title if [*titles.values()].count(title) == 1 else f"{title} ({folder})",
+                tuple(sorted(at)),
+                tuple(study.of_networks(slice(at[e], at[e] + 1)) for e in sorted(at)),
             )
         )
     return found
@@ -60,12 +60,8 @@ def summarised_parts(
 
 def _method_title(network: Mapping[str, Any]) -> str:
     """Selector and size of a run, such as "coreset 10 %", "random 100" or "none"."""
-    method = network["method"] or {}
+    method = network.get("method") or {}
     selector = method.get("selector", "none")
     if method.get("fraction") is not None and selector not in ("none", "all"):
         return f"{selector} {100 * method['fraction']:g} %"
     return f"{selector} {method.get('count') or ''}".strip()
-
-
-def _last_parts(folder: str) -> str:
-    return "/".join(Path(folder).parts[-2:])

@@ -17,11 +17,16 @@ FIRST_CLASSES = 3
 
 
 class StudyInputs(NamedTuple):
-    """The images to train on, to test on, and to study."""
+    """The images to train on, to test on, and to study.
+
+    Attributes:
+      are_outputs: whether labels are numbers of the network's outputs, as far as is known.
+    """
 
     train: data.Dataset
     test: data.Dataset
     study: data.Dataset
+    are_outputs: bool = True
 
 
 def load_inputs(options: SpectrumOptions, runs: list[StudiedNetwork]) -> StudyInputs:
@@ -39,10 +44,12 @@ def load_inputs(options: SpectrumOptions, runs: list[StudiedNetwork]) -> StudyIn
     n = options.n if options.n is not None else min(300, int(available))
     key = jax.random.fold_in(jax.random.key(options.seed), 2)
     study = data.draw_examples(key, train, n, per_class=options.per_class)
-    inputs = StudyInputs(study if options.pretrain_on == "study" else train, test, study)
-    if recorded and recorded["name"] == train.name:
-        inputs = StudyInputs(*(_numbered(split, recorded["class_names"]) for split in inputs))
-    return inputs
+    train = study if options.pretrain_on == "study" else train
+    if recorded is None:
+        return StudyInputs(train, test, study)
+    outputs = tuple(recorded["class_names"]) if recorded["name"] == train.name else ()
+    train, test, study = (_numbered(split, outputs) for split in (train, test, study))
+    return StudyInputs(train, test, study, study.class_names == outputs)
 
 
 def _numbered(dataset: data.Dataset, outputs: Sequence[str]) -> data.Dataset:

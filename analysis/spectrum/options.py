@@ -1,6 +1,7 @@
 """The options of `python -m analysis spectrum`, and what can be checked of them without data."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import tyro
@@ -100,6 +101,9 @@ def check_options(options: SpectrumOptions) -> None:
             f"--epochs is {options.epochs}: several are followed in runs of --checkpoint, which "
             "`python -m experiments run --keep-epochs` trains"
         )
+    folders = {Path(folder).resolve() for folder in options.checkpoint}
+    if len(folders) < len(options.checkpoint):
+        raise InputError(f"--checkpoint is {options.checkpoint}, expected no folder twice")
     if len(set(options.epochs)) < len(options.epochs):
         raise InputError(f"--epochs is {options.epochs}, expected none twice")
 

@@ -14,12 +14,32 @@ from analysis.spectrum.followed import followed_runs, summarised_parts
 from analysis.spectrum.report import report_html
 from analysis.spectrum.table import MARK_NOTE, TABLE_COLUMNS, agreement_sentence, table_rows
 from ntk_aug import records, spectrum
+from ntk_aug.errors import BrokenFileError
 
 
 def write_study(folder: Path, study: spectrum.SpectrumStudy, summary: Mapping) -> None:
     """Writes spectrum.npz and summary.json, from which figures, report and table are drawn."""
     study.save(folder / "spectrum.npz")
     records.write_json(folder / "summary.json", summary)
+
+
+_NEEDED = ("options", "data", "networks", "augmentations", "accuracy", "environment", "seconds")
+
+
+def read_study(folder: Path) -> tuple[spectrum.SpectrumStudy, dict]:
+    """Reads what `write_study` wrote.
+
+    Raises:
+      InputError: a file is missing or of a later version.
+      BrokenFileError: a file is broken, or they do not belong together.
+    """
+    study = spectrum.SpectrumStudy.load(folder / "spectrum.npz")
+    summary = records.read_json(folder / "summary.json")
+    parts = [summary.get(name) for name in _NEEDED] if isinstance(summary, dict) else [None]
+    networks = summary["networks"] if None not in parts else ()
+    if len(networks) != len(study.values):
+        raise BrokenFileError(f"{folder / 'summary.json'} does not belong to its spectrum.npz")
+    return study, summary
 
 
 def draw_outputs(folder: Path, study: spectrum.SpectrumStudy, summary: Mapping) -> None:

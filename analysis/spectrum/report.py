@@ -63,8 +63,8 @@ ACCURACY = """
 images and each augmented version of them have estimates of their own; the largest of all draws is
 shown. A mask (of a ReLU, a maximum, a clip) that flips within rounding is one that float32 and
 float64 set differently: its row differs by a whole term. Bins with an uncertain value, plain or
-augmented, are grey in the figures, markers of those values hollow, and numbers in the table have a
-*. Spearman is given over all bins and over those without an uncertain value. "-": not known.</p>"""
+augmented, have hollow markers, a * in the table, and are grey in figures of one method. Spearman is
+given over all bins and over those without an uncertain value. "-": not known.</p>"""
 
 
 def report_html(study: SpectrumStudy, summary: Mapping, figures: Sequence[Path]) -> str:

@@ -7,7 +7,7 @@ from analysis.paper import values
 from analysis.paper.cells import Cell
 from analysis.paper.values import PaperValue
 from analysis.recorded.families import Family
-from analysis.recorded.groups import Group, Match, told_apart
+from analysis.recorded.groups import Group, Match, on_the_same, told_apart
 from analysis.recorded.statistics import Spread, spread_of, welch_p_value
 
 NO_GAIN = "augmenting everything gains nothing"
@@ -76,8 +76,14 @@ def cell_lines(matches: Mapping[Cell, Sequence[Match]]) -> Iterator[Line]:
             ours = measured(group, cell.measure)
             alike = [match.group.settings for match in own if match.deviations == differing]
             told = [group.remark, told_apart(group.settings, alike)]
-            # Only runs that deviate in the same way are compared.
-            other = next((m.group for m in others if m.deviations == differing), None)
+            # Only runs that deviate in the same way, on the same copy of the data, are compared.
+            alike_others = (
+                match.group
+                for match in others
+                if match.deviations == differing
+                and on_the_same(match.group.settings, group.settings)
+            )
+            other = next(alike_others, None)
             yield empty._replace(
                 ours=spread_of(ours),
                 p_value=welch_p_value(ours, measured(other, cell.measure)) if other else None,

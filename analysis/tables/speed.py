@@ -8,12 +8,13 @@ from analysis.paper import values
 from analysis.paper.cells import Cell
 from analysis.paper.values import PaperValue
 from analysis.recorded.families import Family, reference
-from analysis.recorded.groups import Group, Match
+from analysis.recorded.groups import Group, Match, on_the_same
 from analysis.recorded.measures import gain_shares, speed_ups
 from analysis.recorded.statistics import spread_of
 from analysis.tables.lines import NO_GAIN, Line
 
 SENTENCES = "sentences about speed-up and gain"
+NOT_TIMED = "its seconds include the selections of --also-record"
 
 
 def speed_lines(matches: Mapping[Cell, Sequence[Match]], groups: Sequence[Group]) -> Iterator[Line]:
@@ -61,9 +62,7 @@ def time_lines(families: Sequence[Family]) -> Iterator[Line]:
         settings = group.settings
         if settings["method.selector"] in ("random", "given"):
             continue
-        # The time of a selection that is recorded beside the run's own would count as well.
-        runs = [run for run in group.runs if not run.config["method"].get("also_record")]
-        runs = [run for run in runs if run.selection_seconds]
+        runs = [run for run in group.runs if run.is_timed and run.selection_seconds]
         if not runs:
             continue
         seconds = [np.mean(run.selection_seconds) for run in runs]
@@ -75,7 +74,8 @@ def time_lines(families: Sequence[Family]) -> Iterator[Line]:
         yield whole._replace(remark="mean over the selections after the first, which compiles")
         parts = [one / every / p for one, p in zip(seconds, threads, strict=True)]
         divided = whole._replace(row=f"{row}, divided by p and R", ours=spread_of(parts))
-        yield divided._replace(remark=f"p = {threads[0]} processors, R = {every}")
+        processors = " or ".join(map(str, sorted(set(threads))))
+        yield divided._replace(remark=f"p = {processors} processors, R = {every}")
 
 
 def _of_group(empty: Line, row: str, group: Group, groups: Sequence[Group]) -> Iterator[Line]:
@@ -87,7 +87,8 @@ def _of_group(empty: Line, row: str, group: Group, groups: Sequence[Group]) -> I
         measured = spread_of(speed_ups(group, everything, by=by))
         name = f"{row}, by {by}" + (" processed" if by == "images" else "")
         printed = empty.paper if by == "seconds" else None
-        yield empty._replace(row=name, ours=measured, paper=printed, remark=group.remark)
+        remark = group.remark if measured else NOT_TIMED
+        yield empty._replace(row=name, ours=measured, paper=printed, remark=remark)
     if none is not None:
         shares = spread_of(gain_shares(group, none, everything))
         name = f"{row}, share of the gain"
@@ -96,7 +97,7 @@ def _of_group(empty: Line, row: str, group: Group, groups: Sequence[Group]) -> I
 
 
 def _sentences(matches: Mapping[Cell, Sequence[Match]], groups: Sequence[Group]) -> Iterator[Line]:
-    """What D.4, D.7 and the main text state of these runs; runs that deviate are marked."""
+    """What D.3, D.7 and the main text state of these runs; runs that deviate are marked."""
     by_place = {(cell.part, cell.row): own for cell, own in matches.items() if cell.table == "T1"}
 
     def first(part: str, row: str) -> Match | None:
@@ -108,34 +109,39 @@ def _sentences(matches: Mapping[Cell, Sequence[Match]], groups: Sequence[Group])
     coreset, random = (first(values.SVHN, f"{name} 30 %") for name in ("coreset", "random"))
     own, other = _mean_gain(coreset, groups), _mean_gain(random, groups)
     more = None
-    if own is not None and other is not None and _deviate_alike(coreset, random):
-        more = own - other
-    row = "SVHN, 30 %: gain of the coreset beyond that of a random subset"
+    if own is not None and other is not None and other > 0 and _deviate_alike(coreset, random):
+        more = 100 * (own / other - 1)
+    row = "SVHN, 30 %: gain of the coreset over that of a random subset"
     yield _sentence(row, values.SVHN_EXTRA_GAIN, more, coreset)
     ratio = _seconds_ratio(random, coreset)
     lost = None if ratio is None else 100 * (1 - ratio)
     row = "SVHN, 30 %: speed-up of a random subset that the coreset gives up"
     yield _sentence(row, values.SVHN_LOST_SPEED_UP, lost, coreset)
     everything, none = (first(values.CIFAR10, name) for name in ("all", "none"))
-    hours = None if everything is None else _mean_seconds(everything) / 3600
+    seconds = None if everything is None else _mean_seconds(everything)
+    hours = None if seconds is None else seconds / 3600
     yield _sentence("CIFAR10, all: time of training", values.ALL_HOURS, hours, everything)
     row = "CIFAR10, all: time of training over that without augmentation"
     yield _sentence(row, values.ALL_OVER_PLAIN, _seconds_ratio(everything, none), everything)
 
 
 def _deviate_alike(match: Match | None, other: Match | None) -> bool:
-    return match is not None and other is not None and match.deviations == other.deviations
+    if match is None or other is None or match.deviations != other.deviations:
+        return False
+    return on_the_same(match.group.settings, other.group.settings)
 
 
-def _mean_seconds(match: Match) -> float:
-    return float(np.mean([run.seconds for run in match.group.runs]))
+def _mean_seconds(match: Match) -> float | None:
+    seconds = [run.seconds for run in match.group.runs if run.is_timed]
+    return float(np.mean(seconds)) if seconds else None
 
 
 def _seconds_ratio(match: Match | None, other: Match | None) -> float | None:
     """The seconds of one over those of another; None unless both deviate in the same way."""
     if match is None or other is None or not _deviate_alike(match, other):
         return None
-    return _mean_seconds(match) / _mean_seconds(other)
+    took, other_took = _mean_seconds(match), _mean_seconds(other)
+    return took / other_took if took is not None and other_took else None
 
 
 def _mean_gain(match: Match | None, groups: Sequence[Group]) -> float | None:

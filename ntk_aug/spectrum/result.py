@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields, replace
 import numpy as np
 
 from ntk_aug.aliases import Bool, Float64, Int
-from ntk_aug.errors import InputError
+from ntk_aug.errors import BrokenFileError, InputError
 from ntk_aug.records import StrPath, read_npz, to_json, write_npz
 from ntk_aug.spectrum.bins import bin_means, slices_of
 
@@ -142,7 +142,7 @@ class SpectrumStudy:
         errors = self.value_error[:, None, None] + self.augmented_value_error
         return bin_means(np.where(np.isnan(errors), np.nan, either), self.bins)
 
-    def of_networks(self, chosen: slice) -> "SpectrumStudy":
+    def of_networks(self, chosen: slice | Int[np.ndarray, " k"]) -> "SpectrumStudy":
         """The study of some of the networks."""
         shared = ("settings", "bin_sizes", "displacement")
         own = {
@@ -183,7 +183,10 @@ class SpectrumStudy:
                 f"{path} is no saved spectrum study: it lacks {sorted(expected - set(arrays))} "
                 f"and has {sorted(set(arrays) - expected)} besides"
             )
-        settings = json.loads(str(arrays.pop("settings")))
+        try:
+            settings = json.loads(str(arrays.pop("settings")))
+        except json.JSONDecodeError as error:
+            raise BrokenFileError(f"{path} holds broken settings: {error}") from None
         settings["augmentations"] = tuple(settings["augmentations"])
         if isinstance(settings["seed"], list):
             settings["seed"] = tuple(settings["seed"])

@@ -17,8 +17,8 @@ from analysis.recorded.groups import group_runs
 from analysis.recorded.measures import (
     gain_shares,
     recorded_overlaps,
-    selection_counts,
     speed_ups,
+    times_selected,
     top_overlaps,
 )
 from analysis.recorded.reading import read_runs
@@ -73,7 +73,9 @@ def test_speed_ups_and_gains_are_exact(compared):
     (family,) = families_in(compared)
     (coreset,), (random,) = family.of("coreset"), family.of("random")
     assert speed_ups(coreset, family.all, by="images") == [800 / 420]
-    assert speed_ups(coreset, family.all, by="seconds") == [8 / 2]  # without evaluation
+    (max_loss,) = family.of("max-loss")
+    assert speed_ups(max_loss, family.all, by="seconds") == [8 / 2]  # without evaluation
+    assert speed_ups(coreset, family.all, by="seconds") == []  # it recorded another choice, too
     assert speed_ups(family.none, family.all, by="seconds") == [8]
     assert gain_shares(coreset, family.none, family.all) == [pytest.approx(75)]
     assert gain_shares(random, family.none, family.all) == [0]
@@ -88,8 +90,15 @@ def test_speed_ups_and_gains_are_exact(compared):
 def test_overlaps_are_exact(compared):
     (family,) = families_in(compared)
     ((coreset, max_loss),) = same_sizes(family)
-    counts = selection_counts(coreset.runs[0])
-    assert counts[:10].tolist() == [2, 2, 0, 0, 0, 1, 1, 1, 1, 0]
+    places, times = times_selected(coreset.runs[0])
+    assert dict(zip(places.tolist(), times.tolist(), strict=True)) == {
+        0: 2,
+        1: 2,
+        5: 1,
+        6: 1,
+        7: 1,
+        8: 1,
+    }
     # Twice: 0 and 1 by the coreset, 0, 1 and 2 by max-loss.
     measured = top_overlaps(coreset, max_loss, [1, 2, 3, 100])[0]
     np.testing.assert_allclose(measured, [1 / 3, 2 / 3, 2 / 3, 1])
@@ -98,6 +107,27 @@ def test_overlaps_are_exact(compared):
     assert line.get_xydata().tolist() == [[0, 50], [2, 25]]
     chance = draw_top_overlaps(family).axes[0].lines[-1].get_xydata()
     np.testing.assert_array_equal(chance[:, 0], chance[:, 1])
+
+
+def test_places_of_a_part_of_the_split_count_as_its_examples_only(tmp_path):
+    for selector, chosen in (("coreset", [10, 20]), ("max-loss", [30, 20])):
+        write_run(
+            tmp_path / selector,
+            method=method(selector, fraction=0.5),
+            num_examples=4,
+            selections={0: chosen},
+        )
+    (family,) = families_in(tmp_path)
+    (pair,) = same_sizes(family)
+    # Two of four: 20 is in both, and 10 and 30 tie with nothing; of all four, all are in both.
+    np.testing.assert_allclose(top_overlaps(*pair, [2, 4]), [[0.5, 1]])
+
+
+def test_families_of_one_title_do_not_write_over_each_others_places(tmp_path):
+    for name, own in (("t1", {}), ("t2", {"train_on": "subset"})):
+        write_run(tmp_path / "runs" / name, method=method("coreset", **own), selections={0: [1, 2]})
+    assert run("figures", "--runs", tmp_path / "runs", "--out", tmp_path / "out") == 0
+    assert len(list((tmp_path / "out").glob("f6-*.csv"))) == 2
 
 
 def test_accuracy_over_max_loss_is_that_of_the_same_seed(compared):

@@ -22,6 +22,7 @@ def test_the_page_stands_alone_and_tells_what_was_run(tmp_path, capsys):
     for name, text in (("broken", "{"), ("other", "{}")):
         (runs / name).mkdir()
         (runs / name / "theory.json").write_text(text)
+    (runs / "README.md").write_text("# Found\n\n| a | b |\n|-|-|\n| [one](x.md) | `p < 1` |\n")
     arguments = ("report", "--runs", str(runs), "--out", str(tmp_path / "out"))
     assert run_program("analysis", "", COMMANDS, arguments=arguments) == 0
     page = (tmp_path / "out" / "report.html").read_text()
@@ -38,6 +39,8 @@ def test_the_page_stands_alone_and_tells_what_was_run(tmp_path, capsys):
     assert "<td>cifar10</td><td>as published</td><td>resnet20</td><td>none</td>" in page
     assert "<td>0, 1</td><td>cpu: cpu, P</td>" in page
     assert "<td>B.3</td>" in page
+    assert page.index("<h2>Found</h2>") < page.index("<h2>What was run</h2>")
+    assert "<td>one</td>\n<td><code>p &lt; 1</code></td>" in page
     assert "Not drawn: no spectrum study" in page
     told = capsys.readouterr().err.splitlines()
     assert [line.split(": ")[1] for line in told] == ["broken", "other"]

@@ -1,6 +1,7 @@
 """Runs that are followed over epochs: each part of the table is the study of that checkpoint."""
 
 import json
+import shutil
 
 import jax
 import numpy as np
@@ -138,6 +139,43 @@ def test_figures_of_recorded_studies_tell_both_kinds_apart(followed, tmp_path):
     assert "F1" in told["not_drawn"]
 
 
+def test_a_summary_that_does_not_belong_to_the_study_is_left_out(followed, tmp_path, capsys):
+    broken = {"few": lambda s: s["networks"].pop(), "none": lambda s: s.update(options=None)}
+    for name, change in broken.items():
+        study = tmp_path / "runs" / name
+        shutil.copytree(followed, study)
+        summary = json.loads((study / "summary.json").read_text())
+        change(summary)
+        (study / "summary.json").write_text(json.dumps(summary))
+        assert spectrum_of("--from", study) == 2
+        assert "does not belong to its spectrum.npz" in capsys.readouterr().err
+    shutil.copytree(followed, tmp_path / "runs" / "whole")
+    arguments = ("figures", "--runs", tmp_path / "runs", "--out", tmp_path / "figures")
+    assert run("analysis", ANALYSIS, *arguments) == 0
+    told = json.loads((tmp_path / "figures" / "figures.json").read_text())
+    assert told["drawn"]["Epochs"] == ["epochs-whole"]
+    assert [problem.split(":")[0] for problem in told["left_out"]] == ["few", "none"]
+
+
+def test_runs_of_different_methods_are_shown_apart_also_at_one_epoch(followed):
+    study, summary = read(followed)
+    ends = [2 * place + 1 for place in range(2)]
+    last = {**summary, "networks": [summary["networks"][place] for place in ends]}
+    parts = study.of_networks(np.array(ends))
+    assert [run.title for run in followed_runs(parts, last)] == ["none", "coreset 10 %"]
+    for network in last["networks"]:  # the same method at two seeds is summarised as one
+        network["method"] = None
+    assert followed_runs(parts, last) == []
+
+
+def test_runs_of_one_method_are_told_apart_by_their_folders(followed):
+    study, summary = read(followed)
+    for network in summary["networks"]:
+        network["method"] = None
+    titles = [run.title for run in followed_runs(study, summary)]
+    assert titles == [f"none ({network['folder']})" for network in summary["networks"][::2]]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -145,6 +183,7 @@ def test_figures_of_recorded_studies_tell_both_kinds_apart(followed, tmp_path):
         (("--checkpoint", "RUNS/digits-none", "--epochs", 1, 2), "has those of [0, 2]"),
         (("--checkpoint", "RUNS/digits-none", "--epochs", 2, 2), "expected none twice"),
         (("--checkpoint", "RUNS/digits-none", "--epochs", -1, 2), "--epochs is -1"),
+        (("--checkpoint", "RUNS/digits-none", "RUNS/../runs0/digits-none"), "no folder twice"),
     ],
 )
 def test_epochs_that_cannot_be_followed_are_told_in_one_line(
