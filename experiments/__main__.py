@@ -1,4 +1,4 @@
-"""Entry point: `python -m experiments list | run | sweep | show | compare`."""
+"""Entry point: `python -m experiments list | run | sweep | show | compare | time`."""
 
 import sys
 
@@ -7,6 +7,7 @@ from experiments.compare import CompareOptions, compare_runs
 from experiments.run import RunOptions, run
 from experiments.show import ShowOptions, show_run
 from experiments.sweep import SweepOptions, sweep
+from experiments.timing import TimeOptions, time_presets
 from ntk_aug.programs import Command, run_program
 
 COMMANDS: dict[str, Command] = {
@@ -15,6 +16,7 @@ COMMANDS: dict[str, Command] = {
     "sweep": (SweepOptions, sweep),
     "show": (ShowOptions, show_run),
     "compare": (CompareOptions, compare_runs),
+    "time": (TimeOptions, time_presets),
 }
 
 if __name__ == "__main__":

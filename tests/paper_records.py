@@ -9,7 +9,7 @@ from analysis.paper.settings import paper_settings
 from ntk_aug.records import write_json, write_npz
 from ntk_aug.training import MethodConfig, TrainingConfig
 from ntk_aug.training.history import EpochRecord
-from ntk_aug.training.run_folder import FORMAT_VERSION
+from ntk_aug.training.run_folder import FORMAT_VERSION, RunFolder
 
 SMALL = TrainingConfig(epochs=4, batch_size=10, weak="weak-digits")
 T1_CIFAR10 = {"data": "cifar10", "model": "resnet20", "num_examples": 50_000}
@@ -79,6 +79,19 @@ def write_run(
         known = {name: np.array(own, np.int32) for name, own in plain.items()}
         write_npz(folder / "selections" / f"{epoch:05}.npz", known)
     return folder
+
+
+def write_timing(folder, run, *, seconds, others=0.0, processors=2):
+    """Writes the timing of a run's settings, from the seconds of an epoch, a selection and redraws.
+
+    These are the medians of what is recorded; the means are twice as large.
+    """
+    write_json(folder / "config.json", RunFolder.read(run).config)
+    write_json(folder / "environment.json", {"cpu_count": processors})
+    names = ("training", "selection", "weak", "strong")
+    parts = {name: [0.5 * one, one, 4.5 * one] for name, one in zip(names, seconds, strict=True)}
+    told = {"format_version": 1, "seconds": parts, "others": others}
+    write_json(folder / "timing.json", told)
 
 
 def write_t1_run(folder, selector, *, seed=0, accuracy=0.9, size=None, changed=None, **others):

@@ -40,7 +40,7 @@ def run_figures(options: FiguresOptions) -> None:
     """Runs the command; raises InputError for a user's mistake."""
     records.check_free_folder(options.out, marker=MARKER, overwrite=options.overwrite)
     found = read_runs(options.runs)
-    families = find_families(group_runs(found.runs))
+    families = find_families(group_runs(found.runs, found.timings))
     with records.staged_folder(options.out, marker=MARKER, overwrite=options.overwrite) as folder:
         drawn = draw_figures(folder, families, found.studies, data_dir=options.data_dir)
         problems = [*found.problems, *drawn.problems]

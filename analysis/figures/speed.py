@@ -7,12 +7,12 @@ from matplotlib.figure import Figure
 from analysis.common.figures import STYLE
 from analysis.figures.curves import line_style
 from analysis.recorded.families import Family
-from analysis.recorded.measures import gain_shares, speed_ups
+from analysis.recorded.measures import gain_shares, image_speed_ups, speed_up
 from analysis.recorded.statistics import spread_of
 
 
 def draw_speed_ups(family: Family) -> Figure | None:
-    """Draws a marker per method: by images processed, and by measured seconds.
+    """Draws a marker per method: by images processed, and by seconds if the methods were timed.
 
     Args:
       family: with runs of none, of all, and of methods that augment a subset.
@@ -24,17 +24,22 @@ def draw_speed_ups(family: Family) -> Figure | None:
         return None
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(8.4, 3.8), layout="constrained")
-        panels = figure.subplots(1, 2, sharey=True)
-        for axes, by in zip(panels, ("images", "seconds"), strict=True):
+        timed = any(speed_up(group, everything) is not None for group in family.subsets)
+        shown = ("images", "seconds") if timed else ("images",)
+        (panels,) = figure.subplots(1, len(shown), sharey=True, squeeze=False)
+        for axes, by in zip(panels, shown, strict=True):
             for group in family.groups:
-                faster = spread_of(speed_ups(group, everything, by=by))
+                if by == "images":
+                    faster = spread_of(image_speed_ups(group, everything))
+                else:
+                    measured = speed_up(group, everything)
+                    faster = None if measured is None else spread_of([measured])
                 gain = spread_of(gain_shares(group, none, everything))
                 if faster is None or gain is None:
                     continue
                 style = line_style(family, group) | {"linestyle": "none", "markersize": 5}
                 axes.errorbar(
                     *(faster.mean, gain.mean),
-                    xerr=None if by == "images" else faster.std,
                     yerr=gain.std,
                     elinewidth=0.8,
                     label=family.row(group),

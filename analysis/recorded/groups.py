@@ -6,6 +6,7 @@ from typing import NamedTuple
 from analysis.paper.cells import Cell
 from analysis.paper.settings import Settings, deviations, is_same_cell
 from analysis.recorded.reading import Run
+from analysis.recorded.timings import Timing
 from ntk_aug import records
 
 
@@ -14,9 +15,11 @@ class Group(NamedTuple):
 
     Attributes:
       runs: in the order of the seeds.
+      timing: of these settings, if their parts were timed by themselves.
     """
 
     runs: tuple[Run, ...]
+    timing: Timing | None = None
 
     @property
     def settings(self):
@@ -79,13 +82,29 @@ def on_the_same(one: Settings, other: Settings) -> bool:
     return all(one.get(name) == other.get(name) for name in names)
 
 
-def group_runs(runs: Sequence[Run]) -> list[Group]:
-    """Groups runs by their settings, in an order that does not depend on that of the runs."""
+def group_runs(runs: Sequence[Run], timings: Sequence[Timing] = ()) -> list[Group]:
+    """Groups runs by their settings, in an order that does not depend on that of the runs.
+
+    Args:
+      runs: of any settings.
+      timings: each goes to the runs of its settings; the one least disturbed counts.
+    """
     by_settings: dict[str, list[Run]] = {}
     for run in runs:
         by_settings.setdefault(records.fingerprint(run.settings), []).append(run)
-    groups = [Group(tuple(sorted(own, key=lambda run: run.seed))) for own in by_settings.values()]
+    timed = {
+        records.fingerprint(timing.settings): timing
+        for timing in sorted(timings, key=_disturbed, reverse=True)
+    }
+    groups = [
+        Group(tuple(sorted(own, key=lambda run: run.seed)), timed.get(settings))
+        for settings, own in by_settings.items()
+    ]
     return sorted(groups, key=_order)
+
+
+def _disturbed(timing: Timing):
+    return 1.0 if timing.others is None else timing.others, timing.folder
 
 
 def _order(group: Group):

@@ -9,24 +9,29 @@ from analysis.recorded.reading import Run
 from ntk_aug.coreset.overlaps import expected_top_overlap, overlap
 
 
-def speed_ups(group: Group, everything: Group, *, by: str) -> list[float]:
-    """How many times less than augmenting everything each run of a method took.
+def image_speed_ups(group: Group, everything: Group) -> list[float]:
+    """How many times fewer images than augmenting everything each run of a method processed.
 
     Args:
       group: runs of the method.
       everything: runs with all augmented. A run is compared with the one of its seed, or with their
         mean if there is none.
-      by: "seconds" (of training, selection and augmentation) or "images" (that were processed).
     """
-    counted, others = (
-        [run for run in one.runs if by == "images" or run.is_timed] for one in (group, everything)
-    )
-    if not others:
-        return []
-    whole = {run.seed: getattr(run, by) for run in others}
+    whole = {run.seed: run.images for run in everything.runs}
     mean = float(np.mean(list(whole.values())))
-    took = [(whole.get(run.seed, mean), getattr(run, by)) for run in counted]
-    return [all_took / own for all_took, own in took if own]
+    return [whole.get(run.seed, mean) / run.images for run in group.runs if run.images]
+
+
+def speed_up(group: Group, everything: Group) -> float | None:
+    """How many times faster than augmenting everything a method is; None unless both were timed.
+
+    Args:
+      group: runs of the method.
+      everything: runs with all augmented.
+    """
+    if group.timing is None or everything.timing is None or not group.timing.whole:
+        return None
+    return everything.timing.whole / group.timing.whole
 
 
 def gain_shares(group: Group, none: Group, everything: Group) -> list[float]:

@@ -10,9 +10,11 @@ import numpy as np
 
 from analysis.paper.settings import Settings, recorded_settings
 from analysis.recorded.checking import are_places, check_config, check_history
+from analysis.recorded.timings import Timing, read_timing
 from ntk_aug import records, training
 from ntk_aug.errors import InputError, NtkAugError
 from ntk_aug.training.history import EpochRecord
+from ntk_aug.training.parts import TIMING_FILE
 
 _FILES = ("config.json", "metrics.jsonl", "result.json", "environment.json")
 
@@ -64,11 +66,6 @@ class Run:
         """Images that steps were taken on, augmented ones included."""
         return self.history[-1].examples
 
-    @property
-    def is_timed(self) -> bool:
-        """Whether the seconds are the method's own: none of them went into --also-record."""
-        return not self.config["method"].get("also_record")
-
     @cached_property
     def seconds(self) -> float:
         """Seconds of training, selection and augmentation, without those of evaluation."""
@@ -77,26 +74,20 @@ class Run:
             for one in self.history
         )
 
-    @property
-    def selection_seconds(self) -> list[float]:
-        """Seconds of each selection, gradients included, after the first one, which compiles."""
-        every = self.settings.get("method.reselect_every")
-        if every is None:
-            return []
-        return [self.history[e].seconds_selection for e in range(every, len(self.history), every)]
-
 
 class Found(NamedTuple):
     """What lies below a folder.
 
     Attributes:
       runs: all finished runs, in the order of their settings and seeds.
+      timings: of runs whose parts were timed by themselves.
       studies: folders of spectrum studies.
       theories: folders of the theory command.
       problems: a line for each record that was left out.
     """
 
     runs: list[Run]
+    timings: list[Timing]
     studies: list[Path]
     theories: list[Path]
     problems: list[str]
@@ -116,15 +107,22 @@ def read_runs(folder: str) -> Found:
         raise InputError(f"--runs is {folder}, which is no folder")
     problems: list[str] = []
     runs = []
+    timed = _folders_with(root, (TIMING_FILE,))
     for path in _folders_with(root, _FILES):
+        if path in timed:
+            continue
         run = _told(lambda path=path: read_run(path), problems, _name(path, root))
         if run is not None:
             runs.append(run)
+    read = (
+        _told(lambda path=path: read_timing(path), problems, _name(path, root)) for path in timed
+    )
+    timings = [timing for timing in read if timing is not None]
     studies = _folders_with(root, ("spectrum.npz",))
     theories = _folders_with(root, ("theory.json",))
-    if not (runs or studies or theories or problems):
+    if not (runs or timings or studies or theories or problems):
         raise InputError(f"--runs is {folder}, and no recorded run lies below it")
-    return Found(_without_copies(runs, root, problems), studies, theories, problems)
+    return Found(_without_copies(runs, root, problems), timings, studies, theories, problems)
 
 
 def read_run(folder: Path) -> Run:

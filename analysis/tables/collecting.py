@@ -41,7 +41,7 @@ def collect_tables(found: Found) -> Tables:
     Args:
       found: recorded runs.
     """
-    groups = group_runs(found.runs)
+    groups = group_runs(found.runs, found.timings)
     families = find_families(groups)
     matches = match_cells(paper_cells(), groups)
     of_paper = [match.group for own in matches.values() for match in own]

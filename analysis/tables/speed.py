@@ -1,4 +1,7 @@
-"""T4 and T5: speed-ups, shares of the gain, the sentences about them, and times of selection."""
+"""T4 and T5: speed-ups, shares of the gain, the sentences about them, and times of selection.
+
+Seconds are those of parts that were timed by themselves (`python -m experiments time`).
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -9,12 +12,12 @@ from analysis.paper.cells import Cell
 from analysis.paper.values import PaperValue
 from analysis.recorded.families import Family, reference
 from analysis.recorded.groups import Group, Match, on_the_same
-from analysis.recorded.measures import gain_shares, speed_ups
+from analysis.recorded.measures import gain_shares, image_speed_ups, speed_up
 from analysis.recorded.statistics import spread_of
 from analysis.tables.lines import NO_GAIN, Line
 
 SENTENCES = "sentences about speed-up and gain"
-NOT_TIMED = "its seconds include the selections of --also-record"
+NOT_TIMED = "not timed by itself"
 
 
 def speed_lines(matches: Mapping[Cell, Sequence[Match]], groups: Sequence[Group]) -> Iterator[Line]:
@@ -41,8 +44,8 @@ def speed_lines(matches: Mapping[Cell, Sequence[Match]], groups: Sequence[Group]
 
 
 def family_speed_lines(family: Family) -> Iterator[Line]:
-    """The same of a comparison that is not the paper's, if all and none were run."""
-    if family.all is None or not family.subsets:
+    """The same of a comparison that is not the paper's, if all was run."""
+    if family.all is None:
         return
     for group in family.subsets:
         row = family.row(group)
@@ -59,23 +62,17 @@ def time_lines(families: Sequence[Family]) -> Iterator[Line]:
     for (row, part), printed in sorted(values.T5.items(), key=lambda cell: cell[0][1]):
         yield Line("T5", part, row, "s", paper=printed, remark="data or network not available here")
     for family, group in [(f, group) for f in families for group in f.subsets]:
-        settings = group.settings
-        if settings["method.selector"] in ("random", "given"):
+        settings, timing = group.settings, group.timing
+        if timing is None or settings["method.selector"] in ("random", "given"):
             continue
-        runs = [run for run in group.runs if run.is_timed and run.selection_seconds]
-        if not runs:
-            continue
-        seconds = [np.mean(run.selection_seconds) for run in runs]
-        threads = [run.environment.get("cpu_count") or 1 for run in runs]
-        every = settings["method.reselect_every"]
+        p, every = timing.processors, settings["method.reselect_every"]
         part = family.title.replace("comparison", "selections", 1)
-        row = f"{family.row(group)} of {runs[0].num_examples:,}"
-        whole = Line("T5", part, row, "s", spread_of(list(map(float, seconds))))
-        yield whole._replace(remark="mean over the selections after the first, which compiles")
-        parts = [one / every / p for one, p in zip(seconds, threads, strict=True)]
-        divided = whole._replace(row=f"{row}, divided by p and R", ours=spread_of(parts))
-        processors = " or ".join(map(str, sorted(set(threads))))
-        yield divided._replace(remark=f"p = {processors} processors, R = {every}")
+        row = f"{family.row(group)} of {group.runs[0].num_examples:,}"
+        whole = Line("T5", part, row, "s", spread_of(list(timing.parts.selection)))
+        yield whole._replace(remark=timing.remark)
+        divided = spread_of([seconds / every / p for seconds in timing.parts.selection])
+        row, remark = f"{row}, divided by p and R", f"p = {p} processors, R = {every}"
+        yield whole._replace(row=row, ours=divided, remark=remark)
 
 
 def _of_group(empty: Line, row: str, group: Group, groups: Sequence[Group]) -> Iterator[Line]:
@@ -83,12 +80,13 @@ def _of_group(empty: Line, row: str, group: Group, groups: Sequence[Group]) -> I
     everything, none = (reference(group, groups, name) for name in ("all", "none"))
     if everything is None:
         return
-    for by in ("seconds", "images"):
-        measured = spread_of(speed_ups(group, everything, by=by))
-        name = f"{row}, by {by}" + (" processed" if by == "images" else "")
-        printed = empty.paper if by == "seconds" else None
-        remark = group.remark if measured else NOT_TIMED
-        yield empty._replace(row=name, ours=measured, paper=printed, remark=remark)
+    faster = speed_up(group, everything)
+    if faster is None or group.timing is None:
+        yield empty._replace(remark=NOT_TIMED)
+    else:
+        yield empty._replace(ours=spread_of([faster]), remark=group.timing.remark)
+    fewer = spread_of(image_speed_ups(group, everything))
+    yield empty._replace(row=f"{row}, by images processed", ours=fewer, paper=None)
     if none is not None:
         shares = spread_of(gain_shares(group, none, everything))
         name = f"{row}, share of the gain"
@@ -118,8 +116,8 @@ def _sentences(matches: Mapping[Cell, Sequence[Match]], groups: Sequence[Group])
     row = "SVHN, 30 %: speed-up of a random subset that the coreset gives up"
     yield _sentence(row, values.SVHN_LOST_SPEED_UP, lost, coreset)
     everything, none = (first(values.CIFAR10, name) for name in ("all", "none"))
-    seconds = None if everything is None else _mean_seconds(everything)
-    hours = None if seconds is None else seconds / 3600
+    timing = None if everything is None else everything.group.timing
+    hours = None if timing is None else timing.whole / 3600
     yield _sentence("CIFAR10, all: time of training", values.ALL_HOURS, hours, everything)
     row = "CIFAR10, all: time of training over that without augmentation"
     yield _sentence(row, values.ALL_OVER_PLAIN, _seconds_ratio(everything, none), everything)
@@ -131,17 +129,11 @@ def _deviate_alike(match: Match | None, other: Match | None) -> bool:
     return on_the_same(match.group.settings, other.group.settings)
 
 
-def _mean_seconds(match: Match) -> float | None:
-    seconds = [run.seconds for run in match.group.runs if run.is_timed]
-    return float(np.mean(seconds)) if seconds else None
-
-
 def _seconds_ratio(match: Match | None, other: Match | None) -> float | None:
     """The seconds of one over those of another; None unless both deviate in the same way."""
     if match is None or other is None or not _deviate_alike(match, other):
         return None
-    took, other_took = _mean_seconds(match), _mean_seconds(other)
-    return took / other_took if took is not None and other_took else None
+    return speed_up(other.group, match.group)
 
 
 def _mean_gain(match: Match | None, groups: Sequence[Group]) -> float | None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from paper_records import write_run
+from paper_records import write_run, write_timing
 
 from analysis.__main__ import COMMANDS
 from analysis.figures.curves import draw_losses, draw_over_max_loss, draw_shares, same_sizes
@@ -16,8 +16,9 @@ from analysis.recorded.families import find_families
 from analysis.recorded.groups import group_runs
 from analysis.recorded.measures import (
     gain_shares,
+    image_speed_ups,
     recorded_overlaps,
-    speed_ups,
+    speed_up,
     times_selected,
     top_overlaps,
 )
@@ -32,7 +33,8 @@ DRAWN = ["F2", "F3", "F5", "F6", "F7a", "F7bc"]
 
 
 def families_in(folder):
-    return find_families(group_runs(read_runs(str(folder)).runs))
+    found = read_runs(str(folder))
+    return find_families(group_runs(found.runs, found.timings))
 
 
 def method(selector, **others):
@@ -44,12 +46,12 @@ def method(selector, **others):
 @pytest.fixture
 def compared(tmp_path):
     """Five methods on 100 digits, four of which are selected twice."""
-    for name, accuracies, images, seconds, selections in (
-        ("none", (0.1, 0.2, 0.3, 0.4), 400, (1, 0, 0), None),
-        ("random", (0.1, 0.2, 0.3, 0.4), 420, (1, 0, 0.5), {0: [0, 1, 2, 3], 2: [4, 5, 6, 7]}),
-        ("max-loss", (0.1, 0.2, 0.3, 0.5), 420, (1, 0.5, 0.5), {0: [0, 1, 2, 3], 2: [0, 1, 2, 4]}),
-        ("coreset", (0.2, 0.3, 0.5, 0.7), 420, (1, 1, 0), {0: [0, 1, 5, 6], 2: [0, 1, 7, 8]}),
-        ("all", (0.2, 0.3, 0.4, 0.8), 800, (4, 0, 4), None),
+    for name, accuracies, images, selections in (
+        ("none", (0.1, 0.2, 0.3, 0.4), 400, None),
+        ("random", (0.1, 0.2, 0.3, 0.4), 420, {0: [0, 1, 2, 3], 2: [4, 5, 6, 7]}),
+        ("max-loss", (0.1, 0.2, 0.3, 0.5), 420, {0: [0, 1, 2, 3], 2: [0, 1, 2, 4]}),
+        ("coreset", (0.2, 0.3, 0.5, 0.7), 420, {0: [0, 1, 5, 6], 2: [0, 1, 7, 8]}),
+        ("all", (0.2, 0.3, 0.4, 0.8), 800, None),
     ):
         if name == "coreset":
             others = {0: [0, 1, 2, 3], 2: [0, 9, 10, 11]}
@@ -62,7 +64,6 @@ def compared(tmp_path):
             method=method(name, also_record=("max-loss",) if name == "coreset" else ()),
             accuracies=accuracies,
             images=images,
-            seconds=seconds,
             selections=selections,
             fingerprint=DIGITS,
         )
@@ -72,14 +73,19 @@ def compared(tmp_path):
 def test_speed_ups_and_gains_are_exact(compared):
     (family,) = families_in(compared)
     (coreset,), (random,) = family.of("coreset"), family.of("random")
-    assert speed_ups(coreset, family.all, by="images") == [800 / 420]
-    (max_loss,) = family.of("max-loss")
-    assert speed_ups(max_loss, family.all, by="seconds") == [8 / 2]  # without evaluation
-    assert speed_ups(coreset, family.all, by="seconds") == []  # it recorded another choice, too
-    assert speed_ups(family.none, family.all, by="seconds") == [8]
+    assert image_speed_ups(coreset, family.all) == [800 / 420]
+    assert speed_up(coreset, family.all) is None
+    (axes,) = draw_speed_ups(family).axes
+    assert axes.get_xlabel() == "speed-up by images processed"
     assert gain_shares(coreset, family.none, family.all) == [pytest.approx(75)]
     assert gain_shares(random, family.none, family.all) == [0]
     assert gain_shares(coreset, family.all, family.none) == []
+    # 4 epochs and redraws, 2 selections: 16 and 64 seconds.
+    write_timing(compared / "t1", compared / "coreset", seconds=(1, 3, 1, 0.5))
+    write_timing(compared / "t2", compared / "all", seconds=(7, 0, 1, 8))
+    (family,) = families_in(compared)
+    (coreset,) = family.of("coreset")
+    assert speed_up(coreset, family.all) == 4
     panels = draw_speed_ups(family).axes
     assert [axes.get_xlabel() for axes in panels] == [
         "speed-up by images processed",
@@ -211,10 +217,12 @@ def test_the_recorded_runs_give_their_figures(monkeypatch):
     assert len(most_selected(cifar10)) == 2
     assert load_images(cifar10, None) is None
     assert {family.name for family in families.values()} == {"digits, mlp", "mnist, mlp"}
-    for family in families.values():
+    of_mnist = families["comparison on mnist, mlp, R = 5"]
+    for family in (of_mnist, families["comparison on digits, mlp, R = 5"]):
         for draw in (draw_losses, draw_speed_ups, draw_over_max_loss):
             assert draw(family) is not None
-        assert draw_top_overlaps(family) is None  # they have no recorded selections
+    for draw in (draw_top_overlaps, draw_epoch_overlaps):
+        assert draw(of_mnist) is not None
 
 
 def test_a_broken_study_is_named_and_left_out(tmp_path, capsys):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from paper_records import SMALL, T1_CIFAR10, write_run, write_t1_run
+from paper_records import SMALL, T1_CIFAR10, write_run, write_t1_run, write_timing
 from scipy import stats
 
 from analysis.__main__ import COMMANDS
@@ -101,25 +101,28 @@ def test_the_share_never_selected_is_that_of_the_last_epoch(tmp_path):
 
 
 def test_speed_ups_and_shares_of_the_gain_are_exact(tmp_path):
+    # 200 epochs, 10 selections and weak redraws: 200, 400 and 2,000 seconds in all.
     for name, accuracy, images, seconds in (
-        ("none", 0.80, 100, (1, 0, 0)),
-        ("coreset", 0.85, 110, (1.5, 0.3, 0.2)),
-        ("all", 0.90, 200, (8, 0, 2)),
+        ("none", 0.80, 100, (0.95, 0, 1, 0)),
+        ("coreset", 0.85, 110, (1.5, 6, 1, 0.15)),
+        ("all", 0.90, 200, (7.95, 0, 1, 2)),
     ):
         size = 0.1 if name == "coreset" else None
-        told = {"accuracy": accuracy, "images": images, "seconds": seconds}
-        write_t1_run(tmp_path / name, name, size=size, **told)
+        run = tmp_path / name
+        write_t1_run(run, name, size=size, accuracy=accuracy, images=images, seconds=(9, 9, 9))
+        write_timing(tmp_path / f"{name}-timing", run, seconds=seconds)
     lines = lines_of(tmp_path)
     seconds = lines["T4", values.CIFAR10, "coreset 10 %, by seconds"]
     assert seconds.ours.mean == pytest.approx(5)
     assert seconds.difference == pytest.approx(5 - 6.31)
+    assert seconds.remark == "timed by its parts on 2 processors"
     images = lines["T4", values.CIFAR10, "coreset 10 %, by images processed"]
     assert images.ours.mean == pytest.approx(200 / 110)
     gain = lines["T4", values.CIFAR10, "coreset 10 %, share of the gain"]
     assert gain.ours.mean == pytest.approx(50)
     told = {row: line.ours for (_, part, row), line in lines.items() if "sentences" in part}
     assert told["CIFAR10, coreset 10 %: share of the gain"].mean == pytest.approx(50)
-    assert told["CIFAR10, all: time of training"].mean == pytest.approx(200 * 10 / 3600)
+    assert told["CIFAR10, all: time of training"].mean == pytest.approx(2000 / 3600)
     over = told["CIFAR10, all: time of training over that without augmentation"]
     assert over.mean == pytest.approx(10)
     assert [row for row, ours in told.items() if ours is None] == [
@@ -171,16 +174,55 @@ def test_a_subset_trained_on_alone_is_compared_with_all(tmp_path):
     assert gain.ours.mean == pytest.approx(75)
 
 
-def test_times_of_selections_leave_out_the_first_and_divide_by_p_and_r(tmp_path):
+def test_times_of_selections_are_divided_by_p_and_r(tmp_path):
     method = MethodConfig("coreset", fraction=0.1, reselect_every=2, augment="identity")
-    write_run(tmp_path / "a", method=method, seconds=(1, 6, 1))
+    write_run(tmp_path / "a", method=method)
+    assert not [key for key in lines_of(tmp_path) if "selections on" in key[1]]
+    write_timing(tmp_path / "b", tmp_path / "a", seconds=(1, 3, 1, 1), processors=4)
     lines = lines_of(tmp_path)
     part = "selections on digits, mlp, R = 2"
-    assert lines["T5", part, "coreset 10 % of 100"].ours.mean == 6
-    assert lines["T5", part, "coreset 10 % of 100, divided by p and R"].ours.mean == 1.5
-    both = replace(method, also_record=("max-loss",))
-    write_run(tmp_path / "b", method=both, seed=1, seconds=(1, 9, 1))
-    assert lines_of(tmp_path)["T5", part, "coreset 10 % of 100"].ours == (6, None, 1)
+    assert lines["T5", part, "coreset 10 % of 100"].ours == pytest.approx((6, np.sqrt(42.75), 3))
+    assert lines["T5", part, "coreset 10 % of 100, divided by p and R"].ours.mean == 6 / 4 / 2
+
+
+def test_runs_without_a_timing_are_not_compared_by_seconds(tmp_path):
+    for name, seconds in (("none", None), ("random", None), ("all", (2, 0, 0, 0))):
+        run = write_t1_run(tmp_path / name, name, size=0.1 if name == "random" else None)
+        if seconds:
+            write_timing(tmp_path / f"{name}-timing", run, seconds=seconds)
+    line = lines_of(tmp_path)["T4", values.CIFAR10, "random 10 %, by seconds"]
+    assert (line.ours, line.remark) == (None, "not timed by itself")
+
+
+def test_the_timing_that_others_disturbed_least_counts_and_tells_how_much(tmp_path):
+    for name, size in (("all", None), ("coreset", 0.1)):
+        run = write_t1_run(tmp_path / name, name, size=size)
+        for others, seconds in ((0.3, 4), (0.07, 2), (0.4, 8)):
+            folder = tmp_path / f"{name}-{others}"
+            epoch = 1 + seconds if name == "all" else 1
+            write_timing(folder, run, seconds=(epoch, 0, 0, 0), others=others)
+    line = lines_of(tmp_path)["T4", values.CIFAR10, "coreset 10 %, by seconds"]
+    assert line.ours.mean == pytest.approx(3)
+    assert line.remark.endswith("2 processors, of which other programs used 7 %")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"selection": [', '"choice": ['),
+        ("0.5", "-1"),
+        ("0.5", "null"),
+        ('"others": 0.0', '"others": "no"'),
+    ],
+)
+def test_broken_timings_are_named(tmp_path, old, new):
+    write_timing(tmp_path / "t", write_t1_run(tmp_path / "a", "none"), seconds=(1, 1, 1, 1))
+    path = tmp_path / "t" / "timing.json"
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new, 1))
+    found = read_runs(str(tmp_path))
+    assert (len(found.runs), len(found.timings)) == (1, 0)
+    assert found.problems[0].startswith("t: timing.json is broken")
 
 
 def test_other_data_is_a_comparison_of_its_own(tmp_path):
@@ -364,5 +406,5 @@ def test_the_recorded_runs_fill_what_they_can():
     assert (round(line.ours.mean, 2), round(line.ours.std, 2), line.ours.runs) == (98.0, 0.09, 5)
     star = lines["T2", values.CIFAR10, "0.2 %, coreset strong *"]
     assert star.deviations == ("JPEG-compressed copy of the data", "R 20 instead of 1")
-    assert round(star.difference, 2) == -1.89
+    assert round(star.difference, 2) == -3.13
     assert lines["T2", values.CIFAR10, "0.2 %, coreset strong"].ours is None

@@ -1,0 +1,114 @@
+"""`time`: the parts of a run, and what they add up to."""
+
+import json
+from collections import Counter
+
+import pytest
+
+from experiments import timing
+from ntk_aug import data, models, training
+from ntk_aug.training.parts import PartSeconds, part_counts
+from ntk_aug.training.selecting import SubsetSelection
+from ntk_aug.training.versions import ExampleVersions
+
+
+@pytest.mark.parametrize(
+    ("selector", "train_on"),
+    [("none", "full"), ("random", "full"), ("random", "subset"), ("all", "full")],
+)
+def test_each_part_occurs_as_often_as_in_a_real_run(monkeypatch, selector, train_on):
+    called = []
+    select, draw = SubsetSelection.__call__, ExampleVersions._run
+    monkeypatch.setattr(
+        SubsetSelection, "__call__", lambda *given: called.append("selection") or select(*given)
+    )
+    monkeypatch.setattr(
+        ExampleVersions,
+        "_run",
+        lambda self, program, *rest: (
+            called.append("weak" if program is self._weak else "strong")
+            or draw(self, program, *rest)
+        ),
+    )
+    digits = data.load_dataset("digits", "train")
+    network = models.build_network("mlp", 10, width=2)
+    config = training.TrainingConfig(epochs=7, batch_size=600, weak="weak-digits", weak_every=2)
+    strong = {"augment": "identity", "strong_every": 4, "reselect_every": 3, "train_on": train_on}
+    budget = {"count": 10} if selector == "random" else {}
+    method = training.MethodConfig(selector, **({} if selector == "none" else strong), **budget)
+    training.train(network, digits, config, method=method)
+    expected = part_counts(config, method)
+    # Everything is selected again, and at once, with the same result.
+    selections = {"all": 3}.get(selector, expected["selection"])
+    counts = Counter(called)
+    assert [counts["weak"], counts["strong"]] == [expected["weak"], expected["strong"]]
+    assert counts["selection"] == selections
+    assert expected["weak"] == (5 if train_on == "subset" else 4)
+
+
+def test_a_whole_run_is_the_sum_of_its_parts_medians():
+    parts = PartSeconds([1.0, 2.0, 9.0], [10.0], [100.0], [1000.0])
+    config = training.TrainingConfig(epochs=7, weak="weak-digits", weak_every=2)
+    method = training.MethodConfig("random", count=1, augment="identity", reselect_every=3)
+    assert parts.whole(config, method) == 7 * 2 + 3 * 10 + 4 * 100 + 7 * 1000
+
+
+def test_a_preset_is_timed_with_the_whole_runs_settings(experiments, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(timing, "check_idle", lambda: None)
+    small = ("--width", 4, "--epochs", 50, "--reselect-every", 7)
+    command = ("time", "digits-coreset-10", *small, "--repeats", 2, "--out", tmp_path / "out")
+    assert experiments(*command) == 0
+    shown = capsys.readouterr().out
+    folder = tmp_path / "out" / "digits-coreset-10"
+    told = json.loads((folder / "timing.json").read_text())
+    assert {name: len(own) for name, own in told["seconds"].items()} == dict.fromkeys(
+        PartSeconds._fields, 2
+    )
+    config = json.loads((folder / "config.json").read_text())
+    assert (config["training"]["epochs"], config["method"]["reselect_every"]) == (50, 7)
+    assert config["training"]["weak_every"] == 5
+    assert config["data"]["num_examples"] == 1438
+    assert config["overrides"] == {"epochs": 50, "width": 4, "reselect_every": 7}
+    whole = PartSeconds(**told["seconds"]).whole(
+        training.TrainingConfig(epochs=50, weak="weak-digits", weak_every=5),
+        training.MethodConfig("coreset", fraction=0.1, augment="identity", reselect_every=7),
+    )
+    assert f" {whole:.3g} " in shown
+    # A second time, it is not lost.
+    assert experiments(*command) == 2
+    assert "pass --overwrite" in capsys.readouterr().err
+
+
+def test_a_busy_machine_is_told_before_any_work(experiments, monkeypatch, tmp_path, capsys):
+    seconds = iter([0.0, 1e6, 0.0, 0.0])
+    monkeypatch.setattr(timing, "_busy_seconds", lambda: next(seconds))
+    monkeypatch.setattr(timing.time, "sleep", lambda _: None)
+    assert experiments("time", "digits-quick", "--out", tmp_path / "out") == 2
+    error = capsys.readouterr().err
+    assert "% of the processors, expected at most 10 %: wait for them, or pass --busy" in error
+    assert not (tmp_path / "out").exists()
+    timing.check_idle()  # nothing else worked
+
+
+def test_what_others_use_is_what_this_process_does_not(monkeypatch):
+    busy, own, clock = iter([100.0, 107.0]), iter([1.0, 4.0]), iter([0.0, 10.0])
+    monkeypatch.setattr(timing, "_busy_seconds", lambda: next(busy))
+    monkeypatch.setattr(timing, "_own_seconds", lambda: next(own))
+    monkeypatch.setattr(timing.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(timing.os, "cpu_count", lambda: 2)
+    with timing.measure_others() as others:
+        pass
+    assert others.share == (7 - 3) / 10 / 2
+
+
+def test_systems_that_do_not_tell_are_taken_as_they_are(monkeypatch, tmp_path):
+    assert timing._busy_seconds(stat=str(tmp_path / "none")) is None
+    (tmp_path / "stat").write_text(
+        "cpu 100 200 300 4000 50 60 70 0 0 0\ncpu0 1 2 3 4 5 6 7 0 0 0\n"
+    )
+    ticks = timing.os.sysconf("SC_CLK_TCK")
+    assert timing._busy_seconds(stat=str(tmp_path / "stat")) == 730 / ticks
+    monkeypatch.setattr(timing, "_busy_seconds", lambda: None)
+    with timing.measure_others() as others:
+        pass
+    assert others.share is None
