@@ -2,12 +2,14 @@
 
 import base64
 import html
+import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from string import Template
 from typing import Any
 
 from markdown_it import MarkdownIt
+from PIL import Image
 
 _PAGE = Template("""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>$title</title><style>
@@ -51,6 +53,10 @@ def markdown(text: str) -> str:
 
 
 def image(path: Path) -> str:
-    """An embedded PNG file."""
-    encoded = base64.b64encode(path.read_bytes()).decode()
+    """An embedded PNG file, in 256 colours, which makes a figure three times smaller."""
+    with Image.open(path) as picture:
+        shown = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    content = io.BytesIO()
+    shown.save(content, "PNG", optimize=True)
+    encoded = base64.b64encode(content.getvalue()).decode()
     return f'<p><img alt="{html.escape(path.stem)}" src="data:image/png;base64,{encoded}"></p>'

@@ -38,12 +38,15 @@ def draw_speed_ups(family: Family) -> Figure | None:
                 if faster is None or gain is None:
                     continue
                 style = line_style(family, group) | {"linestyle": "none", "markersize": 5}
-                axes.errorbar(
-                    *(faster.mean, gain.mean),
-                    yerr=gain.std,
-                    elinewidth=0.8,
-                    label=family.row(group),
-                    **style,
+                place = (faster.mean, gain.mean)
+                # The size stands beside the marker.
+                label = family.row(group).replace(f" {group.size}", "", 1)
+                axes.errorbar(*place, yerr=gain.std, elinewidth=0.8, label=label, **style)
+                axes.annotate(
+                    *(group.size, place, (5, 0)),
+                    textcoords="offset points",
+                    fontsize=7,
+                    verticalalignment="center",
                 )
             for level in (0, 100):
                 axes.axhline(level, color="black", linewidth=0.8, linestyle="--")
