@@ -36,6 +36,7 @@ from ntk_aug.training.parts import (
 
 MOST_OF_OTHERS = 0.1
 """Share of the processors that other programs may use at the start."""
+LINUX = hasattr(os, "sched_getaffinity")
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class TimeOptions:
     """Times epochs, selections and redraws of a preset, or of each of a group.
 
     Each part is timed by itself, after it has compiled; the whole run's time is their sum. Nothing
-    else may run on the machine.
+    else may run on the machine. Timings that are there already are kept.
     """
 
     preset: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="PRESET-or-GROUP")]
@@ -87,25 +88,48 @@ def time_presets(options: TimeOptions) -> None:
     presets = find_presets(options.preset)
     runs = [resolve(name, preset.experiment, overrides) for name, preset in presets.items()]
     folders = [Path(options.out) / str(resolved.preset) for resolved in runs]
-    for folder in folders:
-        records.check_free_folder(folder, marker=TIMING_FILE, overwrite=options.overwrite)
-    if not options.busy:
+    known = [
+        None if options.overwrite else finished_timing(folder, resolved)
+        for folder, resolved in zip(folders, runs, strict=True)
+    ]
+    for folder, parts in zip(folders, known, strict=True):
+        if parts is None:
+            records.check_free_folder(folder, marker=TIMING_FILE, overwrite=options.overwrite)
+    if not options.busy and None in known:
         check_idle()
     table = Table("seconds of", "an epoch", "a selection", "weak redraw", "strong redraw", "a run")
-    for resolved, folder in zip(runs, folders, strict=True):
-        splits = load_splits(resolved.experiment, data_dir=options.data_dir)
-        print(data_line(resolved.experiment, *splits))
-        with records.staged_folder(
-            folder, marker=TIMING_FILE, overwrite=options.overwrite
-        ) as staging:
-            parts = time_run(resolved, splits, staging, repeats=options.repeats)
-        settings = resolved.experiment.training, resolved.experiment.method
-        counts = part_counts(*settings)
-        medians = {name: median(seconds) for name, seconds in parts._asdict().items()}
-        cells = [f"{medians[name]:.3g}" if count else "-" for name, count in counts.items()]
-        table.add_row(str(resolved.preset), *cells, f"{parts.whole(*settings):.3g}")
-    Console(width=max(Console().width, 100)).print(table)
+    try:
+        for resolved, folder, parts in zip(runs, folders, known, strict=True):
+            if parts is None:
+                splits = load_splits(resolved.experiment, data_dir=options.data_dir)
+                print(data_line(resolved.experiment, *splits))
+                with records.staged_folder(
+                    folder, marker=TIMING_FILE, overwrite=options.overwrite
+                ) as staging:
+                    parts = time_run(resolved, splits, staging, repeats=options.repeats)
+            table.add_row(str(resolved.preset), *_cells(resolved, parts))
+    finally:
+        if table.row_count:
+            Console(width=max(Console().width, 100)).print(table)
     print(f"timings  {options.out}")
+
+
+def finished_timing(folder: Path, resolved: ResolvedRun) -> PartSeconds | None:
+    """The parts of this run if its folder holds its timing; loads no data."""
+    if not (folder / TIMING_FILE).exists():
+        return None
+    config = records.read_json(folder / "config.json")
+    if any(config.get(name) != value for name, value in resolved.recorded.items()):
+        return None
+    return PartSeconds(**records.read_json(folder / TIMING_FILE)["seconds"])
+
+
+def _cells(resolved: ResolvedRun, parts: PartSeconds) -> list[str]:
+    settings = resolved.experiment.training, resolved.experiment.method
+    medians = {name: median(seconds) for name, seconds in parts._asdict().items()}
+    counts = part_counts(*settings)
+    cells = [f"{medians[name]:.3g}" if count else "-" for name, count in counts.items()]
+    return [*cells, f"{parts.whole(*settings):.3g}"]
 
 
 def time_run(
@@ -124,22 +148,29 @@ def time_run(
       repeats: how often each part is timed.
     """
     experiment = resolved.experiment
-    augments_both = experiment.method.augments and experiment.training.weak != "identity"
+    once = 1 + repeats
     with tempfile.TemporaryDirectory() as scratch, measure_others() as others:
         short = Path(scratch)
-        redrawing = _history(resolved, splits, short / "redrawing", repeats, weak_every=1)
-        if augments_both:
-            strong = _history(resolved, splits, short / "strong", repeats, weak_every=1 + repeats)
-        elif experiment.method.augments:
+        redrawing = _history(resolved, splits, short / "redrawing", repeats)
+        if not experiment.method.augments:
+            strong = [record._replace(seconds_augmentation=0.0) for record in redrawing]
+        elif experiment.training.weak == "identity":
             strong = redrawing
         else:
-            strong = [record._replace(seconds_augmentation=0.0) for record in redrawing]
+            # Other examples would need weak versions, too.
+            kept = {"weak_every": once, "reselect_every": once}
+            strong = _history(resolved, splits, short / "strong", repeats, **kept)
         recorded = training.RunFolder.read(short / "redrawing")
         config, environment = recorded.config, recorded.environment
     parts = parts_of_histories(redrawing, strong)
     records.write_json(folder / "config.json", {**config, **resolved.recorded})
     records.write_json(folder / "environment.json", environment)
-    told = {"format_version": TIMING_VERSION, "seconds": parts._asdict(), "others": others.share}
+    told = {
+        "format_version": TIMING_VERSION,
+        "seconds": parts._asdict(),
+        "others": others.share,
+        "processors": len(os.sched_getaffinity(0)) if LINUX else os.cpu_count(),
+    }
     records.write_json(folder / TIMING_FILE, told)
     return parts
 
@@ -149,20 +180,21 @@ def _history(
     splits: tuple[data.Dataset, data.Dataset],
     folder: Path,
     repeats: int,
-    *,
-    weak_every: int,
+    **periods: int,
 ) -> list[EpochRecord]:
-    """The epochs after the first one, which compiles, of a short run that redraws in every one."""
+    """The epochs of a short run after the first, which compiles; without periods all is due."""
+    once = 1 + repeats
     short = with_overrides(
         resolved.experiment,
         {
-            "epochs": 1 + repeats,
-            "eval_every": 1 + repeats,
-            "warmup_epochs": 0,
-            "weak_every": weak_every,
+            "epochs": once,
+            "eval_every": once,
+            "warmup_epochs": min(1, resolved.experiment.training.warmup_epochs),
+            "weak_every": 1,
             "strong_every": 1,
             "reselect_every": 1,
             "also_record": (),
+            **periods,
         },
     )
     with run_progress(prefix=f"{resolved.preset} ") as progress:
@@ -193,14 +225,19 @@ def check_idle(*, seconds: float = 2.0) -> None:
 
 @contextmanager
 def measure_others() -> Iterator[OthersUse]:
-    """Measures what other programs use of the processors while the body runs."""
+    """Measures what other programs use of the processors while the body runs.
+
+    Processes that the body starts count as its own once it has waited for them.
+    """
     found = OthersUse()
     before = _busy_seconds(), _own_seconds(), time.monotonic()
     yield found
-    busy, own, now = _busy_seconds(), _own_seconds(), time.monotonic()
-    if busy is not None and before[0] is not None:
-        used = busy - before[0] - (own - before[1])
-        found.share = max(0.0, used / (now - before[2]) / (os.cpu_count() or 1))
+    after = _busy_seconds(), _own_seconds(), time.monotonic()
+    if before[0] is None or after[0] is None:
+        return
+    busy, own = after[0] - before[0], after[1] - before[1]
+    if busy >= 0.5 * own:  # else the system counts something else
+        found.share = max(0.0, (busy - own) / (after[2] - before[2]) / (os.cpu_count() or 1))
 
 
 def _own_seconds() -> float:
@@ -211,7 +248,7 @@ def _busy_seconds(*, stat: str = "/proc/stat") -> float | None:
     """Seconds that all processors have worked since the start; None on other systems than Linux."""
     try:
         first = Path(stat).read_text(encoding="ascii").splitlines()[0].split()
-    except OSError:
+        user, nice, system, _, _, irq, soft_irq, *_ = map(int, first[1:])
+    except (OSError, IndexError, ValueError):
         return None
-    user, nice, system, _, _, irq, soft_irq, *_ = map(int, first[1:])
     return (user + nice + system + irq + soft_irq) / os.sysconf("SC_CLK_TCK")

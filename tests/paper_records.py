@@ -87,10 +87,10 @@ def write_timing(folder, run, *, seconds, others=0.0, processors=2):
     These are the medians of what is recorded; the means are twice as large.
     """
     write_json(folder / "config.json", RunFolder.read(run).config)
-    write_json(folder / "environment.json", {"cpu_count": processors})
+    write_json(folder / "environment.json", {"device": "cpu: cpu", "processor": "P"})
     names = ("training", "selection", "weak", "strong")
     parts = {name: [0.5 * one, one, 4.5 * one] for name, one in zip(names, seconds, strict=True)}
-    told = {"format_version": 1, "seconds": parts, "others": others}
+    told = {"format_version": 1, "seconds": parts, "others": others, "processors": processors}
     write_json(folder / "timing.json", told)
 
 

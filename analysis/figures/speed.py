@@ -33,7 +33,7 @@ def draw_speed_ups(family: Family) -> Figure | None:
                     faster = spread_of(image_speed_ups(group, everything))
                 else:
                     measured = speed_up(group, everything)
-                    faster = None if measured is None else spread_of([measured])
+                    faster = measured and spread_of([measured.ratio])
                 gain = spread_of(gain_shares(group, none, everything))
                 if faster is None or gain is None:
                     continue
@@ -57,5 +57,6 @@ def draw_speed_ups(family: Family) -> Figure | None:
         figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=5)
         runs = sorted({len(group.runs) for group in family.groups})
         seeds = " to ".join(map(str, np.unique([runs[0], runs[-1]])))
-        figure.suptitle(f"{family.title}: mean and standard deviation of {seeds} seeds", fontsize=9)
+        told = f"{family.title}: gains are mean and standard deviation of {seeds} seeds"
+        figure.suptitle(told, fontsize=9)
     return figure

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from analysis.paper.cells import Cell
 from analysis.paper.settings import Settings, deviations, is_same_cell
 from analysis.recorded.reading import Run
-from analysis.recorded.timings import Timing
+from analysis.recorded.timings import Timing, by_disturbance
 from ntk_aug import records
 
 
@@ -15,11 +15,11 @@ class Group(NamedTuple):
 
     Attributes:
       runs: in the order of the seeds.
-      timing: of these settings, if their parts were timed by themselves.
+      timings: of these settings, the least disturbed first.
     """
 
     runs: tuple[Run, ...]
-    timing: Timing | None = None
+    timings: tuple[Timing, ...] = ()
 
     @property
     def settings(self):
@@ -87,24 +87,19 @@ def group_runs(runs: Sequence[Run], timings: Sequence[Timing] = ()) -> list[Grou
 
     Args:
       runs: of any settings.
-      timings: each goes to the runs of its settings; the one least disturbed counts.
+      timings: each goes to the runs of its settings.
     """
     by_settings: dict[str, list[Run]] = {}
     for run in runs:
         by_settings.setdefault(records.fingerprint(run.settings), []).append(run)
-    timed = {
-        records.fingerprint(timing.settings): timing
-        for timing in sorted(timings, key=_disturbed, reverse=True)
-    }
+    timed: dict[str, list[Timing]] = {}
+    for timing in sorted(timings, key=by_disturbance):
+        timed.setdefault(records.fingerprint(timing.settings), []).append(timing)
     groups = [
-        Group(tuple(sorted(own, key=lambda run: run.seed)), timed.get(settings))
+        Group(tuple(sorted(own, key=lambda run: run.seed)), tuple(timed.get(settings, ())))
         for settings, own in by_settings.items()
     ]
     return sorted(groups, key=_order)
-
-
-def _disturbed(timing: Timing):
-    return 1.0 if timing.others is None else timing.others, timing.folder
 
 
 def _order(group: Group):

@@ -1,11 +1,13 @@
 """What is measured from groups of runs: speed-ups, shares of the gain, counts of selections."""
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from analysis.recorded.groups import Group
 from analysis.recorded.reading import Run
+from analysis.recorded.timings import by_disturbance, same_machine
 from ntk_aug.coreset.overlaps import expected_top_overlap, overlap
 
 
@@ -22,16 +24,30 @@ def image_speed_ups(group: Group, everything: Group) -> list[float]:
     return [whole.get(run.seed, mean) / run.images for run in group.runs if run.images]
 
 
-def speed_up(group: Group, everything: Group) -> float | None:
-    """How many times faster than augmenting everything a method is; None unless both were timed.
+class SpeedUp(NamedTuple):
+    """How many times faster than another a method is, by seconds.
+
+    Attributes:
+      ratio: the other's seconds over the method's.
+      remark: on what, and how much of it other programs used.
+    """
+
+    ratio: float
+    remark: str
+
+
+def speed_up(group: Group, other: Group) -> SpeedUp | None:
+    """Compares two timings of one machine; None if there are none.
 
     Args:
-      group: runs of the method.
-      everything: runs with all augmented.
+      group: runs of a method.
+      other: runs of another, such as with all augmented.
     """
-    if group.timing is None or everything.timing is None or not group.timing.whole:
+    pair = same_machine(group.timings, other.timings)
+    if pair is None or not pair[0].whole:
         return None
-    return everything.timing.whole / group.timing.whole
+    more_disturbed = max(pair, key=by_disturbance)
+    return SpeedUp(pair[1].whole / pair[0].whole, more_disturbed.remark)
 
 
 def gain_shares(group: Group, none: Group, everything: Group) -> list[float]:

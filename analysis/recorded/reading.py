@@ -118,6 +118,11 @@ def read_runs(folder: str) -> Found:
         _told(lambda path=path: read_timing(path), problems, _name(path, root)) for path in timed
     )
     timings = [timing for timing in read if timing is not None]
+    problems += [
+        f"{_name(timing.folder, root)}: no recorded run has the settings of this timing"
+        for timing in timings
+        if all(timing.settings != run.settings for run in runs)
+    ]
     studies = _folders_with(root, ("spectrum.npz",))
     theories = _folders_with(root, ("theory.json",))
     if not (runs or timings or studies or theories or problems):

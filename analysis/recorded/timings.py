@@ -22,10 +22,11 @@ class Timing(NamedTuple):
     Attributes:
       folder: of the record.
       settings: of the whole run.
-      parts: seconds of each, a few times.
+      parts: seconds of each part, one value for each repeat.
       whole: seconds of the whole run, without evaluation.
       others: what other programs used of the processors meanwhile, in [0, 1]; None if not known.
-      processors: number of them.
+      machine: device and processor, as recorded.
+      processors: number of them that the run could use.
     """
 
     folder: Path
@@ -33,6 +34,7 @@ class Timing(NamedTuple):
     parts: PartSeconds
     whole: float
     others: float | None
+    machine: tuple[str, str]
     processors: int
 
     @property
@@ -42,6 +44,27 @@ class Timing(NamedTuple):
         if self.others is not None and self.others > _IDLE:
             told += f", of which other programs used {100 * self.others:.0f} %"
         return told
+
+
+def by_disturbance(timing: Timing):
+    """Sorts the timing that other programs disturbed least first; unknown comes last."""
+    return 1.0 if timing.others is None else timing.others, timing.folder
+
+
+def same_machine(
+    timings: tuple[Timing, ...], others: tuple[Timing, ...]
+) -> tuple[Timing, Timing] | None:
+    """The least disturbed timing of each that were made on one machine; None if there are none.
+
+    Args:
+      timings: of a method, the least disturbed first.
+      others: of another method, in the same order.
+    """
+    for one in timings:
+        for other in others:
+            if (one.machine, one.processors) == (other.machine, other.processors):
+                return one, other
+    return None
 
 
 def read_timing(folder: Path) -> Timing:
@@ -54,27 +77,25 @@ def read_timing(folder: Path) -> Timing:
     seconds = told.get("seconds") if isinstance(told, dict) else None
     if not isinstance(seconds, dict) or told.get("format_version") != TIMING_VERSION:
         raise InputError(f"{TIMING_FILE} is broken, or of another version")
-    parts = PartSeconds(*(_positive(seconds, name) for name in PartSeconds._fields))
+    parts = PartSeconds(*(_seconds_of(seconds, name) for name in PartSeconds._fields))
     training, method = (
         _config(kind, config[part])
         for kind, part in ((TrainingConfig, "training"), (MethodConfig, "method"))
     )
-    others = told.get("others")
+    others, processors = told.get("others"), told.get("processors")
     if not isinstance(others, int | float | None):
         raise InputError(f"{TIMING_FILE} is broken: others is {others!r}")
+    if not isinstance(processors, int) or processors < 1:
+        raise InputError(f"{TIMING_FILE} is broken: processors is {processors!r}")
     environment = records.read_json(folder / "environment.json")
-    processors = environment.get("cpu_count") if isinstance(environment, dict) else None
-    return Timing(
-        folder,
-        recorded_settings(config),
-        parts,
-        parts.whole(training, method),
-        others,
-        processors or 1,
-    )
+    if not isinstance(environment, dict):
+        raise InputError("environment.json is broken")
+    machine = str(environment.get("device")), str(environment.get("processor"))
+    whole = parts.whole(training, method)
+    return Timing(folder, recorded_settings(config), parts, whole, others, machine, processors)
 
 
-def _positive(seconds: dict[str, Any], name: str) -> list[float]:
+def _seconds_of(seconds: dict[str, Any], name: str) -> list[float]:
     values = seconds.get(name)
     if not isinstance(values, list) or not values:
         raise InputError(f"{TIMING_FILE} is broken: it has no seconds of {name}")

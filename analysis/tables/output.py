@@ -20,7 +20,7 @@ LEGEND = (
     "deviations are over 5 runs. Difference: ours minus the paper's value. Welch p: p-value of the "
     "t-test between a method and the coreset of the same size. A star marks runs whose settings "
     "differ from those of the cell. The remark says how they differ, and they enter no other mean. "
-    "Seconds are sums over a run's parts, each of which was timed by itself."
+    "A run's seconds are the sum of its parts, each of which was timed by itself."
 )
 CSV_COLUMNS = (
     *("table", "part", "row", "unit", "ours_mean", "ours_std", "runs", "paper_mean", "paper_std"),

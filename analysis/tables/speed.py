@@ -12,12 +12,13 @@ from analysis.paper.cells import Cell
 from analysis.paper.values import PaperValue
 from analysis.recorded.families import Family, reference
 from analysis.recorded.groups import Group, Match, on_the_same
-from analysis.recorded.measures import gain_shares, image_speed_ups, speed_up
+from analysis.recorded.measures import SpeedUp, gain_shares, image_speed_ups, speed_up
 from analysis.recorded.statistics import spread_of
 from analysis.tables.lines import NO_GAIN, Line
 
 SENTENCES = "sentences about speed-up and gain"
 NOT_TIMED = "not timed by itself"
+ALL_NOT_TIMED = "augmenting everything was not timed on the same machine"
 
 
 def speed_lines(matches: Mapping[Cell, Sequence[Match]], groups: Sequence[Group]) -> Iterator[Line]:
@@ -54,7 +55,7 @@ def family_speed_lines(family: Family) -> Iterator[Line]:
 
 
 def time_lines(families: Sequence[Family]) -> Iterator[Line]:
-    """The lines of T5: the paper's, and the time of a selection in every group that selects.
+    """The lines of T5: the paper's, and those of every timed group that selects by the network.
 
     Args:
       families: all recorded ones.
@@ -62,7 +63,8 @@ def time_lines(families: Sequence[Family]) -> Iterator[Line]:
     for (row, part), printed in sorted(values.T5.items(), key=lambda cell: cell[0][1]):
         yield Line("T5", part, row, "s", paper=printed, remark="data or network not available here")
     for family, group in [(f, group) for f in families for group in f.subsets]:
-        settings, timing = group.settings, group.timing
+        settings = group.settings
+        timing = next(iter(group.timings), None)
         if timing is None or settings["method.selector"] in ("random", "given"):
             continue
         p, every = timing.processors, settings["method.reselect_every"]
@@ -81,10 +83,10 @@ def _of_group(empty: Line, row: str, group: Group, groups: Sequence[Group]) -> I
     if everything is None:
         return
     faster = speed_up(group, everything)
-    if faster is None or group.timing is None:
-        yield empty._replace(remark=NOT_TIMED)
+    if faster is None:
+        yield empty._replace(remark=ALL_NOT_TIMED if group.timings else NOT_TIMED)
     else:
-        yield empty._replace(ours=spread_of([faster]), remark=group.timing.remark)
+        yield empty._replace(ours=spread_of([faster.ratio]), remark=faster.remark)
     fewer = spread_of(image_speed_ups(group, everything))
     yield empty._replace(row=f"{row}, by images processed", ours=fewer, paper=None)
     if none is not None:
@@ -111,16 +113,17 @@ def _sentences(matches: Mapping[Cell, Sequence[Match]], groups: Sequence[Group])
         more = 100 * (own / other - 1)
     row = "SVHN, 30 %: gain of the coreset over that of a random subset"
     yield _sentence(row, values.SVHN_EXTRA_GAIN, more, coreset)
-    ratio = _seconds_ratio(random, coreset)
-    lost = None if ratio is None else 100 * (1 - ratio)
+    ratio = _speed_up(coreset, random)
+    lost = ratio and ratio._replace(ratio=100 * (1 - ratio.ratio))
     row = "SVHN, 30 %: speed-up of a random subset that the coreset gives up"
-    yield _sentence(row, values.SVHN_LOST_SPEED_UP, lost, coreset)
+    yield _timed_sentence(row, values.SVHN_LOST_SPEED_UP, lost, coreset)
     everything, none = (first(values.CIFAR10, name) for name in ("all", "none"))
-    timing = None if everything is None else everything.group.timing
-    hours = None if timing is None else timing.whole / 3600
-    yield _sentence("CIFAR10, all: time of training", values.ALL_HOURS, hours, everything)
+    timing = next(iter(everything.group.timings), None) if everything else None
+    hours = timing and SpeedUp(timing.whole / 3600, timing.remark)
+    row = "CIFAR10, all: time of training"
+    yield _timed_sentence(row, values.ALL_HOURS, hours, everything)
     row = "CIFAR10, all: time of training over that without augmentation"
-    yield _sentence(row, values.ALL_OVER_PLAIN, _seconds_ratio(everything, none), everything)
+    yield _timed_sentence(row, values.ALL_OVER_PLAIN, _speed_up(none, everything), everything)
 
 
 def _deviate_alike(match: Match | None, other: Match | None) -> bool:
@@ -129,11 +132,11 @@ def _deviate_alike(match: Match | None, other: Match | None) -> bool:
     return on_the_same(match.group.settings, other.group.settings)
 
 
-def _seconds_ratio(match: Match | None, other: Match | None) -> float | None:
-    """The seconds of one over those of another; None unless both deviate in the same way."""
+def _speed_up(match: Match | None, other: Match | None) -> SpeedUp | None:
+    """The speed-up of one over another; None unless both deviate in the same way."""
     if match is None or other is None or not _deviate_alike(match, other):
         return None
-    return speed_up(other.group, match.group)
+    return speed_up(match.group, other.group)
 
 
 def _mean_gain(match: Match | None, groups: Sequence[Group]) -> float | None:
@@ -154,3 +157,14 @@ def _sentence(row: str, printed: PaperValue, value: float | None, match: Match |
     assert spread is not None
     count = len(match.group.runs)
     return line._replace(ours=spread._replace(runs=count), deviations=match.deviations)
+
+
+def _timed_sentence(
+    row: str, printed: PaperValue, value: SpeedUp | None, match: Match | None
+) -> Line:
+    """The same of what was timed, once."""
+    if value is None:
+        return _sentence(row, printed, None, match)
+    line = _sentence(row, printed, value.ratio, match)
+    ours = line.ours and line.ours._replace(runs=1)
+    return line._replace(ours=ours, remark=f"{line.remark}; {value.remark}")

@@ -10,11 +10,10 @@ from ntk_aug.training.history import EpochRecord
 TIMING_FILE = "timing.json"
 """Record of a run's parts, beside config.json and environment.json of the whole run."""
 TIMING_VERSION = 1
-_SELECT_ONCE = (GIVEN_SELECTION, "all")
 
 
 class PartSeconds(NamedTuple):
-    """Seconds of each part of a run, each measured a few times after its compilation.
+    """Seconds of each part of a run after its compilation, one value for each repeat.
 
     Attributes:
       training: of the steps of an epoch.
@@ -29,41 +28,45 @@ class PartSeconds(NamedTuple):
     strong: Sequence[float]
 
     def whole(self, config: TrainingConfig, method: MethodConfig) -> float:
-        """Seconds of a whole run, without evaluation: its parts' medians, as often as they occur.
+        """Adds up a whole run: the median of each part, as often as the part occurs.
 
         Args:
           config: settings of the training.
           method: settings of selection and augmentation.
+
+        Returns:
+          Seconds of the run, without evaluation.
         """
-        times = part_counts(config, method)
-        return sum(count * median(getattr(self, name)) for name, count in times.items() if count)
+        counts = part_counts(config, method)
+        return sum(count * median(getattr(self, name)) for name, count in counts.items() if count)
 
 
 def part_counts(config: TrainingConfig, method: MethodConfig) -> dict[str, int]:
-    """How often each part, by its name in `PartSeconds`, occurs in a run.
+    """Counts how often each part, by its name in `PartSeconds`, occurs in a run.
 
     Args:
       config: settings of the training.
       method: settings of selection and augmentation.
     """
     epochs = range(config.epochs)
-    selected = set(epochs if method.selector != "none" else ())
-    if method.selector in _SELECT_ONCE:
-        selected &= {0}
+    if method.selector == "none":
+        selected = set()
+    elif method.selector == GIVEN_SELECTION:
+        selected = set(epochs[:1])
     else:
-        selected = {epoch for epoch in selected if epoch % method.reselect_every == 0}
-    weak, strong = (
-        {epoch for epoch in epochs if epoch % every == 0}
-        for every in (config.weak_every, method.strong_every)
+        selected = set(epochs[:: method.reselect_every])
+    weak, strong = set(epochs[:: config.weak_every]), set(epochs[:: method.strong_every])
+    # Newly selected examples have no versions yet. On the full data all have weak ones.
+    if method.selector not in ("none", "all"):
+        strong |= selected
+        weak |= selected if method.train_on == "subset" else set()
+    only_strong = method.placement != "append" and (
+        method.train_on == "subset" or method.selector == "all"
     )
-    # Newly selected examples have no versions yet; on the full data all have weak ones.
-    strong |= selected
-    if method.train_on == "subset":
-        weak |= selected
     return {
-        "training": config.epochs,
+        "training": len(epochs),
         "selection": len(selected),
-        "weak": 0 if config.weak == "identity" else len(weak),
+        "weak": 0 if config.weak == "identity" or only_strong else len(weak),
         "strong": len(strong) if method.augments else 0,
     }
 
@@ -71,11 +74,14 @@ def part_counts(config: TrainingConfig, method: MethodConfig) -> dict[str, int]:
 def parts_of_histories(
     redrawing: Sequence[EpochRecord], strong_only: Sequence[EpochRecord]
 ) -> PartSeconds:
-    """Takes the parts from epochs that have compiled.
+    """Takes the seconds of the parts from epochs that compile nothing.
 
     Args:
-      redrawing: epochs that select, and draw weak and strong versions.
-      strong_only: epochs that draw strong versions alone.
+      redrawing: at least one epoch that selects, and draws weak and strong versions.
+      strong_only: at least one epoch that draws strong versions alone.
+
+    Returns:
+      The seconds, where a weak redraw is what drawing both takes longer than strong versions alone.
     """
     strong = [record.seconds_augmentation for record in strong_only]
     both = [record.seconds_augmentation for record in redrawing]

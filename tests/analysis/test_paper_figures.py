@@ -85,8 +85,12 @@ def test_speed_ups_and_gains_are_exact(compared):
     write_timing(compared / "t2", compared / "all", seconds=(7, 0, 1, 8))
     (family,) = families_in(compared)
     (coreset,) = family.of("coreset")
-    assert speed_up(coreset, family.all) == 4
+    assert speed_up(coreset, family.all).ratio == 4
     panels = draw_speed_ups(family).axes
+    texts = {text.get_text(): text.xy for text in panels[1].texts if text.get_text()}
+    assert texts == {"4 %": (4, pytest.approx(75))}
+    handles = draw_speed_ups(family).legends[0].get_texts()
+    assert [text.get_text() for text in handles] == ["none", "random", "max-loss", "coreset", "all"]
     assert [axes.get_xlabel() for axes in panels] == [
         "speed-up by images processed",
         "speed-up by measured seconds",

@@ -1,10 +1,14 @@
 """The page of recorded runs."""
 
+import base64
+import io
 import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 from paper_records import write_t1_run
+from PIL import Image
 
 from analysis.__main__ import COMMANDS
 from ntk_aug.programs import run_program
@@ -27,7 +31,12 @@ def test_the_page_stands_alone_and_tells_what_was_run(tmp_path, capsys):
     assert run_program("analysis", "", COMMANDS, arguments=arguments) == 0
     page = (tmp_path / "out" / "report.html").read_text()
     assert not re.findall(r'(?:src|href)="(?!data:)', page)
-    assert page.count("data:image/png;base64,") == 1  # F3
+    (embedded,) = re.findall('data:image/png;base64,([^"]*)', page)
+    (figure,) = (tmp_path / "out" / "figures").glob("f3-*.png")
+    with Image.open(io.BytesIO(base64.b64decode(embedded))) as small, Image.open(figure) as whole:
+        assert small.size == whole.size
+        pixels = (np.asarray(one.convert("RGB"), float) for one in (small, whole))
+        assert np.abs(np.subtract(*pixels)).max() < 40  # of 255
     rows = [
         "".join(f"<td>{cell}</td>" for cell in row)
         for row in (

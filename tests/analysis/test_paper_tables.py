@@ -1,6 +1,7 @@
 """The paper's tables from synthetic records with known answers."""
 
 import csv
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -190,11 +191,26 @@ def test_runs_without_a_timing_are_not_compared_by_seconds(tmp_path):
         run = write_t1_run(tmp_path / name, name, size=0.1 if name == "random" else None)
         if seconds:
             write_timing(tmp_path / f"{name}-timing", run, seconds=seconds)
-    line = lines_of(tmp_path)["T4", values.CIFAR10, "random 10 %, by seconds"]
+    place = "T4", values.CIFAR10, "random 10 %, by seconds"
+    line = lines_of(tmp_path)[place]
     assert (line.ours, line.remark) == (None, "not timed by itself")
+    folder = tmp_path / "random-timing"
+    write_timing(folder, tmp_path / "random", seconds=(1, 0, 0, 0), processors=64)
+    line = lines_of(tmp_path)[place]
+    told = "augmenting everything was not timed on the same machine"
+    assert (line.ours, line.remark) == (None, told)
 
 
-def test_the_timing_that_others_disturbed_least_counts_and_tells_how_much(tmp_path):
+def test_a_timing_without_a_run_is_named(tmp_path):
+    run = write_t1_run(tmp_path / "runs" / "none", "none")
+    other = write_t1_run(tmp_path / "other", "all")
+    write_timing(tmp_path / "runs" / "known", run, seconds=(1, 0, 0, 0))
+    write_timing(tmp_path / "runs" / "unknown", other, seconds=(1, 0, 0, 0))
+    found = read_runs(str(tmp_path / "runs"))
+    assert found.problems == ["unknown: no recorded run has the settings of this timing"]
+
+
+def test_the_timings_that_others_disturbed_least_count_and_tell_how_much(tmp_path):
     for name, size in (("all", None), ("coreset", 0.1)):
         run = write_t1_run(tmp_path / name, name, size=size)
         for others, seconds in ((0.3, 4), (0.07, 2), (0.4, 8)):
@@ -213,6 +229,7 @@ def test_the_timing_that_others_disturbed_least_counts_and_tells_how_much(tmp_pa
         ("0.5", "-1"),
         ("0.5", "null"),
         ('"others": 0.0', '"others": "no"'),
+        ('"processors": 2', '"processors": 0'),
     ],
 )
 def test_broken_timings_are_named(tmp_path, old, new):
@@ -406,5 +423,9 @@ def test_the_recorded_runs_fill_what_they_can():
     assert (round(line.ours.mean, 2), round(line.ours.std, 2), line.ours.runs) == (98.0, 0.09, 5)
     star = lines["T2", values.CIFAR10, "0.2 %, coreset strong *"]
     assert star.deviations == ("JPEG-compressed copy of the data", "R 20 instead of 1")
-    assert round(star.difference, 2) == -3.13
+    folder = ROOT / "results" / "training" / "cifar10-resnet20-cpu-coreset-strong"
+    results = [json.loads(path.read_text()) for path in folder.glob("*/result.json")]
+    accuracies = [100 * result["last"]["test_accuracy"] for result in results]
+    assert len(accuracies) == star.ours.runs > 1
+    assert star.difference == pytest.approx(np.mean(accuracies) - 45.1)
     assert lines["T2", values.CIFAR10, "0.2 %, coreset strong"].ours is None
