@@ -6,6 +6,9 @@ from dataclasses import asdict, replace
 import numpy as np
 
 from analysis.paper.settings import paper_settings
+from analysis.recorded.reading import read_runs
+from analysis.tables.collecting import collect_tables
+from analysis.tables.output import cells_of
 from ntk_aug.records import write_json, write_npz
 from ntk_aug.training import MethodConfig, TrainingConfig
 from ntk_aug.training.history import EpochRecord
@@ -13,6 +16,14 @@ from ntk_aug.training.run_folder import FORMAT_VERSION, RunFolder
 
 SMALL = TrainingConfig(epochs=4, batch_size=10, weak="weak-digits")
 T1_CIFAR10 = {"data": "cifar10", "model": "resnet20", "num_examples": 50_000}
+
+
+def lines_of(folder):
+    """The lines of all tables by table, part, and row with its star."""
+    tables = collect_tables(read_runs(str(folder)))
+    found = {(line.table, line.part, cells_of(line)[0]): line for line in tables.lines}
+    assert len(found) == len(tables.lines)
+    return found
 
 
 def write_run(

@@ -14,6 +14,25 @@ from ntk_aug.training.selecting import SubsetSelection
 from ntk_aug.training.versions import ExampleVersions
 
 
+@pytest.fixture
+def called(monkeypatch):
+    """The names of the parts in the order in which they occur."""
+    called = []
+    select, draw = SubsetSelection.__call__, ExampleVersions._run
+
+    def selecting(*given):
+        called.append("selection")
+        return select(*given)
+
+    def drawing(versions, program, *rest):
+        called.append("weak" if program is versions._weak else "strong")
+        return draw(versions, program, *rest)
+
+    monkeypatch.setattr(SubsetSelection, "__call__", selecting)
+    monkeypatch.setattr(ExampleVersions, "_run", drawing)
+    return called
+
+
 @pytest.mark.parametrize(
     ("selector", "train_on"),
     [
@@ -21,21 +40,8 @@ from ntk_aug.training.versions import ExampleVersions
         *(("random", "full, in place"), ("random", "subset, in place"), ("all", "full, in place")),
     ],
 )
-def test_each_part_occurs_as_often_as_in_a_real_run(monkeypatch, selector, train_on):
+def test_each_part_occurs_as_often_as_in_a_real_run(called, selector, train_on):
     train_on, *in_place = train_on.split(", ")
-    called = []
-    select, draw = SubsetSelection.__call__, ExampleVersions._run
-    monkeypatch.setattr(
-        SubsetSelection, "__call__", lambda *given: called.append("selection") or select(*given)
-    )
-    monkeypatch.setattr(
-        ExampleVersions,
-        "_run",
-        lambda self, program, *rest: (
-            called.append("weak" if program is self._weak else "strong")
-            or draw(self, program, *rest)
-        ),
-    )
     digits = data.load_dataset("digits", "train")
     network = models.build_network("mlp", 10, width=2)
     config = training.TrainingConfig(epochs=7, batch_size=600, weak="weak-digits", weak_every=2)
@@ -102,22 +108,12 @@ def test_a_preset_is_timed_with_the_whole_runs_settings(experiments, monkeypatch
     assert "pass --overwrite" in capsys.readouterr().err
 
 
-def test_strong_versions_are_timed_without_weak_ones(monkeypatch, tmp_path, experiments):
+def test_strong_versions_are_timed_without_weak_ones(called, monkeypatch, tmp_path, experiments):
     monkeypatch.setattr(timing, "check_idle", lambda: None)
-    drawn = []
-    draw = ExampleVersions._run
-    monkeypatch.setattr(
-        ExampleVersions,
-        "_run",
-        lambda self, program, *rest: (
-            drawn.append("weak" if program is self._weak else "strong")
-            or draw(self, program, *rest)
-        ),
-    )
     small = ("--train-on", "subset", "--width", 2, "--repeats", 1, "--out", tmp_path)
     assert experiments("time", "digits-random-10", *small) == 0
-    # Two epochs that draw both, two of which the first alone draws weak versions.
-    assert drawn == ["weak", "strong"] * 3 + ["strong"]
+    # Two epochs with all parts, and two of which the first alone selects and draws weak versions.
+    assert called == ["selection", "weak", "strong"] * 3 + ["strong"]
 
 
 def test_what_was_timed_is_shown_if_another_fails(monkeypatch, tmp_path, experiments, capsys):
