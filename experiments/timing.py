@@ -115,13 +115,17 @@ def time_presets(options: TimeOptions) -> None:
 
 
 def finished_timing(folder: Path, resolved: ResolvedRun) -> PartSeconds | None:
-    """The parts of this run if its folder holds its timing; loads no data."""
-    if not (folder / TIMING_FILE).exists():
+    """The parts of this run if its folder holds its timing, which InputError says if broken."""
+    path = folder / TIMING_FILE
+    if not path.exists():
         return None
-    config = records.read_json(folder / "config.json")
-    if any(config.get(name) != value for name, value in resolved.recorded.items()):
-        return None
-    return PartSeconds(**records.read_json(folder / TIMING_FILE)["seconds"])
+    config, told = records.read_json(folder / "config.json"), records.read_json(path)
+    try:
+        if any(config.get(name) != value for name, value in resolved.recorded.items()):
+            return None
+        return PartSeconds(**told["seconds"])
+    except (AttributeError, KeyError, TypeError):
+        raise InputError(f"{path} is no timing of a run; pass --overwrite to replace it") from None
 
 
 def _cells(resolved: ResolvedRun, parts: PartSeconds) -> list[str]:

@@ -106,6 +106,9 @@ def test_a_preset_is_timed_with_the_whole_runs_settings(experiments, monkeypatch
     assert f" {whole:.3g} " in capsys.readouterr().out
     assert experiments(*command, "--momentum", 0.5) == 2
     assert "pass --overwrite" in capsys.readouterr().err
+    (folder / "timing.json").write_text("{}")
+    assert experiments(*command) == 2
+    assert "timing.json is no timing of a run; pass --overwrite" in capsys.readouterr().err
 
 
 def test_strong_versions_are_timed_without_weak_ones(called, monkeypatch, tmp_path, experiments):
