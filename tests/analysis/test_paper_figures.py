@@ -218,9 +218,9 @@ def test_the_recorded_runs_give_their_figures(monkeypatch):
     cifar10 = families.pop("comparison on cifar10, resnet20, R = 20")
     assert draw_shares(cifar10) is not None
     assert draw_speed_ups(cifar10) is None
-    assert len(most_selected(cifar10)) == 2
+    assert len(most_selected(cifar10)) == len(cifar10.of("coreset")) > 1
     assert load_images(cifar10, None) is None
-    assert {family.name for family in families.values()} == {"digits, mlp", "mnist, mlp"}
+    assert {family.name for family in families.values()} >= {"digits, mlp", "mnist, mlp"}
     of_mnist = families["comparison on mnist, mlp, R = 5"]
     for family in (of_mnist, families["comparison on digits, mlp, R = 5"]):
         for draw in (draw_losses, draw_speed_ups, draw_over_max_loss):
